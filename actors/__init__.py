@@ -1,0 +1,1 @@
+"""A SIP user agent made of actors: transport, transaction, dialog, media and control, any can be killed."""

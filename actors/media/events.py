@@ -1,0 +1,132 @@
+"""What the media layer sends and accepts. Its user is the dialog shard that owns the call."""
+
+from __future__ import annotations
+
+from actors.runtime.machine import Event
+
+
+class Format(Event):
+    """One payload format as negotiated: RFC 3551 encoding name in upper case, clock rate in Hz."""
+
+    payload_type: int
+    encoding: str
+    clock_rate: int
+    fmtp: str = ""
+
+
+# From the dialog.
+
+
+class PrepareSession(Event):
+    """Take a pair of ports for `session` and start receiving on them. Repeating it repeats the answer.
+
+    Attributes:
+        session: the id of the session, chosen by the dialog, unique for ever.
+        host: the local address that the peer reaches us by; the sockets of the pool are bound to all addresses of
+            its family.
+    """
+
+    session: str
+    host: str
+
+
+class StartSession(Event):
+    """Apply what was negotiated; again at each later offer/answer of the same session.
+
+    Attributes:
+        host, port: where RTP goes (the peer's c= and m= lines); RTCP goes to `port` + 1.
+        send: the format we send in.
+        receive: every format the peer may send in, telephone-event among them.
+        direction: ours: sendrecv, sendonly, recvonly or inactive.
+        ptime: milliseconds of audio in a packet we send.
+    """
+
+    session: str
+    host: str
+    port: int
+    send: Format
+    receive: tuple[Format, ...]
+    direction: str
+    ptime: int = 20
+
+
+class Play(Event):
+    """Play a WAV file to the peer, from its start; ends whatever was played before. PlayFinished tells its end."""
+
+    session: str
+    path: str
+    loop: bool = False
+
+
+class Record(Event):
+    """Record what the peer sends into a WAV file (16 bit, mono, 8 kHz) until the session ends; appends after a kill."""
+
+    session: str
+    path: str
+
+
+class Echo(Event):
+    """Send the peer its own audio back."""
+
+    session: str
+
+
+class CloseSession(Event):
+    """Send an RTCP BYE, give the ports back, finish the recording. Answered by SessionClosed."""
+
+    session: str
+
+
+# To the dialog.
+
+
+class SessionPrepared(Event):
+    """The session receives on `host`:`port`, RTCP on `port` + 1."""
+
+    session: str
+    host: str
+    port: int
+
+
+class SessionRefused(Event):
+    """No ports are left, or the session is not known."""
+
+    session: str
+    reason: str
+
+
+class PlayFinished(Event):
+    """The file was played to its end, or could not be (`error` says why)."""
+
+    session: str
+    path: str
+    error: str = ""
+
+
+class RecordFailed(Event):
+    """The recording stopped (disk full, no such folder); the call goes on."""
+
+    session: str
+    path: str
+    error: str
+
+
+class SessionLost(Event):
+    """The session's state could not be restored or broke; nothing is sent or received any more."""
+
+    session: str
+    reason: str
+
+
+class SessionClosed(Event):
+    """The session is over, with its totals (RFC 3550 section 6.4; jitter in milliseconds)."""
+
+    session: str
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    jitter: float
+
+
+FromDialog = PrepareSession | StartSession | Play | Record | Echo | CloseSession
+ToDialog = SessionPrepared | SessionRefused | PlayFinished | RecordFailed | SessionLost | SessionClosed

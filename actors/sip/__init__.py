@@ -1,0 +1,1 @@
+"""The vocabulary of SIP: messages, URIs, headers, SDP. Pure, standard library only."""

@@ -1,0 +1,79 @@
+"""What the transport layer sends and accepts. Its users: transaction shards and, for location, dialog shards."""
+
+from __future__ import annotations
+
+from actors.runtime.machine import Event
+from actors.sip.vocabulary import Candidate, Flow, Head, Target, TransactionKey
+
+# To a transaction shard.
+
+
+class Received(Event):
+    """A message arrived, framed, with `received` and `rport` stamped on its top Via. Not journalled over UDP."""
+
+    flow: Flow
+    head: Head
+    raw: bytes
+
+
+class TransmitFailed(Event):
+    """What was to be sent for the transaction `key` could not be: no connection, no route, refused."""
+
+    key: TransactionKey
+    reason: str
+
+
+class FlowDead(Event):
+    """The connection behind the flow `token` is gone; its transactions fail at once."""
+
+    token: str
+    reason: str
+
+
+# From a transaction shard.
+
+
+class TransmitRequest(Event):
+    """Send a request whose Via is already written to `target`. An empty branch in `key`: nobody's."""
+
+    key: TransactionKey
+    target: Target
+    raw: bytes
+
+
+class TransmitResponse(Event):
+    """Send a response on the flow its request came from, else by its top Via (RFC 3261 s18.2.2, RFC 3581)."""
+
+    key: TransactionKey
+    flow: Flow
+    raw: bytes
+
+
+# From a dialog shard, and back.
+
+
+class Locate(Event):
+    """Find the next hops for a SIP URI (RFC 3263). `ref` comes back with the answer."""
+
+    ref: str
+    uri: str
+
+
+class Located(Event):
+    """The candidates in the order to try them; empty, with a reason, when there is none."""
+
+    ref: str
+    candidates: tuple[Candidate, ...]
+    reason: str = ""
+
+
+class TargetFailed(Event):
+    """An attempt at this target failed (503, no answer): put it behind the others for a while (RFC 3263 s4.3)."""
+
+    target: Target
+
+
+ToTransaction = Received | TransmitFailed | FlowDead
+FromTransaction = TransmitRequest | TransmitResponse
+FromDialog = Locate | TargetFailed
+ToDialog = Located
