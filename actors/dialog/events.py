@@ -10,7 +10,7 @@ from __future__ import annotations
 from actors.runtime.machine import Event
 
 
-class Treatment(Event):
+class Treatment(Event, frozen=True):
     """What is done with the audio of a call once it is up. Empty strings: nothing."""
 
     echo: bool = False
@@ -23,7 +23,7 @@ class Treatment(Event):
 # Commands, from control.
 
 
-class PlaceCall(Event):
+class PlaceCall(Event, frozen=True):
     """Place a call. CommandDone means it is begun; what becomes of it, events tell.
 
     Attributes:
@@ -44,7 +44,7 @@ class PlaceCall(Event):
     headers: tuple[tuple[str, str], ...]
 
 
-class AnswerCall(Event):
+class AnswerCall(Event, frozen=True):
     """Answer a ringing call in."""
 
     ref: str
@@ -53,7 +53,7 @@ class AnswerCall(Event):
     duration: float
 
 
-class RejectCall(Event):
+class RejectCall(Event, frozen=True):
     """Refuse a call in with a final status of 300 to 699."""
 
     ref: str
@@ -62,27 +62,27 @@ class RejectCall(Event):
     reason: str
 
 
-class HangUp(Event):
+class HangUp(Event, frozen=True):
     """End a call in whatever state it is: BYE, CANCEL or a refusal."""
 
     ref: str
     call: str
 
 
-class ListCalls(Event):
+class ListCalls(Event, frozen=True):
     """Ask for every call of the shard; answered by CommandDone with ``calls``: a tuple of CallInfo."""
 
     ref: str
 
 
-class Drain(Event):
+class Drain(Event, frozen=True):
     """Refuse new calls with 503 from now on (`on`), or take them again; calls in progress go on."""
 
     ref: str
     on: bool
 
 
-class CallInfo(Event):
+class CallInfo(Event, frozen=True):
     """One line of a call list. Times are seconds since the Unix epoch, 0 when not yet."""
 
     call: str
@@ -94,14 +94,14 @@ class CallInfo(Event):
     answered: float
 
 
-class CommandDone(Event):
+class CommandDone(Event, frozen=True):
     """The command `ref` took effect."""
 
     ref: str
     calls: tuple[CallInfo, ...] = ()
 
 
-class CommandFailed(Event):
+class CommandFailed(Event, frozen=True):
     """The command `ref` had no effect. `code` is one of no_such_call, bad_state, bad_uri, bad_value, busy, draining."""
 
     ref: str
@@ -112,7 +112,7 @@ class CommandFailed(Event):
 # Events, to control.
 
 
-class CallReceived(Event):
+class CallReceived(Event, frozen=True):
     """A call in: an INVITE that began a call."""
 
     call: str
@@ -122,7 +122,7 @@ class CallReceived(Event):
     time: float
 
 
-class CallProgressed(Event):
+class CallProgressed(Event, frozen=True):
     """A provisional response came (call out) or was sent (call in); 180 is ringing, 183 with SDP early media."""
 
     call: str
@@ -131,7 +131,7 @@ class CallProgressed(Event):
     time: float
 
 
-class CallAnswered(Event):
+class CallAnswered(Event, frozen=True):
     """The call is up: the 2xx came or was sent. Media flows as `encoding` at `clock_rate`."""
 
     call: str
@@ -140,7 +140,7 @@ class CallAnswered(Event):
     time: float
 
 
-class CallEnded(Event):
+class CallEnded(Event, frozen=True):
     """The last event of a call, exactly one each.
 
     Attributes:
@@ -164,7 +164,7 @@ class CallEnded(Event):
     packets_lost: int = 0
 
 
-class CallPlayFinished(Event):
+class CallPlayFinished(Event, frozen=True):
     """A file was played to its end in a call, or could not be played."""
 
     call: str
@@ -173,7 +173,7 @@ class CallPlayFinished(Event):
     time: float
 
 
-class CallRecordFailed(Event):
+class CallRecordFailed(Event, frozen=True):
     """The recording of a call stopped before its end; the call goes on."""
 
     call: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.runtime.machine import Event
 
 
-class Format(Event):
+class Format(Event, frozen=True):
     """One payload format as negotiated: RFC 3551 encoding name in upper case, clock rate in Hz."""
 
     payload_type: int
@@ -17,7 +17,7 @@ class Format(Event):
 # From the dialog.
 
 
-class PrepareSession(Event):
+class PrepareSession(Event, frozen=True):
     """Take a pair of ports for `session` and start receiving on them. Repeating it repeats the answer.
 
     Attributes:
@@ -30,7 +30,7 @@ class PrepareSession(Event):
     host: str
 
 
-class StartSession(Event):
+class StartSession(Event, frozen=True):
     """Apply what was negotiated; again at each later offer/answer of the same session.
 
     Attributes:
@@ -50,7 +50,7 @@ class StartSession(Event):
     ptime: int = 20
 
 
-class Play(Event):
+class Play(Event, frozen=True):
     """Play a WAV file to the peer, from its start; ends whatever was played before. PlayFinished tells its end."""
 
     session: str
@@ -58,20 +58,20 @@ class Play(Event):
     loop: bool = False
 
 
-class Record(Event):
+class Record(Event, frozen=True):
     """Record what the peer sends into a WAV file (16 bit, mono, 8 kHz) until the session ends; appends after a kill."""
 
     session: str
     path: str
 
 
-class Echo(Event):
+class Echo(Event, frozen=True):
     """Send the peer its own audio back."""
 
     session: str
 
 
-class CloseSession(Event):
+class CloseSession(Event, frozen=True):
     """Send an RTCP BYE, give the ports back, finish the recording. Answered by SessionClosed."""
 
     session: str
@@ -80,7 +80,7 @@ class CloseSession(Event):
 # To the dialog.
 
 
-class SessionPrepared(Event):
+class SessionPrepared(Event, frozen=True):
     """The session receives on `host`:`port`, RTCP on `port` + 1."""
 
     session: str
@@ -88,14 +88,14 @@ class SessionPrepared(Event):
     port: int
 
 
-class SessionRefused(Event):
+class SessionRefused(Event, frozen=True):
     """No ports are left, or the session is not known."""
 
     session: str
     reason: str
 
 
-class PlayFinished(Event):
+class PlayFinished(Event, frozen=True):
     """The file was played to its end, or could not be (`error` says why)."""
 
     session: str
@@ -103,7 +103,7 @@ class PlayFinished(Event):
     error: str = ""
 
 
-class RecordFailed(Event):
+class RecordFailed(Event, frozen=True):
     """The recording stopped (disk full, no such folder); the call goes on."""
 
     session: str
@@ -111,14 +111,14 @@ class RecordFailed(Event):
     error: str
 
 
-class SessionLost(Event):
+class SessionLost(Event, frozen=True):
     """The session's state could not be restored or broke; nothing is sent or received any more."""
 
     session: str
     reason: str
 
 
-class SessionClosed(Event):
+class SessionClosed(Event, frozen=True):
     """The session is over, with its totals (RFC 3550 section 6.4; jitter in milliseconds)."""
 
     session: str

@@ -22,18 +22,18 @@ class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What crosses a pipe or comes out of a machine: an immutable record with a compact msgpack form."""
 
 
-class Effect(Event):
+class Effect(Event, frozen=True):
     """What a step asks its shell to do."""
 
 
-class Arm(Effect):
+class Arm(Effect, frozen=True):
     """Arm `timer` (an input of the same table) to fire at `deadline`, in seconds on the shell's clock."""
 
     timer: Any
     deadline: float
 
 
-class Disarm(Effect):
+class Disarm(Effect, frozen=True):
     """Disarm `timer` if it is armed."""
 
     timer: Any

@@ -8,7 +8,7 @@ from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
 # To the transaction user.
 
 
-class RequestReceived(Event):
+class RequestReceived(Event, frozen=True):
     """A server transaction began: answer it with Respond. An ACK never comes so."""
 
     key: TransactionKey
@@ -17,7 +17,7 @@ class RequestReceived(Event):
     raw: bytes
 
 
-class CancelReceived(Event):
+class CancelReceived(Event, frozen=True):
     """The INVITE of the server transaction `key` was cancelled; the CANCEL itself has its 200 (RFC 3261 s9.2)."""
 
     key: TransactionKey
@@ -25,7 +25,7 @@ class CancelReceived(Event):
     raw: bytes
 
 
-class AckReceived(Event):
+class AckReceived(Event, frozen=True):
     """An ACK for a 2xx: match it by its dialog (RFC 3261 s13.3.1.4)."""
 
     flow: Flow
@@ -33,7 +33,7 @@ class AckReceived(Event):
     raw: bytes
 
 
-class ResponseReceived(Event):
+class ResponseReceived(Event, frozen=True):
     """A response to the client transaction `key`; each repeated or forked 2xx comes again (RFC 6026 s7.2).
 
     A 2xx to an INVITE whose transaction is gone also comes so (RFC 3261 s13.2.2.4, stray 2xx).
@@ -44,7 +44,7 @@ class ResponseReceived(Event):
     raw: bytes
 
 
-class TransactionFailed(Event):
+class TransactionFailed(Event, frozen=True):
     """A transaction ended without a final response from the peer (client), or without its ACK or way back (server).
 
     Attributes:
@@ -62,7 +62,7 @@ class TransactionFailed(Event):
 # From the transaction user.
 
 
-class SendRequest(Event):
+class SendRequest(Event, frozen=True):
     """Begin a client transaction: `raw` is the whole request with its Via, whose branch is the key's."""
 
     key: TransactionKey
@@ -70,14 +70,14 @@ class SendRequest(Event):
     raw: bytes
 
 
-class CancelRequest(Event):
+class CancelRequest(Event, frozen=True):
     """Cancel the client INVITE transaction `key`: held back until a provisional came, nothing after a final (s9.1)."""
 
     key: TransactionKey
     reason: str = ""
 
 
-class Respond(Event):
+class Respond(Event, frozen=True):
     """Send a response on the server transaction `key`: `raw` whole, Via and all. Final responses are remembered.
 
     A repeated 2xx to an INVITE is another Respond: the machine in Accepted passes it down (RFC 6026 s7.1).
@@ -88,7 +88,7 @@ class Respond(Event):
     raw: bytes
 
 
-class SendDirect(Event):
+class SendDirect(Event, frozen=True):
     """Send without a machine: the ACK to a 2xx (RFC 3261 s13.2.2.4)."""
 
     target: Target

@@ -8,7 +8,7 @@ from actors.sip.vocabulary import Candidate, Flow, Head, Target, TransactionKey
 # To a transaction shard.
 
 
-class Received(Event):
+class Received(Event, frozen=True):
     """A message arrived, framed, with `received` and `rport` stamped on its top Via. Not journalled over UDP."""
 
     flow: Flow
@@ -16,14 +16,14 @@ class Received(Event):
     raw: bytes
 
 
-class TransmitFailed(Event):
+class TransmitFailed(Event, frozen=True):
     """What was to be sent for the transaction `key` could not be: no connection, no route, refused."""
 
     key: TransactionKey
     reason: str
 
 
-class FlowDead(Event):
+class FlowDead(Event, frozen=True):
     """The connection behind the flow `token` is gone; its transactions fail at once."""
 
     token: str
@@ -33,7 +33,7 @@ class FlowDead(Event):
 # From a transaction shard.
 
 
-class TransmitRequest(Event):
+class TransmitRequest(Event, frozen=True):
     """Send a request whose Via is already written to `target`. An empty branch in `key`: nobody's."""
 
     key: TransactionKey
@@ -41,7 +41,7 @@ class TransmitRequest(Event):
     raw: bytes
 
 
-class TransmitResponse(Event):
+class TransmitResponse(Event, frozen=True):
     """Send a response on the flow its request came from, else by its top Via (RFC 3261 s18.2.2, RFC 3581)."""
 
     key: TransactionKey
@@ -52,14 +52,14 @@ class TransmitResponse(Event):
 # From a dialog shard, and back.
 
 
-class Locate(Event):
+class Locate(Event, frozen=True):
     """Find the next hops for a SIP URI (RFC 3263). `ref` comes back with the answer."""
 
     ref: str
     uri: str
 
 
-class Located(Event):
+class Located(Event, frozen=True):
     """The candidates in the order to try them; empty, with a reason, when there is none."""
 
     ref: str
@@ -67,7 +67,7 @@ class Located(Event):
     reason: str = ""
 
 
-class TargetFailed(Event):
+class TargetFailed(Event, frozen=True):
     """An attempt at this target failed (503, no answer): put it behind the others for a while (RFC 3263 s4.3)."""
 
     target: Target
