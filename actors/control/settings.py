@@ -1,0 +1,19 @@
+"""The settings of the control API."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ControlSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the control actor is told at its start.
+
+    Attributes:
+        shards: how many dialog shards there are.
+        max_events: how many events the log keeps for those who resume.
+        ring_timeout: seconds until an unanswered call out is cancelled, where the command says nothing.
+    """
+
+    shards: int = 1
+    max_events: int = 10_000
+    ring_timeout: float = 60.0

@@ -1,0 +1,47 @@
+"""The settings of the user agent."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a call in.
+
+    Attributes:
+        mode: ``echo``, ``play`` and ``record`` answer at once; ``ring`` rings until a client answers; ``none`` refuses
+            every call with 480.
+        path: of the file to play or record. In a path to record, ``{call}`` stands for the id of the call.
+    """
+
+    mode: str = "ring"
+    path: str = ""
+
+
+class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialog actor is told at its start. Times are seconds.
+
+    Attributes:
+        shards: how many dialog shards there are: a call of ours gets an id that hashes to its shard.
+        media: how many media processes there are.
+        user: the user part of our own URI.
+        user_agent: the User-Agent and Server header.
+        answer: what becomes of a call in.
+        ring_timeout: how long a call in rings before 480.
+        codecs: encoding names in the order we offer them.
+        ptime: milliseconds of audio in a packet.
+        max_calls: calls of this shard; beyond, a new one gets 486.
+        t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
+    """
+
+    shards: int = 1
+    media: int = 1
+    user: str = "sipactors"
+    user_agent: str = "sipactors"
+    answer: Answer = Answer()
+    ring_timeout: float = 180.0
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    ptime: int = 20
+    max_calls: int = 10_000
+    t1: float = 0.5
+    t2: float = 4.0

@@ -1,0 +1,39 @@
+"""The settings of the transport layer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Listener(NamedTuple):
+    """One address we listen on: ``udp`` or ``tcp``, a numeric host without brackets, a port (0 picks one)."""
+
+    transport: str
+    host: str
+    port: int
+
+
+class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the transport actor is told at its start.
+
+    Attributes:
+        listen: the listeners; the supervisor opens them.
+        shards: how many transaction shards there are.
+        max_connections: of one stranger; the trusted have no limit.
+        max_requests: state-creating requests a second of one stranger.
+        message_timeout: seconds to complete a message on a stream.
+        connect_timeout: seconds to open a connection.
+        max_queue: bytes waiting for one slow reader before its connection is closed.
+        failed_for: seconds a failed target stays behind the others (RFC 3263 section 4.3).
+    """
+
+    listen: tuple[Listener, ...]
+    shards: int = 1
+    max_connections: int = 64
+    max_requests: float = 50.0
+    message_timeout: float = 5.0
+    connect_timeout: float = 5.0
+    max_queue: int = 1_048_576
+    failed_for: float = 60.0
