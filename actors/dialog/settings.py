@@ -14,7 +14,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         path: of the file to play or record. In a path to record, ``{call}`` stands for the id of the call.
     """
 
-    mode: str = "ring"
+    mode: str = "echo"
     path: str = ""
 
 

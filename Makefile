@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh Debian machine with Python: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+JOBS ?= 2
+
+.PHONY: run test lint types unit packages docs survival-report bench fuzz soak clean help
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: $(STAMP)  ## install what is missing and start the service with its defaults (ARGS="--answer ring" to alter them)
+	@exec $(BIN)/sipactors run $(ARGS)
+
+test: packages $(STAMP)  ## lint, types and every test
+	$(MAKE) --no-print-directory lint types unit
+
+lint: $(STAMP)  ## ruff, with all its rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+unit: $(STAMP)  ## the tests alone
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+packages:  ## the system packages that the tests need, installed when missing
+	@sh .ci/packages sip-tester baresip
+
+docs: $(STAMP)  ## draw the machines' diagrams from their tables
+	$(BIN)/python docs/draw_machines.py
+
+survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; print restart times and audio gaps
+	$(BIN)/python benchmarks/survival.py $(ARGS)
+
+bench: packages $(STAMP)  ## calls a second and CPU per call, beside SIPp in the same run
+	$(BIN)/python benchmarks/calls.py $(ARGS)
+
+clean:  ## remove what was made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/packages python3-venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,257 @@
+"""The service's settings: typed, from TOML; a wrong key is refused in one line with its path and what it may be."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from actors.transport.settings import Listener
+
+Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
+Count = Annotated[int, Meta(ge=1, le=256, description="a number from 1 to 256")]
+Port = Annotated[int, Meta(ge=1024, le=65535, description="a port from 1024 to 65535")]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text is one line: where, what is wrong, what it may be."""
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ServiceSection(_Section, frozen=True, kw_only=True):
+    """[service]: where it runs and in how many processes.
+
+    Attributes:
+        run_dir: the folder of its sockets and journals, on a tmpfs; empty: see :func:`default_run_dir`.
+        state_dir: the folder of what outlives a reboot; empty: see :func:`default_state_dir`.
+        placement: actors as processes, or as threads of one (no isolation; for tests and small devices).
+        shards: transaction shards, and as many dialog shards.
+        media: media processes.
+    """
+
+    run_dir: str = ""
+    state_dir: str = ""
+    placement: Literal["process", "thread"] = "process"
+    shards: Count = 1
+    media: Count = 1
+
+
+class SipSection(_Section, frozen=True, kw_only=True):
+    """[sip]: addresses, timers and limits.
+
+    Attributes:
+        listen: ``TRANSPORT:ADDRESS:PORT`` each, IPv6 in brackets.
+        user: the user part of the service's own URI.
+        user_agent: the User-Agent and Server header.
+        t1, t2, t4: RFC 3261 table 4.
+        ring_timeout: how long a call in may ring.
+        max_calls: calls at once; one more gets 486.
+        max_requests: state-creating requests a second of one stranger.
+        max_connections: connections of one stranger.
+    """
+
+    listen: tuple[str, ...] = ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060")
+    user: str = "sipactors"
+    user_agent: str = "sipactors"
+    t1: Seconds = 0.5
+    t2: Seconds = 4.0
+    t4: Seconds = 5.0
+    ring_timeout: Seconds = 180.0
+    max_calls: Annotated[int, Meta(ge=1, description="a number of calls from 1")] = 10_000
+    max_requests: Annotated[float, Meta(gt=0, description="requests a second above 0")] = 50.0
+    max_connections: Annotated[int, Meta(ge=1, description="a number of connections from 1")] = 64
+
+
+class AnswerSection(_Section, frozen=True, kw_only=True):
+    """[answer]: what becomes of a call in.
+
+    Attributes:
+        mode: echo, play and record answer at once; ring waits for a client; none refuses with 480.
+        file: what to play or record; ``{call}`` in it stands for the id of the call.
+    """
+
+    mode: Literal["echo", "play", "record", "ring", "none"] = "echo"
+    file: str = ""
+
+
+class MediaSection(_Section, frozen=True, kw_only=True):
+    """[media]: codecs and ports.
+
+    Attributes:
+        codecs: in the order they are offered.
+        jitter: milliseconds of audio held back against jitter.
+        ports: first and last UDP port of the pool; a call takes two.
+    """
+
+    codecs: Annotated[
+        tuple[Literal["PCMU", "PCMA"], ...], Meta(min_length=1, description='a list of "PCMU" and "PCMA", one at least')
+    ] = ("PCMU", "PCMA")
+    jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
+    ports: tuple[Port, Port] = (16384, 18383)
+
+
+class ControlSection(_Section, frozen=True, kw_only=True):
+    """[control]: the API.
+
+    Attributes:
+        max_events: events kept for those who resume.
+        ring_timeout: seconds an unanswered call out rings where its command says nothing.
+    """
+
+    max_events: Annotated[int, Meta(ge=100, description="a number of events from 100")] = 10_000
+    ring_timeout: Seconds = 60.0
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole configuration, each section a table of the TOML file."""
+
+    service: ServiceSection = ServiceSection()
+    sip: SipSection = SipSection()
+    answer: AnswerSection = AnswerSection()
+    media: MediaSection = MediaSection()
+    control: ControlSection = ControlSection()
+
+
+def load(path: Path | None) -> Config:
+    """Read a TOML file; without one, the defaults.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or has a wrong key or value.
+    """
+    if path is None:
+        return Config()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return checked(msgspec.convert(data, Config))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_explained(str(error))}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def checked(config: Config) -> Config:
+    """Check what types alone cannot say.
+
+    Raises:
+        ConfigError: a value does not go with another.
+    """
+    if not config.sip.listen:
+        raise ConfigError("sip.listen: no address; give at least one such as udp:127.0.0.1:5060")
+    listeners(config)
+    if config.answer.mode in {"play", "record"} and not config.answer.file:
+        raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
+    first, last = config.media.ports
+    if last <= first:
+        raise ConfigError(f"media.ports: [{first}, {last}] holds no pair; the second must be above the first")
+    return config
+
+
+def listeners(config: Config) -> tuple[Listener, ...]:
+    """The listeners of ``sip.listen``.
+
+    Raises:
+        ConfigError: one of them is not ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``.
+    """
+    return tuple(parse_listener(text) for text in config.sip.listen)
+
+
+def parse_listener(text: str) -> Listener:
+    """Read ``udp:127.0.0.1:5060`` or ``tcp:[::1]:5060``.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    match = re.fullmatch(r"(udp|tcp):(?:\[([^\]]*)\]|([^:\[\]]*)):(\d{1,5})", text)
+    if match is not None and int(match[4]) <= 65535:
+        try:
+            host = str(ipaddress.ip_address(match[2] if match[2] is not None else match[3]))
+        except ValueError:
+            pass  # falls through to the one message for every way to get it wrong
+        else:
+            return Listener(match[1], host, int(match[4]))
+    raise ConfigError(
+        f"sip.listen: {text!r} is no address; it may be udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address, "
+        "IPv6 in brackets, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
+    )
+
+
+def default_run_dir() -> Path:
+    """`$SIPACTORS_RUN_DIR`, else `sipactors` in `$XDG_RUNTIME_DIR`, else `/tmp/sipactors-<uid>`."""
+    if named := os.environ.get("SIPACTORS_RUN_DIR"):
+        return Path(named)
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "sipactors"
+    return Path(f"/tmp/sipactors-{os.getuid()}")  # noqa: S108 - the supervisor makes it 0700 and checks its owner
+
+
+def default_state_dir() -> Path:
+    """`$SIPACTORS_STATE_DIR`, else `sipactors` in `$XDG_STATE_HOME` or `~/.local/state`."""
+    if named := os.environ.get("SIPACTORS_STATE_DIR"):
+        return Path(named)
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "sipactors"
+
+
+# One line for people
+
+
+def _explained(message: str) -> str:
+    """Turn msgspec's sentence into: path, what is wrong, what it may be."""
+    what, _, where = message.partition(" - at `$")
+    keys = [key for key in re.split(r"\.|\[\.\.\.\]|\[\d+\]", where.rstrip("`")) if key]
+    if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        section = _type_at(keys)
+        return f"{'.'.join([*keys, match[1]])}: no such key; it may be {_listed(list(get_type_hints(section)))}"
+    return f"{'.'.join(keys)}: {_plain(what)}; it may be {_allowed(_type_at(keys))}"
+
+
+def _plain(what: str) -> str:
+    words = {
+        "`int`": "a whole number",
+        "`float`": "a number",
+        "`str`": "a string",
+        "`array`": "a list",
+        "`object`": "a table",
+    }
+    for name, word in words.items():
+        what = what.replace(name, word)
+    what = re.sub(r"Invalid enum value (.*)", r"\1 is not known", what)
+    return what[0].lower() + what[1:]
+
+
+def _type_at(keys: list[str]) -> Any:  # noqa: ANN401 - a type expression
+    kind: Any = Config
+    for key in keys:
+        kind = get_type_hints(kind, include_extras=True)[key]
+    return kind
+
+
+def _allowed(kind: Any) -> str:  # noqa: ANN401
+    if get_origin(kind) is Annotated:
+        return str(next(meta.description for meta in kind.__metadata__ if meta.description))
+    if get_origin(kind) is Literal:
+        return _listed([repr(value) if isinstance(value, str) else str(value) for value in get_args(kind)])
+    if get_origin(kind) is tuple:
+        parts = [part for part in get_args(kind) if part is not Ellipsis]
+        return f"a list of {'strings' if parts[0] is str else f'{len(parts)}: each {_allowed(parts[0])}'}"
+    if isinstance(kind, type) and issubclass(kind, _Section):
+        return f"a table with {_listed(list(get_type_hints(kind)))}"
+    return "a string"
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

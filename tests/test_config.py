@@ -1,0 +1,84 @@
+"""The configuration: defaults hold, wrong keys and values are refused in one line that says what they may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.config import Config, ConfigError, listeners, load, parse_listener
+from actors.transport.settings import Listener
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "sipactors.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_without_a_file_the_service_listens_on_loopback_only() -> None:
+    config = load(None)
+    assert config == Config()
+    assert listeners(config) == (Listener("udp", "127.0.0.1", 5060), Listener("tcp", "127.0.0.1", 5060))
+
+
+def test_a_whole_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(
+        '[service]\nplacement = "thread"\nshards = 2\n[sip]\nlisten = ["udp:[::1]:5070"]\nt1 = 0.1\n'
+        '[answer]\nmode = "play"\nfile = "hello.wav"\n[media]\ncodecs = ["PCMA"]\nports = [20000, 20099]\n'
+        "[control]\nmax_events = 500\n",
+        encoding="utf-8",
+    )
+    config = load(path)
+    assert (config.service.placement, config.service.shards, config.sip.t1) == ("thread", 2, 0.1)
+    assert (config.answer.mode, config.answer.file) == ("play", "hello.wav")
+    assert (config.media.codecs, config.media.ports, config.control.max_events) == (("PCMA",), (20000, 20099), 500)
+    assert listeners(config) == (Listener("udp", "::1", 5070),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[sip]\nfoo = 1", ("sip.foo: no such key", "listen", "t1")),
+        ("x = 1", ("x: no such key", "service, sip, answer, media or control")),
+        ('[sip]\nt1 = "x"', ("sip.t1: expected a number, got a string", "seconds above 0")),
+        ("[sip]\nt1 = -1", ("sip.t1: ", "seconds above 0")),
+        (
+            '[answer]\nmode = "shout"',
+            ("answer.mode: 'shout' is not known", "'echo', 'play', 'record', 'ring' or 'none'"),
+        ),
+        ('[answer]\nmode = "play"', ("answer.file: missing", "WAV")),
+        ("[media]\nports = [1, 2]", ("media.ports: ", "a port from 1024 to 65535")),
+        ("[media]\nports = [20001, 20000]", ("media.ports: ", "must be above")),
+        ('[media]\ncodecs = ["G729"]', ("media.codecs: ", '"PCMU" and "PCMA"')),
+        ("[service]\nshards = 0", ("service.shards: ", "1 to 256")),
+        ("sip = 3", ("sip: expected a table", "listen")),
+        ("[sip]\nlisten = []", ("sip.listen: no address", "udp:127.0.0.1:5060")),
+        ("[sip", ("not TOML",)),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_with_its_path_and_what_it_may_be(
+    tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    message = refusal(tmp_path, text)
+    for word in words:
+        assert word in message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
+        load(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize(
+    "text", ["udp:localhost:5060", "tls:127.0.0.1:1", "udp:127.0.0.1", "udp:::1:5060", "udp:1.2.3.4:70000"]
+)
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"udp:127\.0\.0\.1:5060"):
+        parse_listener(text)

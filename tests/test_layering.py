@@ -1,0 +1,104 @@
+"""Who may import whom: the walls of the house, checked on every file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = {"transport", "transaction", "dialog", "media", "control"}
+NEIGHBOURS = {  # those with a pipe between them
+    "transport": {"transaction", "dialog"},
+    "transaction": {"transport", "dialog"},
+    "dialog": {"transaction", "transport", "media", "control"},
+    "media": {"dialog"},
+    "control": {"dialog"},
+}
+BELOW = {  # layers never import upward, so an actor speaks the language of the layer below it
+    "transport": set[str](),
+    "transaction": {"transport"},
+    "dialog": {"transaction", "transport", "media"},
+    "media": set[str](),
+    "control": {"dialog"},
+}
+IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
+CLOCKS = {"time", "random", "secrets", "datetime"}
+SHELLS = {"actor.py", "sockets.py"}  # the impure files of a layer
+MEDIA_SHELLS = {"engine.py", "record.py", "wav.py", "files.py"}  # owns sockets, mapped records and files
+CONTROL_SHELLS = {"client.py", "cli.py", "render.py"}  # run in the user's process
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "actors").rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file names in an import, as a dotted name; functions' own imports too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
+
+
+def _is_module(package: str, name: str) -> bool:
+    base = ROOT.joinpath(*package.split("."), name)
+    return base.with_suffix(".py").exists() or base.is_dir()
+
+
+def place(path: Path) -> str:
+    parts = path.relative_to(ROOT / "actors").parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def pure(path: Path) -> bool:
+    shells = SHELLS | {"media": MEDIA_SHELLS, "control": CONTROL_SHELLS}.get(place(path), set())
+    return place(path) in LAYERS and path.name not in shells
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_place_allows(path: Path) -> None:
+    where = place(path)
+    for name in imports(path):
+        if not name.startswith("actors."):
+            continue
+        target = name.split(".")[1]
+        if where in {"sip", "runtime"}:
+            assert target == where, f"{where} imports nothing else of ours: {name}"
+        elif where in LAYERS and target in LAYERS and target != where:
+            assert target in BELOW[where], f"{where} never imports {target}: {name}"
+            assert name.split(".")[2] == "events", f"of a neighbour only its events: {name}"
+            assert not pure(path) or where == "control", f"a pure file knows no neighbour: {name}"
+        elif where in LAYERS:
+            assert target in {where, "sip", "runtime"}, f"a layer does not know {name}"
+            if pure(path) and target == "runtime":
+                assert name.startswith("actors.runtime.machine"), f"a pure file uses only machines: {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if pure(p)], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_pure_file_takes_now_and_tokens_as_arguments(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports(path)}
+    assert not found & (IMPURE | CLOCKS)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "actors" / "sip").glob("*.py")), ids=lambda path: path.name)
+def test_the_vocabulary_stands_on_the_standard_library_alone(path: Path) -> None:
+    import sys
+
+    found = {name.split(".")[0] for name in imports(path)} - {"actors"}
+    assert found <= sys.stdlib_module_names
+    assert not found & (IMPURE | CLOCKS)
+
+
+def test_only_the_launcher_imports_the_service_and_nothing_imports_the_launcher() -> None:
+    for path in modules():
+        names = set(imports(path))
+        assert "supervisor" not in names
+        assert "actors.service" not in names
+    assert "actors.service" in set(imports(ROOT / "supervisor.py"))
