@@ -1,0 +1,125 @@
+"""Start the real service as its users do and speak to it; each test has a run directory and ports of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+READY_TIMEOUT = 30.0
+
+
+@dataclass
+class Service:
+    """A running service.
+
+    Attributes:
+        process: `sipactors run`; its pid is the supervisor's.
+        run_dir: where its sockets are.
+        addresses: transport -> (host, port), the first of each.
+        lines: what it printed.
+    """
+
+    process: subprocess.Popen[str]
+    run_dir: Path
+    state_dir: Path
+    addresses: dict[str, tuple[str, int]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def command(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run a client command of the command line against this service."""
+        return subprocess.run(
+            [sys.executable, "-m", "actors.service", *words, "--run-dir", str(self.run_dir)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def json(self, *words: str) -> Any:
+        """The JSON that a client command prints."""
+        done = self.command(*words, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    def tree(self) -> dict[str, dict[str, Any]]:
+        """The children by name."""
+        return {child["name"]: child for child in self.json("ps")}
+
+    def pid(self, name: str) -> int:
+        """The process id of one child."""
+        return int(self.tree()[name]["pid"])
+
+    def stop(self) -> int:
+        """Ask it to stop in order; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str,
+    listen: Sequence[str] = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
+    base: Path | None = None,
+    config: str = "",
+) -> Iterator[Service]:
+    """A service with `arguments`, stopped hard at the end. `base` keeps run and state directories over two starts."""
+    with tempfile.TemporaryDirectory(prefix="sa-") as made:
+        where = base or Path(made)
+        run_dir, state_dir = where / "run", where / "state"
+        words = [sys.executable, "supervisor.py", "run", "--run-dir", str(run_dir), "--state-dir", str(state_dir)]
+        for address in listen:
+            words += ["--listen", address]
+        if config:
+            file = where / "sipactors.toml"
+            file.write_text(config, encoding="utf-8")
+            words += ["-c", str(file)]
+        process = subprocess.Popen(
+            [*words, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        service = Service(process, run_dir, state_dir)
+        try:
+            _wait_ready(service)
+            yield service
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait(timeout=30)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _wait_ready(service: Service) -> None:
+    """Read its lines until the one that says ready, and go on reading them in the background."""
+    ready = threading.Event()
+
+    def read() -> None:
+        with contextlib.suppress(ValueError):  # closed under us at the end
+            for line in service.process.stdout or ():
+                service.lines.append(line.rstrip("\n"))
+                for transport, host, port in re.findall(r"\b(udp|tcp):(\[[^\]]+\]|[\d.]+):(\d+)", line):
+                    service.addresses.setdefault(transport, (host.strip("[]"), int(port)))
+                if re.search(r"\bready\b", line):
+                    ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    assert ready.wait(READY_TIMEOUT), "no ready line: " + "\n".join(service.lines)
+    assert service.process.poll() is None, "it ended: " + "\n".join(service.lines)

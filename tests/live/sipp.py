@@ -1,0 +1,115 @@
+"""SIPp as a peer: run it and read what it counted."""
+
+from __future__ import annotations
+
+import csv
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+
+@dataclass
+class Report:
+    """What SIPp counted over its whole run."""
+
+    exit_code: int
+    successful: int
+    failed: int
+    retransmissions: int
+    unexpected: int
+    errors: str
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressFamily = socket.AF_INET) -> int:
+    """A port nobody has at this moment."""
+    with socket.socket(family, kind) as probe:
+        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _words(folder: Path, transport: str, scenario: str, host: str, port: int, extra: tuple[str, ...]) -> list[str]:
+    named = SCENARIOS / f"{scenario}.xml"
+    return [
+        "sipp",
+        *(("-sf", str(named)) if named.exists() else ("-sn", scenario)),
+        *("-i", f"[{host}]" if ":" in host else host),
+        *("-p", str(port)),
+        *("-t", "u1" if transport == "udp" else "t1"),
+        *("-nostdin", "-trace_err", "-error_file", str(folder / "errors.log")),
+        *("-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1"),
+        *extra,
+    ]
+
+
+def report(folder: Path, exit_code: int) -> Report:
+    """Read the last line of SIPp's statistics."""
+    with (folder / "stat.csv").open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file, delimiter=";"))[-1]
+    errors = folder / "errors.log"
+    return Report(
+        exit_code,
+        int(last["SuccessfulCall(C)"]),
+        int(last["FailedCall(C)"]),
+        int(last["Retransmissions(C)"]),
+        int(last["FailedUnexpectedMessage(C)"]),
+        errors.read_text(encoding="utf-8", errors="replace")[:2000] if errors.exists() else "",
+    )
+
+
+def call(
+    folder: Path,
+    address: tuple[str, int],
+    *extra: str,
+    transport: str = "udp",
+    scenario: str = "uac",
+    local: str = "127.0.0.1",
+    timeout: float = 120.0,
+) -> Report:
+    """Run SIPp as a caller until its calls are done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in local else socket.AF_INET
+    host, port = address
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    words = [*_words(folder, transport, scenario, local, free_port(kind, family), extra), target]
+    done = subprocess.run(words, capture_output=True, timeout=timeout, check=False, cwd=folder)
+    return report(folder, done.returncode)
+
+
+@contextmanager
+def answering(
+    folder: Path, *extra: str, transport: str = "udp", scenario: str = "uas", local: str = "127.0.0.1"
+) -> Iterator[tuple[str, int]]:
+    """SIPp as a callee; yields its address once its socket is bound."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    port = free_port(kind)
+    process = subprocess.Popen(
+        _words(folder, transport, scenario, local, port, extra),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        _wait_bound(transport, port, process)
+        yield local, port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_bound(transport: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the kernel lists the port as bound; SIPp prints nothing that says so."""
+    tables = [Path(f"/proc/net/{transport}"), Path(f"/proc/net/{transport}6")]
+    wanted = f":{port:04X} "
+    while process.poll() is None:
+        if any(wanted in table.read_text(encoding="ascii") for table in tables):
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+    raise AssertionError(f"sipp ended with {process.returncode} before it listened")
