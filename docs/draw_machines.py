@@ -13,7 +13,8 @@ from actors.runtime.machine import Table
 TARGET = Path(__file__).parent / "machines.md"
 HEAD = """# The state machines
 
-Made from the tables by `make docs`; a test holds this page against the code. An edge is an input and the actions it runs.
+Made from the tables by `make docs`; a test holds this page against the code.
+An edge is an input and the actions it runs.
 """
 
 
