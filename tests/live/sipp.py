@@ -25,14 +25,20 @@ class Report:
     errors: str
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressFamily = socket.AF_INET) -> int:
+def free_port(of: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressFamily = socket.AF_INET) -> int:
     """A port nobody has at this moment."""
-    with socket.socket(family, kind) as probe:
+    with socket.socket(family, of) as probe:
         probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _words(folder: Path, transport: str, scenario: str, host: str, port: int, extra: tuple[str, ...]) -> list[str]:
+def kind(transport: str) -> socket.SocketKind:
+    """The kind of socket a transport uses."""
+    return socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+
+
+def words(folder: Path, transport: str, scenario: str, host: str, port: int, extra: tuple[str, ...] = ()) -> list[str]:
+    """SIPp's command line, but for the target and the number of calls."""
     named = SCENARIOS / f"{scenario}.xml"
     return [
         "sipp",
@@ -72,12 +78,11 @@ def call(
 ) -> Report:
     """Run SIPp as a caller until its calls are done."""
     folder.mkdir(parents=True, exist_ok=True)
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     family = socket.AF_INET6 if ":" in local else socket.AF_INET
     host, port = address
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    words = [*_words(folder, transport, scenario, local, free_port(kind, family), extra), target]
-    done = subprocess.run(words, capture_output=True, timeout=timeout, check=False, cwd=folder)
+    command = [*words(folder, transport, scenario, local, free_port(kind(transport), family), extra), target]
+    done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, cwd=folder)
     return report(folder, done.returncode)
 
 
@@ -87,10 +92,9 @@ def answering(
 ) -> Iterator[tuple[str, int]]:
     """SIPp as a callee; yields its address once its socket is bound."""
     folder.mkdir(parents=True, exist_ok=True)
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    port = free_port(kind)
+    port = free_port(kind(transport))
     process = subprocess.Popen(
-        _words(folder, transport, scenario, local, port, extra),
+        words(folder, transport, scenario, local, port, extra),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
