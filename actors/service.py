@@ -1,0 +1,225 @@
+"""The tree: what runs, in which process, how it restarts; and `main`, the command `sipactors`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from actors import config as configuration
+from actors.config import Config, ConfigError
+from actors.control.cli import RunOptions, command_line
+from actors.control.settings import ControlSettings
+from actors.dialog.settings import Answer, DialogSettings
+from actors.media.settings import MediaSettings
+from actors.runtime.descriptors import SocketSpec, rtp_pool
+from actors.runtime.errors import StartupError
+from actors.runtime.logs import configure_logs
+from actors.runtime.supervision import ChildSpec, Supervisor
+from actors.sip.vocabulary import host_port
+from actors.transaction.settings import TransactionSettings
+from actors.transport.settings import Listener, TransportSettings
+
+__all__ = ["Supervisor", "main", "run", "tree"]
+
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, never a default
+USAGE = 2
+
+
+def tree(config: Config) -> tuple[ChildSpec, ...]:
+    """The children from the wire upward. They stop in reverse: dialogs say BYE while all below them still serves."""
+    service, sip, media = config.service, config.sip, config.media
+    shards = range(service.shards)
+    transactions = tuple(f"transaction-{n}" for n in shards)
+    dialogs = tuple(f"dialog-{n}" for n in shards)
+    medias = tuple(f"media-{n}" for n in range(service.media))
+    listeners = configuration.listeners(config)
+    sockets = tuple(SocketSpec(token(each), each.transport, each.host, each.port) for each in listeners)
+    transport = TransportSettings(
+        listen=listeners, shards=len(shards), max_requests=sip.max_requests, max_connections=sip.max_connections
+    )
+    transaction = TransactionSettings(t1=sip.t1, t2=sip.t2, t4=sip.t4)
+    dialog = DialogSettings(
+        shards=len(shards),
+        media=len(medias),
+        user=sip.user,
+        user_agent=sip.user_agent,
+        answer=Answer(mode=config.answer.mode, path=absolute(config.answer.file)),
+        ring_timeout=sip.ring_timeout,
+        codecs=media.codecs,
+        max_calls=max(1, sip.max_calls // len(shards)),
+        t1=sip.t1,
+        t2=sip.t2,
+    )
+    control = ControlSettings(
+        shards=len(shards), max_events=config.control.max_events, ring_timeout=config.control.ring_timeout
+    )
+    pools = split(*media.ports, parts=len(medias))
+    host = media_host(listeners)
+    return (
+        ChildSpec(
+            name="transport",
+            start="actors.transport.actor:main",
+            settings=transport,
+            peers=(*transactions, *dialogs),
+            sockets=sockets,
+        ),
+        *(
+            ChildSpec(
+                name=name, start="actors.transaction.actor:main", settings=transaction, peers=("transport", upper)
+            )
+            for name, upper in zip(transactions, dialogs, strict=True)
+        ),
+        *(
+            ChildSpec(
+                name=name,
+                start="actors.media.actor:main",
+                settings=MediaSettings(jitter=media.jitter),
+                peers=dialogs,
+                sockets=rtp_pool(host, *pool),
+            )
+            for name, pool in zip(medias, pools, strict=True)
+        ),
+        *(
+            ChildSpec(
+                name=name,
+                start="actors.dialog.actor:main",
+                settings=dialog,
+                peers=(lower, "transport", *medias, "control"),
+                shutdown=64 * sip.t1 + 3.0,  # a BYE that nobody answers takes Timer F
+            )
+            for name, lower in zip(dialogs, transactions, strict=True)
+        ),
+        ChildSpec(name="control", start="actors.control.actor:main", settings=control, peers=dialogs),
+    )
+
+
+def token(listener: Listener) -> str:
+    """What the descriptor store calls a listener."""
+    return f"{listener.transport}:{host_port(listener.host, listener.port)}"
+
+
+def media_host(listeners: tuple[Listener, ...]) -> str:
+    """The address RTP is bound to: that of the listeners when it is one, else every address of their families."""
+    hosts = {each.host for each in listeners}
+    if len(hosts) == 1:
+        return hosts.pop()
+    return "::" if any(":" in host for host in hosts) else "0.0.0.0"  # noqa: S104 - the listeners are on several
+
+
+def split(first: int, last: int, *, parts: int) -> list[tuple[int, int]]:
+    """Cut a range of ports into `parts` of even length, a pair at least each.
+
+    Raises:
+        ConfigError: it is too short.
+    """
+    size = (last + 1 - first) // parts // 2 * 2
+    if size < 2:
+        raise ConfigError(f"media.ports: [{first}, {last}] is too short for {parts} media processes")
+    return [(first + size * n, first + size * (n + 1) - 1) for n in range(parts)]
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in every child; the empty one stays empty."""
+    return str(Path(path).absolute()) if path else ""
+
+
+def configured(options: RunOptions) -> Config:
+    """The configuration file with the command line's options over it.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    config = configuration.load(options.config)
+    service, sip, answer = config.service, config.sip, config.answer
+    run_dir = options.run_dir or Path(service.run_dir or configuration.default_run_dir())
+    state_dir = options.state_dir or Path(service.state_dir or configuration.default_state_dir())
+    service = msgspec.structs.replace(service, run_dir=str(run_dir.absolute()), state_dir=str(state_dir.absolute()))
+    if options.listen:
+        sip = msgspec.structs.replace(sip, listen=options.listen)
+    if options.answer:
+        mode, _, path = options.answer.partition(":")
+        answer = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
+    return configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
+
+
+def run(options: RunOptions) -> int:
+    """Run the service until it is stopped; its exit code. Wrong settings are one line on stderr and exit code 2."""
+    began = time.monotonic()
+    configure_logs()
+    try:
+        config = configured(options)
+        service = config.service
+        supervisor = Supervisor(
+            tree(config),
+            Path(service.run_dir),
+            Path(service.state_dir),
+            service.placement,
+            on_ready=lambda ready: announce(ready, config, time.monotonic() - began),
+        )
+        code = supervisor.run()
+    except (ConfigError, StartupError) as error:
+        return complain(str(error), USAGE)
+    return complain(supervisor.failure, code) if supervisor.failure else code
+
+
+def complain(text: str, code: int) -> int:
+    """One line on stderr."""
+    sys.stderr.write(f"sipactors: {text}\n")
+    return code
+
+
+def announce(supervisor: Supervisor, config: Config, seconds: float) -> None:
+    """Say where it listens, how to call it, and what it will do with a call."""
+    listening = [
+        f"{where.partition(':')[0]}:{address}"
+        for where, address in supervisor.addresses.items()
+        if not where.startswith("rtp:")
+    ]
+    pairs = sum(where.startswith("rtp:") for where in supervisor.addresses) // 2
+    lines = [f"sipactors {_version()}", f"  listening on   {' '.join(listening)}"]
+    hosts = {listener.host for listener in configuration.listeners(config)}
+    if hosts <= {"127.0.0.1", "::1"}:
+        lines.append("                 this machine only; --listen udp:ADDRESS:PORT opens it to others")
+    kind, _, address = listening[0].partition(":")
+    suffix = ";transport=tcp" if kind == "tcp" else ""
+    port = address.rpartition(":")[2]
+    example = f"127.0.0.1:{port}" if address.startswith("0.0.0.0") else address  # noqa: S104 - a wildcard to show
+    lines += [
+        f"  call it        sip:{config.sip.user}@{example}{suffix}   (a first caller: sipp -sn uac -m 1 {example})",
+        f"  answers with   {_treatment(config)}",
+        f"  run directory  {config.service.run_dir}",
+        f"  room for       {pairs} calls with audio, {supervisor.descriptor_limit} descriptors",
+        f"ready in {seconds:.2f} s",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _treatment(config: Config) -> str:
+    return {
+        "echo": "the caller's own voice",
+        "play": f"{config.answer.file}",
+        "record": f"silence, and records to {config.answer.file}",
+        "ring": "ringing, until a client answers: sipactors answer ID",
+        "none": "480: it takes no calls",
+    }[config.answer.mode]
+
+
+def _version() -> str:
+    try:
+        return version("sipactors")
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        return "(not installed)"
+
+
+def main() -> None:
+    """The command ``sipactors``."""
+    command_line(run)()
+
+
+if __name__ == "__main__":
+    main()
