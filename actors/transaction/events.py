@@ -48,7 +48,9 @@ class TransactionFailed(Event, frozen=True):
     """A transaction ended without a final response from the peer (client), or without its ACK or way back (server).
 
     Attributes:
-        status: 408 timed out (Timers B, F, H), 503 the transport failed (RFC 3261 s8.1.3.1).
+        status: 408 timed out (Timers B, F, H; 64*T1 after a CANCEL; our user left a request unanswered for 64*T1), 503
+            the transport failed (RFC 3261 s8.1.3.1), 500 with `spoiled`. A server transaction that cannot reach its
+            client stays for now (RFC 6026 s7.1), and a later response is tried.
         spoiled: the machine itself broke and was quarantined.
     """
 
@@ -71,7 +73,10 @@ class SendRequest(Event, frozen=True):
 
 
 class CancelRequest(Event, frozen=True):
-    """Cancel the client INVITE transaction `key`: held back until a provisional came, nothing after a final (s9.1)."""
+    """Cancel the client INVITE transaction `key`: held back until a provisional came, nothing after a final (s9.1).
+
+    `reason` is the value of the CANCEL's Reason header field (RFC 3326), empty for none.
+    """
 
     key: TransactionKey
     reason: str = ""

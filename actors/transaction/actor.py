@@ -1,0 +1,106 @@
+"""The shell of a transaction shard: pipes in, the layer steps, pipes out. Nothing is decided here."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any, ClassVar
+
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.context import Context
+from actors.runtime.machine import Effects
+from actors.transaction.effects import NOBODY, Reply, Tell
+from actors.transaction.events import FromUser
+from actors.transaction.layer import Cell, Layer
+from actors.transaction.settings import TransactionSettings
+from actors.transaction.timers import Timers
+from actors.transport.events import (
+    FlowDead,
+    Received,
+    ToTransaction,
+    TransmitFailed,
+    TransmitRequest,
+    TransmitResponse,
+)
+
+TRANSPORT = "transport"
+_SECRET = b"secret"
+
+
+class TransactionActor(LayerActor):
+    """All transactions whose Call-IDs hash to this shard. Its user is the dialog shard of the same number."""
+
+    accepts: ClassVar[dict[str, Any]] = {TRANSPORT: ToTransaction, "dialog": FromUser}
+    cell_type: ClassVar[Any] = Cell
+
+    def started(self) -> None:
+        """Make the layer over the restored cells."""
+        settings: TransactionSettings = self.context.settings
+        secret = self.kept(_SECRET)
+        if secret is None:
+            secret = secrets.token_bytes(32)
+            self.keep(_SECRET, secret)
+        self._user = f"dialog-{self.name.partition('-')[2]}"
+        self._layer = Layer(
+            secret,
+            self.cells,
+            Timers(settings.t1, settings.t2, settings.t4, settings.trying_after),
+            max_machines=settings.max_machines,
+            busy=partial(self.busy, self._user),
+        )
+
+    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
+        """Take one message of the transport or of the user."""
+        layer = self._layer
+        if peer != TRANSPORT:
+            effects = layer.send(message, now)
+        elif isinstance(message, Received):
+            effects = layer.receive(message.flow, message.head, message.raw, now)
+        elif isinstance(message, TransmitFailed):
+            effects = layer.transmit_failed(message.key, message.reason, now)
+        else:
+            dead: FlowDead = message
+            effects = layer.flow_dead(dead.token, dead.reason, now)
+        self._carry_out(effects)
+
+    def expire(self, key: bytes, now: float) -> None:
+        """Fire the timers of one machine."""
+        self._carry_out(self._layer.fire(key, now))
+
+    def peer_reset(self, peer: str, now: float) -> None:
+        """End what a neighbour lost with all it held: connections, or the users of our transactions."""
+        if peer == TRANSPORT:
+            self._carry_out(self._layer.transport_lost(now))
+        else:
+            for cell in list(self.cells.keys()):
+                self.defer(self._abandon, cell, now)  # each a step of its own, so that one that breaks stops no other
+
+    def _abandon(self, cell: bytes, now: float) -> None:
+        self._carry_out(self._layer.abandon(cell, now))
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
+        """Tell the user, and the client that waits for an answer, of a machine that broke."""
+        self._carry_out(self._layer.spoiled(key, cell))
+
+    def _carry_out(self, effects: Effects) -> None:
+        tell = self.tell
+        for effect in effects:
+            kind: Any = type(effect)
+            out: Any = effect
+            if kind is Tell:
+                tell(self._user, out.event)
+            elif kind is Reply:
+                # A stateless refusal is made again for a repeated request: a flood of them costs no journal.
+                journalled = out.key is not NOBODY or out.flow.reliable
+                tell(TRANSPORT, TransmitResponse(out.key, out.flow, out.raw), journalled=journalled)
+            else:
+                tell(TRANSPORT, TransmitRequest(out.key, out.target, out.raw))
+
+
+def main(context: Context) -> None:
+    """Run a transaction shard in this process until it is stopped.
+
+    Raises:
+        SystemExit: 70, when it ended in any other way.
+    """
+    run(TransactionActor, context)

@@ -1,0 +1,159 @@
+"""The non-INVITE client transaction: figure 6 of RFC 3261. A CANCEL runs on it too, and its outcome stays here."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from msgspec.structs import replace
+
+from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
+from actors.transaction.effects import Tell, Transmit
+from actors.transaction.events import ResponseReceived, SendRequest, TransactionFailed
+from actors.transaction.timers import Timers
+
+
+class State(IntEnum):
+    """From COMPLETED on the user has its final response and the machine only lingers."""
+
+    INITIAL = 0
+    TRYING = 1
+    PROCEEDING = 2
+    COMPLETED = 10
+    TERMINATED = 20
+
+
+class Input(IntEnum):
+    """What the user, the network and the clock do to the machine."""
+
+    SEND = 0
+    PROVISIONAL = 1
+    FINAL = 2
+    TRANSPORT_ERROR = 3
+    TIMER_E = 4
+    TIMER_F = 5
+    TIMER_K = 6
+
+
+class NonInviteClient(Machine, frozen=True, tag="client"):
+    """One request on its way to one target.
+
+    Attributes:
+        request: its bytes, until the final response.
+        interval: the current interval of Timer E, in seconds.
+        flow: the token of the flow that carries it, as far as known; empty over UDP.
+    """
+
+    state: State
+    deadlines: tuple[tuple[Input, float], ...]
+    key: TransactionKey
+    timers: Timers
+    target: Target
+    request: bytes
+    interval: float = 0.0
+    flow: str = ""
+
+
+Outcome = tuple[NonInviteClient, Effects]
+Response = tuple[Flow, Head, bytes]
+
+
+def begin(command: SendRequest, timers: Timers) -> NonInviteClient:
+    """A machine that waits for SEND."""
+    return NonInviteClient(
+        State.INITIAL, (), command.key, timers, command.target, command.raw, flow=command.target.flow
+    )
+
+
+def send_request(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
+    """Send the request, start Timer F and, over UDP, Timer E."""
+    timers = machine.timers
+    send = Transmit(machine.key, machine.target, machine.request)
+    arm_f = Arm(Input.TIMER_F, now + timers.timeout)
+    if machine.target.reliable:
+        return machine, (send, arm_f)
+    return replace(machine, interval=timers.t1), (send, Arm(Input.TIMER_E, now + timers.t1), arm_f)
+
+
+def _repeat(machine: NonInviteClient, interval: float, now: float) -> Outcome:
+    send = Transmit(machine.key, machine.target, machine.request)
+    return replace(machine, interval=interval), (send, Arm(Input.TIMER_E, now + interval))
+
+
+def repeat_request(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
+    """Send the request again and double Timer E, up to T2."""
+    return _repeat(machine, min(2 * machine.interval, machine.timers.t2), now)
+
+
+def repeat_request_slowly(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
+    """Send the request again each T2: the peer has it, its final response may be lost."""
+    return _repeat(machine, machine.timers.t2, now)
+
+
+def deliver(machine: NonInviteClient, response: Response, _now: float) -> Outcome:
+    """Tell the user of the response, but for a CANCEL's; over a stream remember the flow it came by."""
+    flow, head, raw = response
+    if machine.flow != flow.token and flow.reliable:
+        machine = replace(machine, flow=flow.token)
+    if machine.key.method == "CANCEL":
+        return machine, ()
+    return machine, (Tell(ResponseReceived(machine.key, head, raw)),)
+
+
+def complete(machine: NonInviteClient, _response: Response, now: float) -> Outcome:
+    """Absorb repeated responses for Timer K over UDP; a stream repeats nothing."""
+    if machine.target.reliable:
+        return replace(machine, state=State.TERMINATED), ()
+    return replace(machine, state=State.COMPLETED, request=b""), (Arm(Input.TIMER_K, now + machine.timers.t4),)
+
+
+def _failed(machine: NonInviteClient, status: int, reason: str) -> Effects:
+    if machine.key.method == "CANCEL":
+        return ()  # the transaction of its INVITE tells what came of it
+    return (Tell(TransactionFailed(machine.key, client=True, status=status, reason=reason)),)
+
+
+def tell_timeout(machine: NonInviteClient, _argument: object, _now: float) -> Outcome:
+    """Tell the user that nobody answered."""
+    return machine, _failed(machine, 408, "no final response within 64*T1")
+
+
+def tell_transport_error(machine: NonInviteClient, reason: str, _now: float) -> Outcome:
+    """Tell the user that the transport failed."""
+    return machine, _failed(machine, 503, reason)
+
+
+S, I = State, Input  # noqa: E741 - the table reads best with its two words short
+FINISHING = (S.COMPLETED, S.TERMINATED)
+
+TABLE: Table[NonInviteClient] = Table(
+    "non-INVITE client transaction",
+    states=State,
+    inputs=Input,
+    rows=[
+        Row(S.INITIAL, I.SEND, S.TRYING, (send_request,)),
+        Row(S.TRYING, I.TIMER_E, None, (repeat_request,)),
+        Row(S.TRYING, I.TIMER_F, S.TERMINATED, (tell_timeout,)),
+        Row(S.TRYING, I.TRANSPORT_ERROR, S.TERMINATED, (tell_transport_error,)),
+        Row(S.TRYING, I.PROVISIONAL, S.PROCEEDING, (deliver,)),
+        Row(S.TRYING, I.FINAL, FINISHING, (deliver, complete)),
+        Row(S.PROCEEDING, I.TIMER_E, None, (repeat_request_slowly,)),
+        Row(S.PROCEEDING, I.TIMER_F, S.TERMINATED, (tell_timeout,)),
+        Row(S.PROCEEDING, I.TRANSPORT_ERROR, S.TERMINATED, (tell_transport_error,)),
+        Row(S.PROCEEDING, I.PROVISIONAL, None, (deliver,)),
+        Row(S.PROCEEDING, I.FINAL, FINISHING, (deliver, complete)),
+        Row(S.COMPLETED, I.TIMER_K, S.TERMINATED),
+    ],
+    ignored={
+        S.INITIAL: set(I) - {I.SEND},
+        S.TRYING: {I.SEND, I.TIMER_K},
+        S.PROCEEDING: {I.SEND, I.TIMER_K},
+        S.COMPLETED: set(I) - {I.TIMER_K},
+        S.TERMINATED: set(I),
+    },
+    timers={
+        S.TRYING: {I.TIMER_E, I.TIMER_F},
+        S.PROCEEDING: {I.TIMER_E, I.TIMER_F},
+        S.COMPLETED: {I.TIMER_K},
+    },
+)

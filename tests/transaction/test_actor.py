@@ -1,0 +1,243 @@
+"""The shard as it runs: real mailbox, pipes and journal, its neighbours played by the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.runtime.machine import Row
+from actors.transaction import invite_client, invite_server
+from actors.transaction.actor import TransactionActor
+from actors.transaction.events import (
+    AckReceived,
+    CancelReceived,
+    CancelRequest,
+    RequestReceived,
+    Respond,
+    ResponseReceived,
+    SendDirect,
+    SendRequest,
+    ToUser,
+    TransactionFailed,
+)
+from actors.transaction.layer import TABLES
+from actors.transaction.settings import TransactionSettings
+from actors.transport.events import (
+    FlowDead,
+    FromTransaction,
+    Received,
+    TransmitFailed,
+    TransmitRequest,
+    TransmitResponse,
+)
+from tests.runtime.harness import Harness
+from tests.transaction.messages import (
+    TCP,
+    TO_TCP,
+    TO_UDP,
+    UDP,
+    client_key,
+    first_line,
+    head_of,
+    request,
+    response,
+    server_key,
+)
+
+INVITE = request()
+CALM = TransactionSettings(t1=100.0, t4=100.0, trying_after=100.0)  # no timer fires by itself
+PEERS = {"transport": FromTransaction, "dialog-0": ToUser}
+
+
+def shard(tmp_path: Path, settings: TransactionSettings = CALM, epoch: int = 1) -> Harness:
+    return Harness(TransactionActor, "transaction-0", settings, peers=PEERS, tmp_path=tmp_path, epoch=epoch)
+
+
+def arrives(it: Harness, *messages: bytes, flow: Any = UDP) -> None:
+    """Over UDP the transport journals nothing; the order among journalled and other envelopes is kept all the same."""
+    for raw in messages:
+        it.send("transport", Received(flow, head_of(raw), raw), journalled=flow.reliable)
+
+
+def answer(it: Harness, to: bytes, status: int) -> bytes:
+    it.send("dialog-0", Respond(server_key(to), status, response(to, status)))
+    return it.expect("transport", TransmitResponse).raw
+
+
+def break_down(*_: object) -> Any:
+    raise ZeroDivisionError("broken for this test")
+
+
+def test_a_call_in_passes_through(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        arrives(it, INVITE)
+        assert it.expect("dialog-0", RequestReceived) == RequestReceived(
+            server_key(INVITE), UDP, head_of(INVITE), INVITE
+        )
+        ringing = response(INVITE, 180)
+        assert answer(it, INVITE, 180) == ringing
+        arrives(it, INVITE)
+        assert it.expect("transport", TransmitResponse) == TransmitResponse(server_key(INVITE), UDP, ringing)
+        answer(it, INVITE, 200)
+        ack = request("ACK", branch="z9hG4bKack", to_tag="to-1")
+        arrives(it, ack)
+        assert it.expect("dialog-0", AckReceived) == AckReceived(UDP, head_of(ack), ack)
+        bye = request("BYE", branch="z9hG4bKbye", to_tag="to-1", cseq=2)
+        arrives(it, bye)
+        it.expect("dialog-0", RequestReceived)
+        answer(it, bye, 200)
+        assert it.stop() == 0
+
+
+def test_a_call_out_passes_through(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        it.send("dialog-0", SendRequest(client_key(INVITE), TO_UDP, INVITE))
+        assert it.expect("transport", TransmitRequest) == TransmitRequest(client_key(INVITE), TO_UDP, INVITE)
+        ok = response(INVITE, 200)
+        arrives(it, ok)
+        assert it.expect("dialog-0", ResponseReceived) == ResponseReceived(client_key(INVITE), head_of(ok), ok)
+        it.send("dialog-0", SendDirect(TO_UDP, ack := request("ACK", branch="z9hG4bKack")))
+        assert it.expect("transport", TransmitRequest).raw == ack
+
+
+def test_timers_fire_by_themselves(tmp_path: Path) -> None:
+    with shard(tmp_path, TransactionSettings(t1=0.01, t2=0.04, trying_after=0.01)) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        assert first_line(it.expect("transport", TransmitResponse).raw) == "SIP/2.0 100 Trying"
+        it.send("dialog-0", SendRequest(client_key(INVITE), TO_UDP, INVITE))
+        assert [it.expect("transport", TransmitRequest).raw for _ in range(3)] == [INVITE] * 3
+        assert it.expect("dialog-0", TransactionFailed).status == 408
+
+
+def test_a_successor_answers_with_the_same_bytes_and_tells_nothing_twice(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        ringing = answer(it, INVITE, 180)
+        it.send("dialog-0", SendRequest(client_key(out := request(branch="z9hG4bKout", call_id="out")), TO_UDP, out))
+        it.expect("transport", TransmitRequest)
+        arrives(it, request(branch="z9hG4bKmerged"))
+        refused = it.expect("transport", TransmitResponse).raw
+    with shard(tmp_path, epoch=2) as it:
+        arrives(it, INVITE, request(branch="z9hG4bKmerged"))
+        assert it.expect("transport", TransmitResponse).raw == ringing
+        assert it.expect("transport", TransmitResponse).raw == refused
+        arrives(it, response(out, 486))
+        assert first_line(it.expect("transport", TransmitRequest).raw).startswith("ACK ")
+        assert it.expect("dialog-0", ResponseReceived).head.status == 486
+        it.settle()
+        assert not it.peers["dialog-0"].inbox
+
+
+def test_a_successor_goes_on_with_the_deadlines_of_its_predecessor(tmp_path: Path) -> None:
+    quick = TransactionSettings(t1=0.02, t2=0.04, trying_after=100.0)
+    with shard(tmp_path, quick) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        it.send("dialog-0", Respond(server_key(INVITE), 486, response(INVITE, 486)))
+        it.expect("transport", TransmitResponse)
+    with shard(tmp_path, quick, epoch=2) as it:
+        assert it.expect("transport", TransmitResponse).raw == response(INVITE, 486)
+        arrives(it, request("ACK", to_tag="to-1"))
+        it.settle()
+
+
+def test_a_cancel_of_the_peer_is_answered_and_told(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        arrives(it, request("CANCEL"))
+        assert first_line(it.expect("transport", TransmitResponse).raw) == "SIP/2.0 200 OK"
+        assert it.expect("dialog-0", CancelReceived).key == server_key(INVITE)
+
+
+def test_what_the_transport_could_not_send_fails_its_transaction(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        for target, news in (
+            (TO_UDP, TransmitFailed(client_key(INVITE), "refused")),
+            (TO_TCP, FlowDead("tcp:17", "reset")),
+        ):
+            it.send("dialog-0", SendRequest(client_key(INVITE), target, INVITE))
+            it.expect("transport", TransmitRequest)
+            it.send("transport", news)
+            failed = it.expect("dialog-0", TransactionFailed)
+            assert (failed.status, failed.reason, failed.spoiled) == (503, news.reason, False)
+
+
+def test_a_user_that_lags_gets_nothing_new(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        it.actor.soft_window = -1
+        arrives(it, INVITE)
+        assert first_line(it.expect("transport", TransmitResponse).raw) == "SIP/2.0 503 Service Unavailable"
+        arrives(it, INVITE, flow=TCP)
+        it.expect("transport", TransmitResponse)
+        arrives(it, request("BYE", to_tag="to-1"))
+        assert it.expect("dialog-0", RequestReceived).head.method == "BYE"
+
+
+def test_a_machine_that_breaks_is_told_to_its_user_and_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = INVITE, request(branch="z9hG4bKother", call_id="other")
+    with shard(tmp_path) as it:
+        arrives(it, broken, other)
+        it.expect("dialog-0", RequestReceived)
+        it.expect("dialog-0", RequestReceived)
+        answer(it, broken, 180)
+        pair = invite_server.State.PROCEEDING, invite_server.Input.SUCCESS
+        edges = {**invite_server.TABLE._edges, pair: Row(*pair, None, (break_down,))}
+        with monkeypatch.context() as patch:
+            patch.setattr(TABLES[invite_server.InviteServer], "_edges", edges)
+            it.send("dialog-0", Respond(server_key(broken), 200, response(broken, 200)))
+            failed = it.expect("dialog-0", TransactionFailed)
+        assert failed == TransactionFailed(
+            server_key(broken), client=False, status=500, reason="internal error", spoiled=True
+        )
+        sorry = it.expect("transport", TransmitResponse)
+        assert first_line(sorry.raw) == "SIP/2.0 500 Server Internal Error"
+        assert head_of(sorry.raw).to_tag == "to-1"
+        assert answer(it, other, 200) == response(other, 200)
+
+
+def test_a_client_machine_that_breaks_is_told_to_its_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shard(tmp_path) as it:
+        it.send("dialog-0", SendRequest(client_key(INVITE), TO_UDP, INVITE))
+        it.expect("transport", TransmitRequest)
+        pair = invite_client.State.CALLING, invite_client.Input.CANCEL
+        edges = {**invite_client.TABLE._edges, pair: Row(*pair, None, (break_down,))}
+        with monkeypatch.context() as patch:
+            patch.setattr(TABLES[invite_client.InviteClient], "_edges", edges)
+            it.send("dialog-0", CancelRequest(client_key(INVITE)))
+            failed = it.expect("dialog-0", TransactionFailed)
+        assert (failed.key, failed.client, failed.spoiled) == (client_key(INVITE), True, True)
+        assert not it.peers["transport"].inbox
+
+
+@pytest.mark.parametrize("peer", ["dialog-0", "transport"])
+def test_a_neighbour_that_lost_everything_ends_what_was_its(tmp_path: Path, peer: str) -> None:
+    with shard(tmp_path) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        it.send("dialog-0", SendRequest(client_key(out := request(branch="z9hG4bKout", call_id="out")), TO_TCP, out))
+        it.expect("transport", TransmitRequest)
+        arrives(it, response(out, 180))
+        it.expect("dialog-0", ResponseReceived)
+    for path in (tmp_path / "run" / "peers").glob(f"{peer}.mdb*"):
+        if path.is_dir():
+            for file in path.iterdir():
+                file.unlink()
+        else:
+            path.unlink()
+    with shard(tmp_path, epoch=2) as it:
+        if peer == "transport":
+            failed = it.expect("dialog-0", TransactionFailed)
+            assert (failed.key, failed.status) == (client_key(out), 503)
+        else:
+            it.wait_for(lambda: len(it.peers["transport"].inbox) == 2, "what ends both")
+            sent = {first_line(event.raw) for event in it.peers["transport"].inbox}
+            assert sent == {"SIP/2.0 500 Server Internal Error", "CANCEL sip:bob@192.0.2.1 SIP/2.0"}
