@@ -1,0 +1,488 @@
+"""LayerActor, what every layer is: mailbox in, machines step, one journal commit a batch, effects out.
+
+A turn takes a batch: messages of the peers, sockets, deadlines. Each is a step of its own: an exception takes back what
+that step told and changed, and quarantines the cell it was in. Then one commit holds all that the batch changed and
+told and the marks of what it took; only after it anything leaves, is deferred to, or is acknowledged.
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+import pykka
+import structlog
+import zmq
+from pykka._threading import ThreadingFuture
+
+from actors.runtime import poison
+from actors.runtime.cells import Cells
+from actors.runtime.channel import Stop, Tree
+from actors.runtime.context import Context
+from actors.runtime.envelope import encode_body
+from actors.runtime.journal import Changes, Journal, JournalCorrupt
+from actors.runtime.link import Deliver
+from actors.runtime.machine import Event
+from actors.runtime.mailbox import Batch, Mailbox, clock
+from actors.runtime.pipe import Pipe
+
+EX_SOFTWARE = 70
+SOFT_WINDOW = 1000  # unacknowledged envelopes above which a peer counts as busy
+QUARANTINES = 10  # in PERIOD seconds, more end the actor
+PERIOD = 60.0
+KEPT_QUARANTINES = 16  # snapshots kept aside for a post-mortem
+EXPIRIES = 256  # deadlines a turn
+HOUSEKEEPING = 60.0  # seconds
+FLUSH_DELAY = 0.1  # seconds until a durable journal is on the disk
+YOUNG = 10_000  # allocations between collections of the youngest objects
+
+_EXPIRE = poison.source("expire")
+_KEPT = b"kept:"
+_REMAINS = b"quarantine:"
+
+
+class ActorFailed(Exception):  # noqa: N818 - says what is, as OSError's kin do
+    """The actor cannot go on: its process exits 70 and its supervisor starts another."""
+
+
+class LayerActor(pykka.Actor):
+    """The base of every layer's actor; what a subclass gives is described at each member.
+
+    Args:
+        context: who it is and where it lives.
+
+    Attributes:
+        accepts: layer name of a peer -> the union of events it may send us.
+        cell_type: what the cells hold, as msgspec decodes it; None for an actor without cells.
+        durable: whether its journal outlives a reboot (it is in the state directory then, and synced).
+        cells: the cells; their values must be immutable.
+        log: a structlog logger that knows the actor's name.
+    """
+
+    accepts: ClassVar[Mapping[str, Any]] = {}
+    cell_type: ClassVar[Any] = None
+    durable: ClassVar[bool] = False
+
+    cells: Cells
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+        self.name = context.name
+        self.log: structlog.stdlib.BoundLogger = structlog.get_logger(actor=context.name)
+        assert isinstance(self.actor_inbox, Mailbox)
+        self.mailbox = self.actor_inbox
+        self.soft_window = SOFT_WINDOW
+        self._in_order = False
+        self._finishing = False
+        self._giving_up: str = ""
+        self._pipes: dict[str, Pipe] = {}
+        self._changes = Changes()
+        # of the step in hand:
+        self._told: list[tuple[Pipe, bytes, bool]] = []
+        self._keeping: list[tuple[bytes, bytes]] = []
+        self._deferring: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        # of the batch in hand:
+        self._deferred: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._kept: dict[bytes, bytes | None] = {}
+        self._quarantines: deque[float] = deque()
+        self._housekeeping_at = 0.0
+        self._flush_at = 0.0
+
+    # What a layer gives
+
+    def started(self) -> None:
+        """Open sockets, look at what was restored. Pipes and journal are open, telling is allowed."""
+
+    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
+        """Take one message of one peer."""
+        raise NotImplementedError
+
+    def expire(self, key: bytes, now: float) -> None:
+        """The deadline of the cell `key` is past (and disarmed)."""
+        raise NotImplementedError
+
+    def peer_reset(self, peer: str, now: float) -> None:
+        """The peer lost all it held, and all that it was told before is void."""
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401
+        """A step raised `error`: its changes are undone and its cell is gone. `cell` is None if it was unreadable."""
+
+    def next_wake(self) -> float | None:
+        """The second at which :meth:`wake` is to be called, met to some ten microseconds; None for none."""
+        return None
+
+    def wake(self, now: float) -> None:
+        """It is time, as :meth:`next_wake` asked."""
+
+    def tree_told(self, tree: Tree, now: float) -> None:
+        """The supervisor's answer to ``context.channel.ask_tree``."""
+
+    def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
+        """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
+        self.finish()
+
+    # What a layer uses
+
+    def tell(self, peer: str, message: Event, *, journalled: bool = True) -> None:
+        """Send `message` to `peer` after the commit of this batch, if this step does not fail.
+
+        Args:
+            peer: one of ``context.peers``.
+            message: of a type that the peer accepts from us.
+            journalled: False for what its origin repeats anyway: it is lost when we are killed before it has left.
+
+        Raises:
+            KeyError: there is no such peer.
+            BodyTooLarge: it takes more than 4 MiB.
+        """
+        self._told.append((self._pipes[peer], encode_body(message), journalled))
+
+    def defer(self, function: Callable[..., object], *args: object) -> None:
+        """Call `function` after the commit of this batch, as a step of its own, if this step does not fail."""
+        self._deferring.append((function, args))
+
+    def keep(self, name: bytes, value: bytes) -> None:
+        """Keep a small value in the journal beside the cells."""
+        self._keeping.append((name, value))
+
+    def kept(self, name: bytes) -> bytes | None:
+        """What was kept under `name` last, by this start or an earlier one."""
+        for kept, value in reversed(self._keeping):
+            if kept == name:
+                return value
+        if name not in self._kept:
+            self._kept[name] = self._journal.meta(_KEPT + name)
+        return self._kept[name]
+
+    def busy(self, peer: str) -> bool:
+        """Whether new work for `peer` should be refused at the edge: it lags, or our journal can not grow."""
+        return self._pipes[peer].waiting > self.soft_window or self._journal.full
+
+    def finish(self) -> None:
+        """Leave the loop after this batch, with exit code 0."""
+        if not self._finishing:
+            self._finishing = True
+            self.stop()
+
+    # Pykka
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
+
+    @staticmethod
+    def _create_future() -> ThreadingFuture[Any]:
+        return ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        """Run in the calling thread: the main thread of a process, or one of the embedding program's."""
+        try:
+            self._actor_loop()
+        finally:
+            self._close()
+        if not self._in_order:
+            raise SystemExit(EX_SOFTWARE)
+
+    def on_start(self) -> None:
+        """Open everything and serve. Pykka reports a failure here to nobody, so the channel hears of it first."""
+        try:
+            self._open()
+            self.started()
+            now = clock()
+            self._commit(now)
+            for pipe in self._pipes.values():
+                self.mailbox.add_pipe(pipe)
+            if self.context.placement == "process":
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(YOUNG, 10, 10)
+            self.context.channel.ready()
+        except BaseException as error:
+            self._last_words(error)
+            raise ActorFailed(f"{self.name} could not start") from error
+
+    def on_stop(self) -> None:
+        """Commit what is left; Pykka calls this in an ordered stop only."""
+        self._commit(clock())
+        self._in_order = True
+
+    def on_failure(self, _type: Any, value: BaseException | None, _traceback: Any) -> None:  # noqa: ANN401
+        """Leave last words with the supervisor."""
+        if value is not None:
+            self._last_words(value)
+
+    def _last_words(self, error: BaseException) -> None:
+        self.context.channel.last_words("".join(traceback.format_exception(error)))
+
+    def on_receive(self, message: Any) -> None:  # noqa: ANN401
+        """Take a batch. Pykka stops all actors of the process at a BaseException, so it becomes a failure of this one.
+
+        Raises:
+            ActorFailed: too many cells were quarantined, or somebody tried to exit.
+        """
+        try:
+            self._turn(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise ActorFailed(f"{error!r} in {self.name}") from error
+        if self._giving_up:
+            raise ActorFailed(self._giving_up)
+
+    # Life
+
+    def _open(self) -> None:
+        context = self.context
+        folder = context.state_dir if self.durable else context.run_dir
+        self._journal = Journal(folder / "journal" / f"{self.name}.mdb", epoch=context.epoch, durable=self.durable)
+        self._slot = poison.Slot(context.run_dir / "poison" / self.name, context.last_death)
+        self.cells = Cells(self._journal, self.cell_type)
+        if self._slot.suspect is not None:
+            self.cells.witness = self._slot.note
+        sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        now = clock()
+        for peer in context.peers:
+            pipe = self._pipes[peer] = Pipe.restore(
+                sockets,
+                self._journal,
+                peer=peer,
+                epoch=context.epoch,
+                inward=context.address(peer, self.name),
+                outward=context.address(self.name, peer),
+                accepted=self.accepts[peer.partition("-")[0]],
+            )
+            pipe.start(now)
+        mailbox = self.mailbox
+        mailbox.watch(context.channel.fileno(), self._ordered)
+        mailbox.deadline = self._deadline
+        if type(self).next_wake is not LayerActor.next_wake:
+            mailbox.exact = self.next_wake
+        self._housekeeping_at = now + HOUSEKEEPING
+
+    def _close(self) -> None:
+        for pipe in self._pipes.values():
+            pipe.close(in_order=self._in_order)
+        self.mailbox.close()
+        if hasattr(self, "_slot"):  # else the start failed before it
+            self._slot.close()
+        if hasattr(self, "_journal"):
+            self._journal.close()
+
+    def _deadline(self) -> float:
+        due = self.cells.next_deadline
+        for pipe in self._pipes.values():
+            due = min(due, pipe.deadline)
+        return min(due, self._flush_at) if self._flush_at else due
+
+    def _ordered(self, now: float) -> bool:
+        for order in self.context.channel.receive():
+            if isinstance(order, Stop):
+                self.stopping(order.drain, now)
+            else:
+                self.tree_told(order, now)
+        return False
+
+    # A turn
+
+    def _turn(self, batch: Batch) -> None:
+        now = batch.now
+        mailbox = self.mailbox
+        if mailbox.exact is not None:
+            due = self.next_wake()
+            if due is not None and due <= now:
+                self._step(None, self.wake, now)
+        if batch.pipes:
+            self._drain(batch.pipes, now)
+        for writable in batch.writable:
+            self._step(None, writable, now)
+        for fd, readable in batch.readable:
+            if mailbox.watches(fd, readable) and self._step(None, readable, now):
+                mailbox.again(fd)
+        if self.cells.next_deadline <= now:
+            self._expire(now)
+        self._commit(now)
+        self.context.channel.beat()
+        self._housekeep(now)
+
+    def _housekeep(self, now: float) -> None:
+        if now >= self._housekeeping_at:
+            self._housekeeping_at = now + HOUSEKEEPING
+            self._journal.housekeep()
+        if self._flush_at and now >= self._flush_at:
+            self._flush_at = 0.0
+            self._journal.flush()
+
+    def _drain(self, pipes: list[Pipe], now: float) -> None:
+        """Handle what the pipes have read."""
+        for pipe in pipes:
+            careful = self._slot.suspect is not None
+            for effect in pipe.take(now, one_by_one=careful):
+                if type(effect) is Deliver:
+                    self._deliver(pipe, effect, now)
+                else:
+                    self.log.warning("peer_reset", peer=pipe.peer)
+                    self._step(None, self.peer_reset, pipe.peer, now)
+                if careful:
+                    self._commit(now)
+
+    def _deliver(self, pipe: Pipe, run: Deliver, now: float) -> None:
+        """The hot path: decode, step, settle each envelope of a run."""
+        peer, decode, source, seq = pipe.peer, pipe.decode, pipe.source, run.seq
+        handle, settle, slot = self.handle, self._settle, self._slot
+        hold, suspect = slot.hold, slot.suspect
+        for body in run.bodies:
+            hold(source, seq)
+            if suspect is not None and self._leave_out(source, seq, now):
+                seq += 1
+                continue
+            try:
+                handle(peer, decode(body), now)
+            except msgspec.DecodeError as error:
+                pipe.malformed += 1
+                self._failed(error, None, now)
+            except Exception as error:  # noqa: BLE001 - whatever a step raises spoils its own cell only
+                self._failed(error, None, now)
+            else:
+                settle()
+            seq += 1
+
+    def _expire(self, now: float) -> None:
+        slot = self._slot
+        for key in self.cells.due(now, EXPIRIES):
+            number = zlib.crc32(key) + 1
+            slot.hold(_EXPIRE, number)
+            if slot.suspect is not None:
+                if self._leave_out(_EXPIRE, number, now):
+                    continue
+            if slot.suspect is not None:
+                slot.note(key)
+            self._step(key, self.expire, key, now)
+            if slot.suspect is not None:
+                self._commit(now)
+        if slot.suspect is not None and slot.suspect[0] == _EXPIRE:
+            self._acquit()  # it was overdue when we started, so it was among these
+
+    def _step(self, key: bytes | None, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401
+        """Do one step; `key` names its cell where that is known beforehand."""
+        try:
+            result = function(*args)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises spoils its own cell only
+            self._failed(error, key, clock())
+            return None
+        self._settle()
+        return result
+
+    def _settle(self) -> None:
+        """The step in hand has succeeded: what it told takes its numbers."""
+        if self._told:
+            sent = self._changes.sent
+            for pipe, body, journalled in self._told:
+                seq = pipe.tell(body, journalled=journalled)
+                if journalled:
+                    sent.append((pipe.peer, seq, body))
+            self._told.clear()
+        if self._deferring:
+            self._deferred += self._deferring
+            self._deferring.clear()
+        if self._keeping:
+            for name, value in self._keeping:
+                self._kept[name] = value
+                self._changes.meta[_KEPT + name] = value
+            self._keeping.clear()
+        if self.cells.touched is not None:
+            self.cells.settle()
+
+    def _undo(self) -> None:
+        self._told.clear()
+        self._deferring.clear()
+        self._keeping.clear()
+        self.cells.undo()
+
+    def _commit(self, now: float) -> None:
+        """Commit, then let everything out; again for what deferred functions changed."""
+        changes = self._changes
+        while True:
+            self._settle()
+            self.cells.collect(changes)
+            stirred = [pipe for pipe in self._pipes.values() if pipe.stirred or pipe.deadline <= now]
+            for pipe in stirred:
+                pipe.collect(changes)
+            if changes.cells or changes.sent or changes.meta:  # what only was acknowledged can wait for company
+                self._journal.commit(changes)
+                if self.durable and not self._flush_at:
+                    self._flush_at = now + FLUSH_DELAY
+            for pipe in stirred:
+                pipe.flush(now)
+            self._slot.release()
+            if not self._deferred:
+                return
+            deferred, self._deferred = self._deferred, []
+            for function, args in deferred:
+                self._step(None, function, *args)
+
+    # Failure
+
+    def _failed(self, error: Exception, key: bytes | None, now: float) -> None:
+        """A step raised: undo it, and quarantine the cell it was in."""
+        cell = error.key if isinstance(error, JournalCorrupt) else key or self.cells.touched
+        self._undo()
+        self.log.error("step_failed", cell=cell, exc_info=error)
+        if cell is not None:
+            self._quarantine(cell, error, now)
+
+    def _quarantine(self, key: bytes, error: Exception, now: float) -> None:
+        try:
+            value = self.cells.get(key)
+        except JournalCorrupt:
+            value = None
+        remains = self.cells.quarantine(key)
+        self.cells.settle()
+        if remains is not None:
+            slot = b"%d" % (len(self._quarantines) % KEPT_QUARANTINES)
+            self._changes.meta[_REMAINS + slot] = remains
+        try:
+            self.spoiled(key, value, error, now)
+        except Exception as second:  # the cell is gone already; there is no more to spoil
+            self._undo()
+            self.log.exception("spoiled_failed", cell=key, exc_info=second)
+        else:
+            self._settle()
+        self._quarantines.append(now)
+        while self._quarantines[0] < now - PERIOD:
+            self._quarantines.popleft()
+        if len(self._quarantines) > QUARANTINES:
+            self._giving_up = f"{len(self._quarantines)} cells of {self.name} were quarantined in {PERIOD:.0f} s"
+
+    def _acquit(self) -> None:
+        self._slot.acquit()
+        self.cells.witness = None
+
+    def _leave_out(self, source: int, number: int, now: float) -> bool:
+        """In the presence of a suspect: whether what is in hand is it and fatal; else acquit it when it is past."""
+        slot = self._slot
+        if slot.is_fatal(source, number):
+            key = slot.key
+            self._acquit()
+            error = poison.PoisonError(f"{self.name} died of it {poison.FATAL // 2} times or more")
+            self.log.error("poison", number=number, cell=key)
+            if key:
+                self._quarantine(key, error, now)
+            return True
+        if slot.suspect is not None and slot.suspect[0] == source and number > slot.suspect[1]:
+            self._acquit()
+        return False
+
+
+def run(actor_class: type[LayerActor], context: Context) -> None:
+    """Run an actor in this thread until it is stopped in order.
+
+    Raises:
+        SystemExit: 70, when it ended in any other way.
+    """
+    actor_class.start(context)

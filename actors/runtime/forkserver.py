@@ -1,0 +1,133 @@
+"""The process that children are forked from: multiprocessing's fork server, preloaded, watched and made anew."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from actors.runtime.errors import LaunchError
+from actors.runtime.prologue import LAST_PRELOADED, run_child
+
+CONTEXT = multiprocessing.get_context("forkserver")
+_LIBRARIES = ("zmq", "msgspec", "lmdb", "numpy", "structlog", "pykka")
+_RELAUNCH_INTERVAL = 1.0  # seconds between two launches that nobody asked for
+
+
+class ForkServer:
+    """Starts processes; not thread-safe. There is one fork server in a program, whoever asks for it.
+
+    Args:
+        modules: what to preload besides the libraries all actors use. None of them may start a thread, open LMDB or
+            load a sound driver when it is imported.
+        patience: seconds for one start; the first one waits for all imports.
+    """
+
+    def __init__(self, modules: tuple[str, ...], patience: float = 20.0) -> None:
+        self._patience = patience
+        self.preload = (*_LIBRARIES, run_child.__module__, *modules, LAST_PRELOADED)
+        self.pid = 0
+        self.death = -1  # its pidfd: readable once it has ended; -1 while there is none
+        self._launched = 0.0
+        CONTEXT.set_forkserver_preload(list(self.preload))
+
+    def launch(self) -> None:
+        """See that it runs. It imports in the background: the first start waits until it is done."""
+        with _launch_conditions():
+            multiprocessing.forkserver.ensure_running()
+        self._follow()
+
+    def relaunch(self, *, eagerly: bool) -> None:
+        """It has died: `eagerly` make a new one before it is needed, but not one that dies as soon as it is made."""
+        self._forget()
+        if eagerly and time.monotonic() - self._launched > _RELAUNCH_INTERVAL:
+            self.launch()
+
+    def start(self, process: BaseProcess) -> None:
+        """Start `process`.
+
+        Raises:
+            LaunchError: the fork server died on the way or did not answer. Whoever calls must close what ties
+                the process to life, as it may have been forked all the same; a second try has a new fork server.
+        """
+        self.launch()
+        watchdog = threading.Timer(self._patience, self._kill)  # it may be stopped, and start() would wait for ever
+        watchdog.start()
+        try:
+            with _launch_conditions():
+                process.start()
+        except (OSError, EOFError) as error:
+            self._follow()
+            self._kill()
+            raise LaunchError(f"the fork server failed: {error!r}") from error
+        finally:
+            watchdog.cancel()
+            self._follow()  # it may have been made anew on the way
+
+    def close(self) -> None:
+        """End it."""
+        self._kill()
+        self._forget()
+
+    def _follow(self) -> None:
+        # The pid is kept in a private attribute; a test of ours holds multiprocessing to it.
+        server: Any = multiprocessing.forkserver._forkserver  # noqa: SLF001
+        pid: int | None = server._forkserver_pid  # noqa: SLF001
+        if pid is not None and (pid != self.pid or self.death < 0):
+            self._forget()
+            # We are its parent and only the next launch reaps it, so the pid cannot be another process's.
+            self.pid, self.death = pid, os.pidfd_open(pid)
+            self._launched = time.monotonic()
+
+    def _forget(self) -> None:
+        if self.death >= 0:
+            os.close(self.death)
+            self.death, self.pid = -1, 0
+
+    def _kill(self) -> None:
+        """End it and wait until it has ended, so that the next launch sees that it is gone."""
+        if self.death < 0:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.death, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self.death, select.POLLIN)
+        poll.poll(1000)
+
+
+@contextlib.contextmanager
+def _launch_conditions() -> Iterator[None]:
+    """What must hold while multiprocessing makes a fork server or a child.
+
+    - PYTHONPATH holds our sys.path and the package's root: the fork server's own sys.path is not ours, and it is silent
+      about a module it does not find.
+    - OpenBLAS makes no threads when numpy is imported: a process with threads must not be forked.
+    - ``__main__`` is empty: its file would be run again in each child, and in the fork server.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    paths = dict.fromkeys([root, *(str(Path(entry).resolve()) for entry in sys.path)])
+    wanted = {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
+    kept = {name: os.environ.get(name) for name in wanted}
+    main = sys.modules["__main__"]
+    os.environ.update(wanted)
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,296 @@
+"""The supervisor: takes the run directory, opens sockets, runs a tree of children, and stops them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from actors.runtime.channel import ChildStatus
+from actors.runtime.context import Context
+from actors.runtime.descriptors import SocketSpec, descriptor_limit, open_sockets
+from actors.runtime.errors import StartupError
+from actors.runtime.forkserver import ForkServer
+from actors.runtime.nursery import Child, Nursery
+from actors.runtime.prctl import become_subreaper
+from actors.runtime.prologue import Birth
+from actors.runtime.restart import Intensity, Restart
+from actors.runtime.rundir import RunDirectory, check_pipe_paths
+from actors.runtime.runner import Run, ThreadRun, start_process
+
+log = structlog.get_logger("supervisor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSpec:
+    """One line of the tree: what runs, and how it is restarted and stopped.
+
+    Attributes:
+        name: the actor's name; what stands before the dash is its layer, whose children are stopped together.
+        start: a module-level function ``main(context)``, or its name as ``module:function``.
+        restart: when it is started again.
+        shutdown: seconds it is given to end once ordered to.
+        heartbeat: seconds of silence after which it counts as hung.
+        startup: as heartbeat, until it is ready.
+        settings: picklable; the context's settings.
+        peers: the names of the actors it has links with.
+        sockets: what is opened for it before any child starts.
+    """
+
+    name: str
+    start: str | Callable[[Context], None]
+    restart: Restart = Restart.PERMANENT
+    shutdown: float = 5.0
+    heartbeat: float = 5.0
+    startup: float = 30.0
+    settings: Any = None
+    peers: tuple[str, ...] = ()
+    sockets: tuple[SocketSpec, ...] = ()
+
+    @property
+    def entry(self) -> str:
+        """`start` as ``module:function``.
+
+        Raises:
+            ValueError: it is not a function that another process could import.
+        """
+        entry = self.start if isinstance(self.start, str) else f"{self.start.__module__}:{self.start.__qualname__}"
+        if entry.startswith("__main__:") or "<" in entry or ":" not in entry:
+            raise ValueError(f"{self.name}: start={entry!r} is not a function of an importable module")
+        return entry
+
+
+class Supervisor:
+    """Runs a tree of children.
+
+    Args:
+        specs: top-down: they are started in this order, without waiting for each other, and stopped in reverse.
+        run_dir: for sockets and journals of this boot, best in tmpfs; locked for one service.
+        state_dir: for what outlives a reboot.
+        placement: ``process``, or ``thread`` for the same children as threads of this program.
+        intensity: how many deaths of one child are answered at once.
+        on_ready: called in the supervisor's thread once every child is ready for the first time.
+
+    Attributes:
+        addresses: the token of each listener and RTP port, and the address it really has.
+        failure: one line on why the service gave up; empty if it did not.
+        descriptor_limit: how many descriptors a process may hold.
+
+    Raises:
+        ValueError: two children have one name, or a start is not importable.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[ChildSpec],
+        run_dir: Path,
+        state_dir: Path,
+        placement: str = "process",
+        *,
+        intensity: Intensity = Intensity(),  # noqa: B008 - immutable
+        on_ready: Callable[[Supervisor], None] | None = None,
+    ) -> None:
+        self.addresses: dict[str, str] = {}
+        self.failure = ""
+        self.descriptor_limit = 0
+        specs = tuple(specs)
+        self._specs = {spec.name: spec for spec in specs}
+        if len(self._specs) < len(specs):
+            raise ValueError("two children have the same name")
+        self._entries = {spec.name: spec.entry for spec in specs}
+        self._children = [
+            Child(spec.name, Restart(spec.restart), spec.shutdown, spec.heartbeat, spec.startup) for spec in specs
+        ]
+        self._run_dir = run_dir.absolute()
+        self._state_dir = state_dir.absolute()
+        self._processes = placement == "process"
+        self._intensity = intensity
+        self._on_ready = on_ready
+        self._server: ForkServer | None = None
+        self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
+        self._settled = threading.Event()  # ready, or ended
+        self._thread: threading.Thread | None = None
+        self._signals = 0
+        self._requests: list[bool] = []
+        self._wake_lock = threading.Lock()
+        self._wake = (-1, -1)
+        self._exit_code = 0
+
+    def run(self) -> int:
+        """Run in this thread, the main one, until the service has ended.
+
+        SIGTERM and SIGINT drain it; a second one ends it at once.
+
+        Returns:
+            The exit code: 0 after an ordered stop, 1 after a second signal, 70 when it gave up (see `failure`).
+
+        Raises:
+            StartupError: it cannot start: a bind error, a second service in the run directory, and the like.
+        """
+        self._open()
+        with self._counted_signals():
+            self._tend()
+        return self._exit_code
+
+    def start(self) -> None:
+        """Run in a thread of its own; returns once every child is ready.
+
+        Raises:
+            StartupError: it cannot start, or it ended before it was ready.
+        """
+        self._open()
+        self._thread = threading.Thread(target=self._tend, name="supervisor", daemon=True)
+        self._thread.start()
+        self._settled.wait()
+        if self.failure:
+            self.stop()
+            raise StartupError(self.failure)
+
+    def stop(self, *, drain: bool = True) -> int:
+        """End what start() began; returns the exit code once every child has ended."""
+        self.request_stop(drain=drain)
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        return self._exit_code
+
+    def request_stop(self, *, drain: bool = True) -> None:
+        """Have the running service stop in order, from any thread, without waiting for it."""
+        with self._wake_lock:
+            if self._wake[1] >= 0:
+                self._requests.append(drain)
+                os.write(self._wake[1], b"\0")
+
+    def children(self) -> tuple[ChildStatus, ...]:
+        """The state of each child, in the order of the specs; from any thread."""
+        return tuple(child.status for child in self._children)
+
+    # The beginning.
+
+    def _open(self) -> None:
+        """Take the run directory, launch the fork server, open the sockets."""
+        if self._processes:
+            links = [(spec.name, peer) for spec in self._specs.values() for peer in spec.peers]
+            check_pipe_paths(self._run_dir, [*links, *((peer, name) for name, peer in links)])
+        self._directory = RunDirectory(self._run_dir, self._state_dir)
+        try:
+            self.descriptor_limit = descriptor_limit(raise_it=self._processes)
+            if self._processes:
+                become_subreaper()
+                modules = dict.fromkeys(entry.partition(":")[0] for entry in self._entries.values())
+                self._server = ForkServer(tuple(modules))
+                self._server.launch()  # it imports while we open sockets
+            for child in self._children:
+                child.epoch = self._directory.base_epoch
+                open_sockets(child.store, self._specs[child.name].sockets, log.warning)
+                self.addresses |= {token: held.note.decode() for token, held in child.store.held.items()}
+        except BaseException:
+            self._free()
+            raise
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._nursery = Nursery(self._children, self._launch, self._intensity, self._on_all_ready)
+
+    def _free(self) -> None:
+        """Give back what stays over all restarts."""
+        for child in self._children:
+            child.store.close()
+        if self._server is not None:
+            self._server.close()
+        self._directory.close()
+
+    def _launch(self, child: Child) -> Run:
+        spec = self._specs[child.name]
+        birth = Birth(
+            name=spec.name,
+            epoch=child.epoch,
+            run_dir=self._run_dir,
+            state_dir=self._state_dir,
+            settings=spec.settings,
+            peers=spec.peers,
+            last_death=child.last_death,
+            start=self._entries[spec.name],
+            preload=self._server.preload if self._server else (),
+            interval=min(1.0, spec.heartbeat / 4),
+        )
+        if self._server is None:
+            return ThreadRun(birth, child.store.held)
+        try:
+            return start_process(birth, child.store.held, self._directory.lock, self._server)
+        finally:
+            self._watch_fork_server(self._server)
+
+    def _on_all_ready(self) -> None:
+        if self._on_ready is not None:
+            self._on_ready(self)
+        self._settled.set()
+
+    # The time between.
+
+    def _tend(self) -> None:
+        nursery = self._nursery
+        nursery.watch(self._wake[0], self._on_wake)
+        if self._server is not None:
+            self._watch_fork_server(self._server)
+        try:
+            nursery.tend()
+        finally:
+            nursery.close()
+            self.failure, self._exit_code = nursery.failure, nursery.exit_code
+            if not self._settled.is_set():
+                self.failure = self.failure or "the service ended before it was ready"
+            with self._wake_lock:
+                for fd in (*self._wake, self._watched[1]):
+                    if fd >= 0:
+                        os.close(fd)
+                self._wake = (-1, -1)
+            self._free()
+            self._settled.set()
+
+    @contextlib.contextmanager
+    def _counted_signals(self) -> Iterator[None]:
+        def count(_number: int, _frame: object) -> None:
+            self._signals += 1
+
+        kept = {number: signal.signal(number, count) for number in (signal.SIGTERM, signal.SIGINT)}
+        old = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(old)
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+    def _on_wake(self) -> None:
+        os.read(self._wake[0], 4096)
+        while self._requests:
+            self._nursery.stop(drain=self._requests.pop(0))
+        if self._signals:
+            self._nursery.stop(drain=True)
+        if self._signals > 1:
+            self._nursery.kill_all()
+
+    def _watch_fork_server(self, server: ForkServer) -> None:
+        """Poll for the death of the present fork server: its children live on, but the next start needs one."""
+        pid, fd = self._watched
+        if server.pid == pid:
+            return
+        if fd >= 0:
+            self._nursery.unwatch(fd)
+            os.close(fd)
+        self._watched = (0, -1)
+        if server.pid:
+            self._watched = (server.pid, fd := os.dup(server.death))
+            self._nursery.watch(fd, self._on_fork_server_death)
+
+    def _on_fork_server_death(self) -> None:
+        assert self._server is not None
+        log.warning("the fork server died", pid=self._watched[0])
+        self._server.relaunch(eagerly=not self._nursery.stopping)
+        self._watch_fork_server(self._server)
