@@ -26,6 +26,8 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         message_timeout: seconds to complete a message on a stream.
         connect_timeout: seconds to open a connection.
         max_queue: bytes waiting for one slow reader before its connection is closed.
+        trusted: networks without limits beside loopback, such as ``192.0.2.0/24``.
+        known: networks with ten times the limits of strangers.
         failed_for: seconds a failed target stays behind the others (RFC 3263 section 4.3).
     """
 
@@ -36,4 +38,6 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     message_timeout: float = 5.0
     connect_timeout: float = 5.0
     max_queue: int = 1_048_576
+    trusted: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     failed_for: float = 60.0

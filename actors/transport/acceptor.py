@@ -1,0 +1,122 @@
+"""Accepting connections: caps in all and a source, and a pause while there is no room."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from actors.transport.admission import Admission, PeerClass, source_of
+from actors.transport.connection import Shell
+from actors.transport.kept import PAUSE_KEY, PauseCell
+from actors.transport.route import Bound
+
+_BATCH = 16
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 1.0  # seconds until it is tried again where descriptors had run out
+
+Welcome = Callable[[socket.socket, Bound, str, int, float], None]
+
+
+class Acceptor:
+    """Accepts on all TCP listeners.
+
+    Args:
+        shell: the actor.
+        admission: knows peers' classes.
+        per_source: connections of one source that is not trusted.
+        limit: connections in all.
+        welcome: takes an accepted connection in.
+
+    Attributes:
+        refused: connections that were closed at once, being one too many of their source.
+    """
+
+    def __init__(self, shell: Shell, admission: Admission, *, per_source: int, limit: int, welcome: Welcome) -> None:
+        self._shell = shell
+        self._admission = admission
+        self._per_source = per_source
+        self._limit = limit
+        self._welcome = welcome
+        self._listeners: list[tuple[socket.socket, Bound]] = []
+        self._sources: Counter[str] = Counter()
+        self._total = 0
+        self._paused = False
+        self.refused = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more connection, in or out."""
+        return self._total >= self._limit
+
+    def listen(self, sock: socket.socket, bound: Bound) -> None:
+        """Accept on a listener."""
+        self._listeners.append((sock, bound))
+        self._watch(sock, bound)
+
+    def _watch(self, sock: socket.socket, bound: Bound) -> None:
+        self._shell.mailbox.watch(sock.fileno(), lambda now: self._readable(sock, bound, now))
+
+    def _readable(self, listener: socket.socket, bound: Bound, now: float) -> bool:
+        for _ in range(_BATCH):
+            if self.full:
+                self._pause(None)
+                return False
+            try:
+                sock, source = listener.accept()
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._pause(now + _PAUSE)
+                    return False
+                continue  # that peer has gone again; accept(2) hands its network error to us
+            host, port = source[0], source[1]
+            if self._is_over_cap(host):
+                self.refused += 1
+                sock.close()
+            else:
+                self._welcome(sock, bound, host, port, now)
+        return True
+
+    def _is_over_cap(self, host: str) -> bool:
+        if self._admission.peer_class(host) is PeerClass.TRUSTED:
+            return False
+        return self._sources[source_of(host)] >= self._per_source
+
+    def entered(self, host: str) -> None:
+        """Count a connection, in or out."""
+        self._total += 1
+        self._sources[source_of(host)] += 1
+
+    def left(self, host: str) -> None:
+        """Count it no more; accepting goes on if it had paused for room."""
+        source = source_of(host)
+        self._total -= 1
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+        if self._paused and not self.full:
+            self.resume()
+
+    def _pause(self, retry_at: float | None) -> None:
+        """Stop accepting: until a connection leaves, or until a time where it is descriptors that lack."""
+        self._paused = True
+        for sock, _ in self._listeners:
+            self._shell.mailbox.unwatch(sock.fileno())
+        if retry_at is not None:
+            self._shell.cells.put(PAUSE_KEY, PauseCell(), retry_at)
+
+    def resume(self) -> None:
+        """Accept again."""
+        self._paused = False
+        self._shell.cells.delete(PAUSE_KEY)
+        for sock, bound in self._listeners:
+            self._watch(sock, bound)
+
+    def close(self) -> None:
+        """Close our own descriptors of the listeners; the supervisor keeps its."""
+        for sock, _ in self._listeners:
+            self._shell.mailbox.unwatch(sock.fileno())
+            sock.close()

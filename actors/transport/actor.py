@@ -1,0 +1,228 @@
+"""The transport actor: sockets on one side, the transaction and dialog shards on the other."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import socket
+from pathlib import Path
+from typing import Any, ClassVar
+
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.context import Context
+from actors.runtime.machine import Event
+from actors.runtime.mailbox import clock
+from actors.sip.vocabulary import Flow, TransactionKey
+from actors.transport import sockets
+from actors.transport.admission import Admission
+from actors.transport.connections import Connections
+from actors.transport.datagrams import UdpPort
+from actors.transport.events import (
+    FromDialog,
+    FromTransaction,
+    Locate,
+    Located,
+    TargetFailed,
+    TransmitFailed,
+    TransmitRequest,
+    TransmitResponse,
+)
+from actors.transport.kept import PAUSE_KEY, Kept, token_of
+from actors.transport.locate import Failed, LocationError, locate, parse_hosts
+from actors.transport.reception import Reception
+from actors.transport.route import Bound, Listeners, reconnect_address, response_address
+from actors.transport.settings import TransportSettings
+from actors.transport.takeover import take_over
+
+_HOSTS = Path("/etc/hosts")
+_RESERVED = 64  # descriptors for pipes, listeners, journal and the like
+_ROUTES = 4096
+
+
+class TransportActor(LayerActor):
+    """Carries messages between the network and the transaction shards, and locates next hops for the dialog shards."""
+
+    accepts: ClassVar = {"transaction": FromTransaction, "dialog": FromDialog}
+    cell_type: ClassVar = Kept
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._settings: TransportSettings = context.settings
+        self._ports: dict[str, UdpPort] = {}
+        self._routes: dict[str, UdpPort] = {}
+        self._failed_lately = Failed(self._settings.failed_for)
+        self._hosts: dict[str, tuple[str, ...]] = parse_hosts("")
+        self._hosts_changed = 0
+
+    # Life
+
+    def started(self) -> None:
+        """Take the sockets over and serve."""
+        opened = self._open_listeners()
+        self._listeners = Listeners([bound for bound, _ in opened], sockets.local_address, sockets.is_local)
+        settings = self._settings
+        admission = Admission(
+            settings.max_requests, secret=self._secret(), trusted=settings.trusted, known=settings.known
+        )
+        self._reception = Reception(admission, self._listeners, settings.shards, self.busy)
+        self._connections = Connections(
+            self,
+            self.context.channel,
+            epoch=self.context.epoch,
+            settings=settings,
+            limit=_connection_limit(),
+            reception=self._reception,
+            admission=admission,
+            listeners=self._listeners,
+        )
+        take_over(self, self.context.channel, self._connections, clock())
+        for bound, sock in opened:
+            if bound.transport == "udp":
+                port = self._ports[bound.token] = UdpPort(bound, sock, self._reception, self.tell)
+                self.mailbox.watch(sock.fileno(), port.readable)
+            else:
+                self._connections.acceptor.listen(sock, bound)
+
+    def _open_listeners(self) -> list[tuple[Bound, socket.socket]]:
+        """Our listeners, named in the order of their tokens: a successor gives the same names."""
+        opened: list[tuple[Bound, socket.socket]] = []
+        for token, descriptor in sorted(self.context.channel.descriptors.items()):
+            transport, _, where = token.partition(":")
+            if transport not in {"udp", "tcp"} or ":" not in where:
+                continue
+            sock = sockets.adopt(descriptor.fd)
+            host, port = sockets.address(sock)
+            opened.append((Bound(f"{transport}:{len(opened)}", transport, host, port), sock))
+        return opened
+
+    def _secret(self) -> bytes:
+        """The key of our refusals' To tags, the same over a restart."""
+        secret = self.kept(b"secret")
+        if secret is None:
+            secret = secrets.token_bytes(32)
+            self.keep(b"secret", secret)
+        return secret
+
+    def stopping(self, drain: bool, now: float) -> None:
+        """Close our descriptors: by now the layers above have said all they had to say."""
+        self.log.info("transport stops", connections=len(self._connections), dropped=dict(self._reception.dropped))
+        self._connections.stop()
+        for port in self._ports.values():
+            port.sock.close()
+        super().stopping(drain, now)
+
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+        """Accept again after a pause, or end a connection that waited too long."""
+        if key == PAUSE_KEY:
+            self._connections.acceptor.resume()
+        else:
+            self._connections.expire(token_of(key))
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
+        """A step broke in the middle of a connection: what it has in memory is no longer what is journalled."""
+        self._connections.abandon(token_of(key), "our own fault")
+
+    # From the shards
+
+    def handle(self, peer: str, message: Event, now: float) -> None:
+        """Send a message, or locate a next hop."""
+        kind = type(message)
+        if kind is TransmitResponse:
+            self._send_response(peer, message, now)  # type: ignore[arg-type]
+        elif kind is TransmitRequest:
+            self._send_request(peer, message, now)  # type: ignore[arg-type]
+        elif kind is Locate:
+            self._locate(peer, message, now)  # type: ignore[arg-type]
+        elif kind is TargetFailed:
+            self._failed_lately.add(message.target, now)  # type: ignore[attr-defined]
+
+    def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
+        """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""
+        flow, raw = message.flow, message.raw
+        if flow.transport == "udp":
+            host, where = response_address(raw, flow)
+            self._send_datagram(self._port_of(flow, host), raw, (host, where), peer, message.key)
+            return
+        self._send_stream(flow.token, reconnect_address(raw, flow), peer, message, now)
+
+    def _send_request(self, peer: str, message: TransmitRequest, now: float) -> None:
+        """Send a request to its target (RFC 3261 section 18.1.1)."""
+        target = message.target
+        if target.transport == "udp":
+            port = self._ports.get(target.flow) or self._port_towards(target.host)
+            self._send_datagram(port, message.raw, (target.host, target.port), peer, message.key)
+        else:
+            self._send_stream(target.flow, (target.host, target.port), peer, message, now)
+
+    def _send_datagram(
+        self, port: UdpPort | None, raw: bytes, where: tuple[str, int], peer: str, key: TransactionKey
+    ) -> None:
+        """Send at once, not after the commit: a datagram that goes twice is a retransmission."""
+        if port is None:
+            self._fail(peer, key, "no UDP listener can reach it")
+            return
+        try:
+            port.send(raw, *where)
+        except OSError as error:
+            self._fail(peer, key, error.strerror or str(error))
+
+    def _send_stream(
+        self, token: str, where: tuple[str, int], peer: str, message: TransmitRequest | TransmitResponse, now: float
+    ) -> None:
+        try:
+            connection = self._connections.find(token, *where) or self._connections.open(*where, now)
+        except OSError as error:
+            self._fail(peer, message.key, error.strerror or str(error))
+            return
+        self._connections.write(connection, message.raw, peer, message.key)
+
+    def _fail(self, peer: str, key: TransactionKey, reason: str) -> None:
+        if key.branch:
+            self.tell(peer, TransmitFailed(key, reason))
+
+    def _port_of(self, flow: Flow, host: str) -> UdpPort | None:
+        """The socket a request came by; where the listeners have changed since, one that reaches its peer."""
+        return self._ports.get(flow.token) or self._port_towards(host)
+
+    def _port_towards(self, host: str) -> UdpPort | None:
+        """The UDP socket to send from to a host: the one that its Via names as ours."""
+        if host in self._routes:
+            return self._routes[host]
+        if len(self._routes) >= _ROUTES:
+            self._routes.clear()
+        found = self._listeners.towards("udp", host)
+        if found is None:
+            return None
+        port = self._routes[host] = self._ports[found[0].token]
+        return port
+
+    def _locate(self, peer: str, message: Locate, now: float) -> None:
+        """Answer with the next hops for a URI."""
+        try:
+            candidates = locate(message.uri, self._names(), self._listeners, self._failed_lately, now)
+        except LocationError as error:
+            self.tell(peer, Located(message.ref, (), str(error)))
+        else:
+            self.tell(peer, Located(message.ref, candidates))
+
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """The hosts file, read again when it has changed."""
+        try:
+            changed = _HOSTS.stat().st_mtime_ns
+            if changed != self._hosts_changed:
+                self._hosts = parse_hosts(_HOSTS.read_text(encoding="utf-8", errors="replace"))
+                self._hosts_changed = changed
+        except OSError as error:
+            self.log.warning("the hosts file cannot be read", error=str(error))
+        return self._hosts
+
+
+def _connection_limit() -> int:
+    """Connections in all, from the descriptors we may have; each needs one here and one in the supervisor."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, soft - _RESERVED)
+
+
+def main(context: Context) -> None:
+    """The entry of the transport process."""
+    run(TransportActor, context)

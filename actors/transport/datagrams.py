@@ -1,0 +1,91 @@
+"""One UDP listener: from the socket to the shards, and out."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from actors.sip.vocabulary import Flow
+from actors.transport import sockets
+from actors.transport.reception import Reception
+from actors.transport.route import Bound, response_address
+
+_BATCH = 64
+_FLOWS = 4096
+
+Tell = Callable[..., None]
+
+
+class UdpPort:
+    """A UDP socket of ours.
+
+    Args:
+        bound: where it is bound.
+        sock: the socket, non-blocking.
+        reception: decides what becomes of a message.
+        tell: the actor's.
+    """
+
+    def __init__(self, bound: Bound, sock: socket.socket, reception: Reception, tell: Tell) -> None:
+        self.bound = bound
+        self.sock = sock
+        self._reception = reception
+        self._tell = tell
+        self._buffer = bytearray(sockets.DATAGRAM)
+        self._view = memoryview(self._buffer)
+        self._flows: dict[tuple[str, int], Flow] = {}
+
+    def readable(self, now: float) -> bool:
+        """Take in what has come, at most a batch; return whether there may be more."""
+        receive, buffer, view = self.sock.recvfrom_into, self._buffer, self._view
+        flow_of, take, tell = self._flows.get, self._reception.take, self._tell
+        for _ in range(_BATCH):
+            try:
+                size, source = receive(buffer)
+            except BlockingIOError:
+                return False
+            if size < 5 or buffer[0] < 33:
+                size = self._without_line_ends(size)
+                if not size:
+                    continue  # a keep-alive, or nothing
+            flow = flow_of(source) or self._remember(source)
+            outcome = take(bytes(view[:size]), flow, now)
+            if outcome is None:
+                continue
+            if isinstance(outcome, bytes):
+                self._reply(outcome, flow)
+            else:
+                tell(outcome[0], outcome[1], journalled=False)
+        return True
+
+    def _without_line_ends(self, size: int) -> int:
+        """Drop the line ends before a message, which some peers send to keep a binding alive (RFC 3261 section 7.5)."""
+        rest = bytes(self._view[:size]).lstrip(b"\r\n\0 ")
+        self._view[: len(rest)] = rest
+        return len(rest)
+
+    def _remember(self, source: tuple[str, int]) -> Flow:
+        bound = self.bound
+        if len(self._flows) >= _FLOWS:
+            self._flows.clear()
+        flow = Flow(bound.token, "udp", bound.host, bound.port, source[0], source[1])
+        self._flows[source] = flow
+        return flow
+
+    def _reply(self, response: bytes, flow: Flow) -> None:
+        """Send a stateless response; nobody waits to hear that it failed, the peer repeats its request."""
+        try:
+            self.send(response, *response_address(response, flow))
+        except OSError as error:
+            self._reception.dropped[f"stateless response: {error.strerror}"] += 1
+
+    def send(self, data: bytes, host: str, port: int) -> None:
+        """Send a datagram.
+
+        Raises:
+            OSError: it was refused. A full buffer is a loss like any on the way, which SIP repeats over UDP.
+        """
+        try:
+            self.sock.sendto(data, sockets.sockaddr(host, port))
+        except BlockingIOError:
+            self._reception.dropped["datagram: send buffer full"] += 1

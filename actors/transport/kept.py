@@ -1,0 +1,75 @@
+"""What is kept of a connection over a kill: its cells in the journal and the note beside its descriptor."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.sip.vocabulary import Flow, TransactionKey
+
+_SEPARATOR = b"/"
+
+
+class StreamCell(msgspec.Struct, frozen=True, array_like=True, tag="stream"):
+    """The cell of a connection, by its token.
+
+    Attributes:
+        read_offset: after the last message that was taken over.
+        base: the kernel's count of written bytes before our first, None while nothing can have been written.
+        closing: why it ends once its queue is written, empty while it goes on.
+    """
+
+    read_offset: int
+    base: int | None
+    closing: str = ""
+
+
+class ChunkCell(msgspec.Struct, frozen=True, array_like=True, tag="chunk"):
+    """The cell of a message that is to be written, as in :class:`actors.transport.stream.Chunk`."""
+
+    offset: int
+    data: bytes
+    peer: str
+    key: TransactionKey
+
+
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """What is deposited with a connection.
+
+    Attributes:
+        flow: what the connection is to the layers above.
+        opened: by us.
+        received: the kernel's count of consumed bytes at the deposit.
+        base: its count of written bytes at the deposit, None where it was not connected yet.
+    """
+
+    flow: Flow
+    opened: bool
+    received: int
+    base: int | None
+
+
+class PauseCell(msgspec.Struct, frozen=True, array_like=True, tag="pause"):
+    """Nothing is accepted until this cell's deadline: descriptors had run out."""
+
+
+Kept = StreamCell | ChunkCell | PauseCell
+
+PAUSE_KEY = b"accepting"
+
+encode_note = msgspec.msgpack.Encoder().encode
+decode_note = msgspec.msgpack.Decoder(Note).decode
+
+
+def stream_key(token: str) -> bytes:
+    """The key of a connection's cell."""
+    return token.encode()
+
+
+def chunk_key(token: str, offset: int) -> bytes:
+    """The key of a chunk's cell."""
+    return b"%b/%d" % (token.encode(), offset)
+
+
+def token_of(key: bytes) -> str:
+    """The connection that a cell belongs to."""
+    return key.partition(_SEPARATOR)[0].decode()

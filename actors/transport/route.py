@@ -1,0 +1,179 @@
+"""Where a response goes, and which of our addresses a peer reaches us by."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from actors.sip.vocabulary import Flow, host_port
+from actors.transport.stamp import TopVia, first_value, read
+
+DEFAULT_PORT = 5060
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_TOP_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:[ \t]*", re.IGNORECASE)
+_USUAL_VIA = re.compile(
+    rb"[^\r]*+\r\nVia: SIP/2\.0/UDP (?:\[[^\]\s]*+\]|[^\s:;,\[\]]++)(?::([0-9]{1,5}))?((?:;[^;,\"\s]++)*+)(?=[,\r])"
+)
+_COMMA = re.compile(rb"[ \t\r\n]*+,")
+_MORE_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:", re.IGNORECASE)
+_OWN_LIMIT = 1024
+
+
+class Bound(NamedTuple):
+    """A listener as it is bound: `token` names it in flows (``udp:0``), `host` has no brackets."""
+
+    token: str
+    transport: str
+    host: str
+    port: int
+
+
+def top_via_span(raw: bytes) -> tuple[int, int]:
+    """Where the top Via value of a well-formed message stands; an empty span if there is none."""
+    match = _TOP_VIA.search(raw)
+    return (0, 0) if match is None else first_value(raw, match.end())
+
+
+def top_via(raw: bytes) -> TopVia:
+    """The top Via of a well-formed message."""
+    start, end = top_via_span(raw)
+    return read(raw[start:end])
+
+
+def response_address(raw: bytes, flow: Flow) -> tuple[str, int]:
+    """Where a response goes over UDP (RFC 3261 section 18.2.2, RFC 3581 section 4).
+
+    Args:
+        raw: the response; its top Via has our stamp.
+        flow: the one its request came on.
+    """
+    usual = _USUAL_VIA.match(raw)
+    if usual is not None and b"maddr" not in usual[2].lower():
+        # As below, for the form that nearly all Vias have, our stamp among them.
+        _, rport, rest = usual[2].partition(b";rport=")
+        port = rest.partition(b";")[0] if rport else usual[1]
+        return flow.host, int(port or DEFAULT_PORT)
+    via = top_via(raw)
+    if via.maddr and _is_numeric(via.maddr):
+        return via.maddr, via.port or DEFAULT_PORT
+    # `received` is the flow's address as we stamped it; the flow has its zone as well. Without it sent-by was equal.
+    return flow.host, via.rport or via.port or DEFAULT_PORT
+
+
+def reconnect_address(raw: bytes, flow: Flow) -> tuple[str, int]:
+    """Where to open a connection for a response whose own is gone (RFC 3261 section 18.2.2, first bullet)."""
+    return flow.host, top_via(raw).port or DEFAULT_PORT
+
+
+def more_vias(raw: bytes, via_end: int, body_start: int) -> bool:
+    """Whether a response has more than one Via: it went astray and is dropped (RFC 3261 section 8.1.3.3).
+
+    Args:
+        raw: the response.
+        via_end: the end of its first Via value.
+        body_start: the end of its head.
+    """
+    if _COMMA.match(raw, via_end) is not None:
+        return True
+    return _MORE_VIA.search(raw, via_end, body_start) is not None
+
+
+class Listeners:
+    """Our listeners, and the choice among them.
+
+    Args:
+        bound: the listeners.
+        local_address: the address that the kernel would send from towards a host; empty where there is no way.
+        is_local: whether an address is one of this machine's.
+    """
+
+    def __init__(
+        self,
+        bound: Iterable[Bound],
+        local_address: Callable[[str], str],
+        is_local: Callable[[str], bool],
+    ) -> None:
+        self.bound = tuple(bound)
+        self._local_address = local_address
+        self._is_local = is_local
+        self._ports = {listener.port for listener in self.bound}
+        self._own: dict[str, bool] = {}
+
+    def towards(self, transport: str, host: str) -> tuple[Bound, str] | None:
+        """The listener of `transport` that a peer at `host` can reach, and our address there; None without one."""
+        mine = [one for one in self.bound if one.transport == transport and _same_family(one.host, host)]
+        if not mine:
+            return None
+        if len(mine) == 1 and mine[0].host not in WILDCARDS:
+            local = mine[0].host  # no choice: spare the question
+        else:
+            local = self._local_address(host)
+            if not local:
+                return None
+        for listener in mine:
+            if listener.host == local and (is_loopback(host) or not is_loopback(local)):
+                return listener, local
+        for listener in mine:
+            if listener.host in WILDCARDS:
+                return listener, local
+        for listener in mine:
+            # The kernel may send from any of its addresses, but nothing from loopback leaves the machine.
+            if is_loopback(host) or not is_loopback(listener.host):
+                return listener, listener.host
+        return None
+
+    def sent_by(self, transport: str, host: str) -> str:
+        """host:port for our Via and Contact towards `host`, empty where no listener can be reached.
+
+        Over TCP a response comes back on its connection, so that without a TCP listener a UDP one is named.
+        """
+        found = self.towards(transport, host)
+        if found is None and transport == "tcp":
+            found = self.towards("udp", host)
+        if found is None:
+            return ""
+        sent_by = host_port(found[1], found[0].port)
+        self._remember(sent_by, True)
+        return sent_by
+
+    def is_ours(self, sent_by: str) -> bool:
+        """Whether a response's sent-by is one that we write (RFC 3261 section 18.1.2)."""
+        known = self._own.get(sent_by)
+        if known is None:
+            known = self._could_be_ours(sent_by)
+            self._remember(sent_by, known)
+        return known
+
+    def _could_be_ours(self, sent_by: str) -> bool:
+        """A predecessor's choice is not remembered, so every local address with a listener's port counts."""
+        host, _, port = sent_by.rpartition(":")
+        if not host or port.endswith("]"):
+            host, port = sent_by, str(DEFAULT_PORT)
+        if not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) not in self._ports:
+            return False
+        host = host.strip("[]")
+        return any(listener.host == host for listener in self.bound) or self._is_local(host)
+
+    def _remember(self, sent_by: str, ours: bool) -> None:
+        if len(self._own) >= _OWN_LIMIT:
+            self._own.clear()
+        self._own[sent_by] = ours
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a numeric address is this machine's own."""
+    return host.startswith("127.") or host == "::1"
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _same_family(one: str, other: str) -> bool:
+    return (":" in one) == (":" in other)
