@@ -1,0 +1,190 @@
+"""The shell of the user agent: pipes to transaction, transport, media and control; the journal's cells."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import actors.media.events as media
+import actors.transaction.events as transaction
+import actors.transport.events as transport
+from actors.dialog import events
+from actors.dialog.call import Call
+from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Reply, Report, Send, SendAck, Start, Treat
+from actors.dialog.names import Names
+from actors.dialog.user_agent import UserAgent
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.context import Context
+from actors.runtime.machine import Effects, Event
+from actors.runtime.slots import Slots
+from actors.sip.build import build_refusal
+from actors.sip.offer_answer import Codec
+
+_SECRET = b"secret"
+_DRAINING = b"draining"
+
+
+class DialogActor(LayerActor):
+    """One shard of the user agent."""
+
+    accepts: ClassVar[Mapping[str, Any]] = {
+        "transaction": transaction.ToUser,
+        "transport": transport.ToDialog,
+        "media": media.ToDialog,
+        "control": events.FromControl,
+    }
+    cell_type: ClassVar[Any] = Call
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._number = int(context.name.partition("-")[2])
+        self._transaction = f"transaction-{self._number}"
+        self._asked: transaction.RequestReceived | None = None
+        self._leaving = False
+        self._user_agent: UserAgent
+        self._receivers: dict[Any, Callable[[Any, float, float], Effects]]
+
+    def started(self) -> None:
+        """Take up the secret of our tags; the calls stay in their cells until they are asked for."""
+        secret = self.kept(_SECRET)
+        if secret is None:
+            secret = os.urandom(32)
+            self.keep(_SECRET, secret)
+        slots = Slots(self.context.settings.shards)
+        names = Names(secret, lambda call: slots.shard(call) == self._number)
+        draining = self.kept(_DRAINING) == b"1"
+        agent = self._user_agent = UserAgent(self.context.settings, names, self.cells, draining=draining)
+        self._receivers = {
+            transaction.RequestReceived: self._take_request,
+            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
+            transaction.AckReceived: lambda m, now, wall: agent.acknowledged(m.head, m.raw, now, wall),
+            transaction.ResponseReceived: lambda m, now, wall: agent.response(m.key, m.head, m.raw, now, wall),
+            transaction.TransactionFailed: lambda m, now, wall: agent.failed(
+                m.key, m.status, m.reason, now, wall, client=m.client
+            ),
+            transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
+            media.SessionPrepared: lambda m, now, wall: agent.prepared(m.session, m.host, m.port, now, wall),
+            media.SessionRefused: lambda m, now, wall: agent.session_lost(m.session, m.reason, now, wall),
+            media.SessionLost: lambda m, now, wall: agent.session_lost(m.session, m.reason, now, wall),
+            media.SessionClosed: lambda m, now, wall: agent.session_closed(
+                m.session, (m.packets_sent, m.packets_received, m.packets_lost), now, wall
+            ),
+            media.PlayFinished: lambda m, now, wall: agent.played(m.session, m.path, m.error, now, wall),
+            media.RecordFailed: lambda m, now, wall: agent.unrecorded(m.session, m.path, m.error, now, wall),
+            events.Drain: self._begin_or_end_drain,
+        }
+
+    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401, ARG002 - its type says who sent it
+        """Lead one message to its call and carry out what follows."""
+        receiver = self._receivers.get(type(message), self._user_agent.command)
+        self._carry_out(receiver(message, now, time.time()))
+
+    def expire(self, key: bytes, now: float) -> None:
+        """The deadline of a call is past."""
+        self._carry_out(self._user_agent.expire(key, now, time.time()))
+
+    def peer_reset(self, peer: str, now: float) -> None:
+        """A peer lost all it held: what of our calls stood on it has failed."""
+        layer, _, number = peer.partition("-")
+        if layer == "media":
+            self._carry_out(self._user_agent.media_lost(int(number), now, time.time()))
+        elif layer == "transaction":
+            self._carry_out(self._user_agent.transactions_lost(now, time.time()))
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
+        """A step broke on a call: answer what asked for it, and say goodbye for the call."""
+        self._user_agent.count()
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            raw = build_refusal(asked.raw, 500, to_tag=os.urandom(10).hex())
+            if raw is not None:
+                self.tell(self._transaction, transaction.Respond(asked.key, 500, raw))
+        if isinstance(cell, Call):
+            self._carry_out(self._user_agent.abandon(cell, now, time.time()))
+
+    def stopping(self, drain: bool, now: float) -> None:
+        """Hang up every call, and go once they are over."""
+        if drain:
+            self._leaving = True
+            self._carry_out(self._user_agent.hang_up_all(now, time.time()))
+        else:
+            self.finish()
+
+    # Messages that need more than a call of the user agent.
+
+    def _take_request(self, message: transaction.RequestReceived, now: float, wall: float) -> Effects:
+        self._asked = message
+        effects = self._user_agent.request(message.key, message.flow, message.head, message.raw, now, wall)
+        self._asked = None
+        return effects
+
+    def _begin_or_end_drain(self, message: events.Drain, now: float, wall: float) -> Effects:
+        self.keep(_DRAINING, b"1" if message.on else b"0")
+        return self._user_agent.command(message, now, wall)
+
+    def _carry_out(self, effects: Effects) -> None:
+        for effect in effects:
+            kind = type(effect)
+            if kind in _TO_TRANSACTION:
+                self.tell(self._transaction, _TO_TRANSACTION[kind](effect))
+            elif kind is Report:
+                self.tell("control", effect.event)  # type: ignore[attr-defined]
+            elif kind in _TO_MEDIA:
+                self.tell(f"media-{effect.process}", _TO_MEDIA[kind](effect))  # type: ignore[attr-defined]
+            elif kind is Treat:
+                self._treat(effect)  # type: ignore[arg-type]
+            else:
+                self.tell("transport", _TO_TRANSPORT[kind](effect))
+        if self._leaving and not self._user_agent.calls:
+            self._leaving = False
+            self.defer(self.finish)
+
+    def _treat(self, effect: Treat) -> None:
+        peer = f"media-{effect.process}"
+        if effect.echo:
+            self.tell(peer, media.Echo(effect.session))
+        if effect.play:
+            self.tell(peer, media.Play(effect.session, effect.play, effect.loop))
+        if effect.record:
+            self.tell(peer, media.Record(effect.session, effect.record))
+
+
+def _format(codec: Codec) -> media.Format:
+    return media.Format(codec.payload_type, codec.encoding, codec.clock_rate, codec.fmtp)
+
+
+def _start(effect: Start) -> media.StartSession:
+    agreed = effect.agreed
+    return media.StartSession(
+        effect.session,
+        agreed.host,
+        agreed.port,
+        _format(agreed.send),
+        tuple([_format(codec) for codec in agreed.receive]),
+        agreed.direction,
+        agreed.ptime,
+    )
+
+
+_TO_TRANSACTION: dict[Any, Callable[[Any], Event]] = {
+    Send: lambda e: transaction.SendRequest(e.key, e.target, e.raw),
+    Cancel: lambda e: transaction.CancelRequest(e.key),
+    Reply: lambda e: transaction.Respond(e.key, e.status, e.raw),
+    SendAck: lambda e: transaction.SendDirect(e.target, e.raw),
+}
+_TO_TRANSPORT: dict[Any, Callable[[Any], Event]] = {
+    Find: lambda e: transport.Locate(e.ref, e.uri),
+    PutBehind: lambda e: transport.TargetFailed(e.target),
+}
+_TO_MEDIA: dict[Any, Callable[[Any], Event]] = {
+    Prepare: lambda e: media.PrepareSession(e.session, e.host),
+    Start: _start,
+    Close: lambda e: media.CloseSession(e.session),
+}
+
+
+def main(context: Context) -> None:
+    """The entry of a dialog process."""
+    run(DialogActor, context)

@@ -1,0 +1,235 @@
+"""One request and its ordered candidates (RFC 3263 section 4.3): a transaction each, until one of them answers.
+
+The owner asks with LOCATE or gives the candidate it knows, and says SEND whenever the attempt has *chosen* one: an
+INVITE may first need a media session on another of our addresses. Each candidate gets a new branch; Call-ID, From tag
+and CSeq stay. The next one is taken at 503, at a transport failure and when nothing was heard at all.
+
+The ACK to a 2xx is an attempt without a transaction: it is sent, and sent again when asked (RFC 3261 s13.2.2.4).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+
+from actors.dialog.effects import Cancel, Find, PutBehind, Send, SendAck
+from actors.dialog.names import Names, ref_of
+from actors.runtime.machine import Effects, Machine, Row, Table
+from actors.sip.vocabulary import Candidate, TransactionKey
+
+replace = msgspec.structs.replace
+
+
+class AttemptState(IntEnum):
+    """The states of the figure."""
+
+    NEW = 0
+    LOCATING = 1  # the transport looks for next hops
+    CHOSEN = 2  # a candidate waits for SEND
+    TRYING = 3  # sent, nothing heard
+    PROCEEDING = 4  # a provisional response came
+    CANCELLED = 5  # no further candidate is tried
+    DONE = 6  # a final response came, or there is nothing to wait for
+    EXHAUSTED = 7  # no candidate is left
+
+
+class AttemptInput(IntEnum):
+    """What happens to an attempt."""
+
+    LOCATE = 0
+    LOCATED = 1
+    SEND = 2
+    PROVISIONAL = 3
+    FINAL = 4  # any but 503
+    UNAVAILABLE = 5  # 503: another server may do better
+    FAILED = 6  # the transaction timed out or could not send
+    CANCEL = 7
+
+
+class News(NamedTuple):
+    """What an input brings with it."""
+
+    names: Names
+    candidates: tuple[Candidate, ...] = ()
+    status: int = 0
+    reason: str = ""
+
+
+class Attempt(Machine, frozen=True, array_like=True):
+    """One request on its way.
+
+    Attributes:
+        tag: of the call.
+        name: of the request, unique in its call: part of each branch and of the `ref`.
+        method: the request's.
+        request: the request whole, but for Via and Contact.
+        contact: the user part of our Contact, None for a request that has none.
+        uri: the next hop to locate, empty where candidates are given.
+        candidates: in the order to try them.
+        index: the one in hand.
+        key: the transaction in hand.
+        status: of an exhausted attempt, what the last candidate failed with; 0 if there was none.
+        reason: in words.
+    """
+
+    state: AttemptState
+    deadlines: tuple[tuple[AttemptInput, float], ...]
+    tag: str
+    name: str
+    method: str
+    request: bytes
+    contact: str | None
+    uri: str
+    candidates: tuple[Candidate, ...] = ()
+    index: int = 0
+    key: TransactionKey | None = None
+    status: int = 0
+    reason: str = ""
+
+    @property
+    def candidate(self) -> Candidate:
+        """The candidate in hand."""
+        return self.candidates[self.index]
+
+    @property
+    def ref(self) -> str:
+        """What our Locate carries."""
+        return ref_of(self.tag, self.name)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state >= AttemptState.DONE
+
+
+def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | None) -> bytes:
+    """`request` with Via (RFC 3261 s8.1.1.7, rport: RFC 3581) and, unless None, Contact (s8.1.1.8) put on top."""
+    target, sent_by = candidate
+    lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}\r\n"
+    if contact is not None:
+        lines += f"Contact: {contact_value(contact, sent_by, target.transport)}\r\n"
+    head = request.index(b"\r\n") + 2
+    return b"".join((request[:head], lines.encode(), request[head:]))
+
+
+def contact_value(user: str, sent_by: str, transport: str) -> str:
+    """Our Contact where the peer reaches us at `sent_by` (RFC 3261 s8.1.1.8, 12.1.1)."""
+    return f"<sip:{user}@{sent_by}>" if transport == "udp" else f"<sip:{user}@{sent_by};transport={transport}>"
+
+
+# Actions
+
+
+def _ask(attempt: Attempt, _: News, __: float) -> tuple[Attempt, Effects]:
+    return attempt, (Find(attempt.ref, attempt.uri),)
+
+
+def _take(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    if not news.candidates:
+        reason = news.reason or "no next hop"
+        return replace(attempt, state=AttemptState.EXHAUSTED, status=0, reason=reason), ()
+    return replace(attempt, state=AttemptState.CHOSEN, candidates=news.candidates, index=0), ()
+
+
+def _send(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    candidate = attempt.candidate
+    branch = news.names.branch(attempt.tag, attempt.name, attempt.index)
+    raw = stamped(attempt.request, candidate, branch, attempt.contact)
+    if attempt.method == "ACK":
+        return replace(attempt, state=AttemptState.DONE), (SendAck(candidate.target, raw),)
+    key = TransactionKey(branch, "", attempt.method)
+    return replace(attempt, state=AttemptState.TRYING, key=key), (Send(key, candidate.target, raw),)
+
+
+def _next(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    failed = PutBehind(attempt.candidate.target)
+    if attempt.index + 1 < len(attempt.candidates):
+        return replace(attempt, state=AttemptState.CHOSEN, index=attempt.index + 1, key=None), (failed,)
+    return replace(attempt, state=AttemptState.EXHAUSTED, status=news.status, reason=news.reason), (failed,)
+
+
+def _give_up(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    return replace(attempt, status=news.status, reason=news.reason), ()
+
+
+def _cancel(attempt: Attempt, _: News, __: float) -> tuple[Attempt, Effects]:
+    assert attempt.key is not None
+    return attempt, (Cancel(attempt.key),)
+
+
+def _repeat(attempt: Attempt, news: News, now: float) -> tuple[Attempt, Effects]:
+    return _send(attempt, news, now) if attempt.method == "ACK" else (attempt, ())
+
+
+S = AttemptState
+I = AttemptInput  # noqa: E741 - as in the table's columns
+
+ATTEMPT: Table[Attempt] = Table(
+    "attempt",
+    states=S,
+    inputs=I,
+    rows=(
+        Row(S.NEW, I.LOCATE, S.LOCATING, (_ask,)),
+        Row(S.NEW, I.LOCATED, (S.CHOSEN, S.EXHAUSTED), (_take,)),
+        Row(S.NEW, I.CANCEL, S.DONE),
+        Row(S.LOCATING, I.LOCATED, (S.CHOSEN, S.EXHAUSTED), (_take,)),
+        Row(S.LOCATING, I.CANCEL, S.DONE),
+        Row(S.CHOSEN, I.SEND, (S.TRYING, S.DONE), (_send,)),
+        Row(S.CHOSEN, I.CANCEL, S.DONE),
+        Row(S.TRYING, I.PROVISIONAL, S.PROCEEDING),
+        Row(S.TRYING, I.FINAL, S.DONE),
+        Row(S.TRYING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next,)),
+        Row(S.TRYING, I.FAILED, (S.CHOSEN, S.EXHAUSTED), (_next,)),
+        Row(S.TRYING, I.CANCEL, S.CANCELLED, (_cancel,)),
+        Row(S.PROCEEDING, I.FINAL, S.DONE),
+        Row(S.PROCEEDING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next,)),
+        Row(S.PROCEEDING, I.FAILED, S.EXHAUSTED, (_give_up,)),  # it was there: no other server would do better
+        Row(S.PROCEEDING, I.CANCEL, S.CANCELLED, (_cancel,)),
+        Row(S.CANCELLED, I.FINAL, S.DONE),
+        Row(S.CANCELLED, I.UNAVAILABLE, S.DONE),
+        Row(S.CANCELLED, I.FAILED, S.EXHAUSTED, (_give_up,)),
+        Row(S.DONE, I.SEND, S.DONE, (_repeat,)),
+    ),
+    ignored={
+        S.NEW: {I.SEND, I.PROVISIONAL, I.FINAL, I.UNAVAILABLE, I.FAILED},
+        S.LOCATING: {I.LOCATE, I.SEND, I.PROVISIONAL, I.FINAL, I.UNAVAILABLE, I.FAILED},
+        S.CHOSEN: {I.LOCATE, I.LOCATED, I.PROVISIONAL, I.FINAL, I.UNAVAILABLE, I.FAILED},
+        S.TRYING: {I.LOCATE, I.LOCATED, I.SEND},
+        S.PROCEEDING: {I.LOCATE, I.LOCATED, I.SEND, I.PROVISIONAL},
+        S.CANCELLED: {I.LOCATE, I.LOCATED, I.SEND, I.PROVISIONAL, I.CANCEL},
+        S.DONE: set(I) - {I.SEND},
+        S.EXHAUSTED: set(I),
+    },
+    timers={},
+)
+
+
+def step(attempt: Attempt, event: AttemptInput, news: News, now: float) -> tuple[Attempt, Effects]:
+    """Give an input to an attempt."""
+    return ATTEMPT.step(attempt, event, news, now)
+
+
+def begin(attempt: Attempt, hop: Candidate | None, names: Names, now: float) -> tuple[Attempt, Effects]:
+    """Send a new attempt to the hop it knows, or have its `uri` located."""
+    if hop is None:
+        return step(attempt, I.LOCATE, News(names), now)
+    attempt, _ = step(attempt, I.LOCATED, News(names, (hop,)), now)
+    return step(attempt, I.SEND, News(names), now)
+
+
+def advance(attempt: Attempt, event: AttemptInput, news: News, now: float) -> tuple[Attempt, Effects]:
+    """Give an input to an attempt that needs nobody's leave: whatever candidate it chooses is sent to at once."""
+    attempt, effects = step(attempt, event, news, now)
+    if attempt.state is S.CHOSEN:
+        attempt, more = step(attempt, I.SEND, News(news.names), now)
+        effects += more
+    return attempt, effects
+
+
+def input_of_status(status: int) -> AttemptInput:
+    """The input that a response with this status is."""
+    if status < 200:
+        return I.PROVISIONAL
+    return I.UNAVAILABLE if status == 503 else I.FINAL

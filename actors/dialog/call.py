@@ -1,0 +1,309 @@
+"""A call: the value that is kept in its cell, its states and inputs, and what its actions are given.
+
+One table (call_table.py) holds the edges of calls in and out; the actions stand in call_in.py, call_out.py, call_up.py
+(answered calls of both directions) and call_end.py.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
+from actors.dialog.dialog_state import Dialog
+from actors.dialog.effects import Report
+from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
+from actors.dialog.names import Names
+from actors.dialog.settings import DialogSettings
+from actors.runtime.machine import Machine
+from actors.sip import Request, Response
+from actors.sip.offer_answer import Codec, Negotiated
+from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
+
+replace = msgspec.structs.replace
+
+STATIC_CODECS = {"PCMU": Codec(0, "PCMU", 8000), "PCMA": Codec(8, "PCMA", 8000)}  # RFC 3551 table 4
+TELEPHONE_EVENT = Codec(101, "telephone-event", 8000, "0-16")
+
+
+class State(IntEnum):
+    """The states of a call."""
+
+    NEW = 0
+    LOCATING = 1  # out: where to send the INVITE
+    PREPARING = 2  # out: media takes ports for our offer
+    INVITING = 3  # out: the INVITE is sent
+    CANCELLING = 4  # out: given up, the final response is awaited
+    RECEIVED = 5  # in: media takes ports for our answer
+    RINGING = 6  # in: 180 is sent
+    ANSWERED = 7  # our 2xx (to an INVITE or a re-INVITE) waits for its ACK
+    LEAVING = 8  # as ANSWERED; a BYE follows the ACK (RFC 3261 s15)
+    CONFIRMED = 9
+    CLOSING = 10  # over; the answer to our BYE or the totals of media are awaited
+    LINGERING = 11  # out: over, but other forks may still answer (RFC 3261 s13.2.2.4)
+    TERMINATED = 12
+
+
+class Input(IntEnum):
+    """What happens to a call."""
+
+    PLACE = 0  # control places it
+    INVITE = 1  # a peer places it
+    INVITE_AGAIN = 2  # the same INVITE in a new server transaction: the old one was lost
+    REINVITE = 3
+    BYE = 4
+    ACK = 5
+    CANCELLED = 6
+    SERVER_FAILED = 7  # the INVITE's server transaction broke
+    LOCATED = 8  # next hops for the INVITE
+    ROUTED = 9  # next hops for an ACK or a BYE
+    PROVISIONAL = 10
+    ACCEPTED = 11  # a 2xx to the INVITE, of any fork, new or repeated
+    REFUSED = 12  # a final failure of the INVITE's transaction, with or without a response
+    BYE_ANSWERED = 13  # or failed; of any fork
+    TRANSACTIONS_LOST = 14  # the transaction shard lost all it held
+    PREPARED = 15
+    MEDIA_LOST = 16  # no ports, or the session broke
+    MEDIA_CLOSED = 17
+    PLAYED = 18
+    UNRECORDED = 19
+    ANSWER = 20
+    REJECT = 21
+    HANG_UP = 22
+    # timers
+    RETRANSMIT = 23  # the 2xx (s13.3.1.4)
+    NO_ACK = 24  # 64*T1 after the 2xx
+    MEDIA_LATE = 25  # media did not answer in time
+    RUNG_OUT = 26
+    EXPIRED = 27  # the INVITE's Expires header (s13.3.1)
+    STILL_RINGING = 28  # a 180 every minute (s13.3.1.1)
+    TIME_UP = 29  # the call's duration
+    GIVE_UP = 30  # what should have ended by itself
+
+
+class Media(msgspec.Struct, frozen=True, array_like=True):
+    """The call's part in media and in offer/answer.
+
+    Attributes:
+        process: the number of the media process.
+        session: the id of the session.
+        number: how many sessions the call has had.
+        asked: the address of ours that the session was asked for.
+        host, port: where it receives; port 0 until media said so.
+        open: whether it was asked for and has not ended.
+        local: our last session description.
+        remote: the peer's last, empty while our offer has no answer.
+        version: the version in our o= line.
+        agreed: what both came to.
+    """
+
+    process: int = 0
+    session: str = ""
+    number: int = 0
+    asked: str = ""
+    host: str = ""
+    port: int = 0
+    open: bool = False
+    local: bytes = b""
+    remote: bytes = b""
+    version: int = 0
+    agreed: Negotiated | None = None
+
+
+class Invitation(msgspec.Struct, frozen=True, array_like=True):
+    """The peer's INVITE (or re-INVITE) in hand.
+
+    Attributes:
+        key: its server transaction.
+        seq: its CSeq number.
+        ringing: the 180 to it: every other response is made of it, so that the INVITE need not be kept.
+        response: the last response sent, empty before any.
+        interval: seconds to the next repetition of a 2xx.
+        late: whether the 2xx carries our offer, and the ACK its answer.
+    """
+
+    key: TransactionKey
+    seq: int
+    ringing: bytes
+    response: bytes = b""
+    interval: float = 0.0
+    late: bool = False
+
+
+class Fork(msgspec.Struct, frozen=True, array_like=True):
+    """A 2xx of another fork: it is acknowledged and hung up.
+
+    Attributes:
+        remote_tag: the To tag of that 2xx.
+        ack, bye: its two requests.
+    """
+
+    remote_tag: str
+    ack: Attempt
+    bye: Attempt
+
+
+class Outcome(NamedTuple):
+    """How a call ended: see CallEnded."""
+
+    outcome: str
+    status: int
+    reason: str
+    by: str
+
+
+class Call(Machine, frozen=True, array_like=True):
+    """One call.
+
+    Attributes:
+        tag: our local tag, and the key of the cell.
+        call: the id that control knows it by.
+        inbound: whether the peer placed it.
+        remote, local: URIs for people.
+        display_name: of a call in, the caller's.
+        begun, answered, ended: seconds on the shell's clock, 0 when not yet.
+        treatment: what is done with its audio.
+        duration: seconds after the answer until we hang up, 0 for no limit.
+        order: of a call out, the command.
+        media: its media session.
+        invitation: the peer's INVITE that waits for an answer or an ACK.
+        dialog: the confirmed dialog; of a call in, also the early one.
+        attempt: our INVITE.
+        ack: our ACK, kept to be repeated.
+        bye: our BYE.
+        early: per early dialog its To tag and the SDP of its last provisional response; the latest is last.
+        forks: dialogs of other forks.
+        outcome: how it ended.
+        announced, told: whether control was told that the call began, that it ended.
+        linger: until when 2xx of other forks may come.
+    """
+
+    state: State
+    deadlines: tuple[tuple[Input, float], ...]
+    tag: str
+    call: str
+    inbound: bool
+    remote: str
+    local: str
+    begun: float
+    display_name: str = ""
+    answered: float = 0.0
+    ended: float = 0.0
+    treatment: Treatment = Treatment()
+    duration: float = 0.0
+    order: PlaceCall | None = None
+    media: Media = Media()
+    invitation: Invitation | None = None
+    dialog: Dialog | None = None
+    attempt: Attempt | None = None
+    ack: Attempt | None = None
+    bye: Attempt | None = None
+    early: tuple[tuple[str, bytes], ...] = ()
+    forks: tuple[Fork, ...] = ()
+    outcome: Outcome | None = None
+    announced: bool = False
+    told: bool = False
+    linger: float = 0.0
+
+    @property
+    def key(self) -> bytes:
+        """The key of its cell. A call that lingers has another, so that no request finds it and no limit counts it."""
+        return lingering(self.tag) if self.state is State.LINGERING else self.tag.encode()
+
+
+def lingering(tag: str) -> bytes:
+    """The key of the cell of a call that lingers."""
+    return b"~" + tag.encode()
+
+
+class Agent:
+    """What every call of a shard shares.
+
+    Args:
+        settings: the user agent's.
+        names: the maker of tags and branches.
+    """
+
+    def __init__(self, settings: DialogSettings, names: Names) -> None:
+        self.settings = settings
+        self.names = names
+        self.codecs = (*(STATIC_CODECS[name] for name in settings.codecs), TELEPHONE_EVENT)
+        self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
+        self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
+        self.media_wait = 5.0  # media answers in milliseconds, or after its restart
+
+
+class Asked(NamedTuple):
+    """A request, with the server transaction to answer it on."""
+
+    key: TransactionKey
+    flow: Flow
+    head: Head
+    request: Request
+
+
+class Acknowledged(NamedTuple):
+    """An ACK to a 2xx; it is parsed only where its body matters."""
+
+    head: Head
+    raw: bytes
+
+
+class Heard(NamedTuple):
+    """What came of a client transaction: a response, or none and the status that stands for it (s8.1.3.1).
+
+    Without a response there is no `head`; one to a BYE is not parsed.
+    """
+
+    key: TransactionKey
+    status: int
+    reason: str
+    head: Head | None = None
+    response: Response | None = None
+
+    @property
+    def attempt_input(self) -> AttemptInput:
+        """What it is to an attempt."""
+        return AttemptInput.FAILED if self.head is None else input_of_status(self.status)
+
+
+class Given(NamedTuple):
+    """What an action is given beside the call and the time.
+
+    Attributes:
+        agent: what all calls share.
+        wall: seconds since the Unix epoch, for people.
+        what: what the input brought: Asked, Heard, a command, an event of media.
+    """
+
+    agent: Agent
+    wall: float
+    what: Any = None
+
+
+class Place(NamedTuple):
+    """Where a Locate led."""
+
+    ref: str
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+def tell(event: CallEvent) -> Report:
+    """Tell control an event of a call."""
+    return Report(event)
+
+
+def info(call: Call, now: float, wall: float) -> CallInfo:
+    """The call as a line of a list."""
+    return CallInfo(
+        call.call,
+        "in" if call.inbound else "out",
+        call.state.name.lower(),
+        call.remote,
+        call.local,
+        wall - (now - call.begun),
+        wall - (now - call.answered) if call.answered else 0.0,
+    )

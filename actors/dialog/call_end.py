@@ -1,0 +1,175 @@
+"""How a call ends: BYE, the session of media closed, exactly one CallEnded, and what may still come after."""
+
+from __future__ import annotations
+
+from actors.dialog import dialog_state
+from actors.dialog.attempt import AttemptInput, News, advance, begin
+from actors.dialog.call import Call, Fork, Given, Heard, Input, Outcome, Place, State, replace, tell
+from actors.dialog.effects import Report
+from actors.dialog.events import CallEnded, CallReceived
+from actors.dialog.negotiation import closed, unopened
+from actors.dialog.reply import answer
+from actors.runtime.machine import Arm, Disarm, Effects
+
+CLOSE_WAIT = 2.0  # seconds until CallEnded is told without the totals of media
+
+
+def ended(call: Call, given: Given, now: float, outcome: Outcome, *, bye: bool = False) -> tuple[Call, Effects]:
+    """End `call`: close its session, send a BYE where one is due, and settle in CLOSING or beyond."""
+    effects = announced(call, given, now)
+    call = replace(call, announced=True, outcome=outcome, ended=now, state=State.CLOSING, order=None, early=())
+    if call.media.open:
+        effects += (*closed(call), Arm(Input.MEDIA_LATE, now + CLOSE_WAIT))
+    if bye and call.dialog is not None:
+        call, more = _bye(call, given, now)
+        effects += more
+    return _settled(call, given, now, effects)
+
+
+def announced(call: Call, given: Given, now: float) -> Effects:
+    """Tell control that a call in came, unless it was told."""
+    if call.announced:
+        return ()
+    begun = given.wall - (now - call.begun)
+    return (tell(CallReceived(call.call, call.remote, call.local, call.display_name, begun)),)
+
+
+def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Send BYE (RFC 3261 s15.1.1)."""
+    dialog = call.dialog
+    assert dialog is not None
+    agent = given.agent
+    dialog = replace(dialog, local_seq=dialog.local_seq + 1)
+    raw = dialog_state.request(dialog, "BYE", dialog.local_seq, user_agent=agent.settings.user_agent)
+    bye, hop = dialog_state.attempt(dialog, "bye", "BYE", raw)
+    bye, effects = begin(bye, hop, agent.names, now)
+    # The transaction ends by itself (Timer F) per candidate; this one holds should it be lost.
+    give_up = Arm(Input.GIVE_UP, now + agent.give_up + agent.settings.t2)
+    return replace(call, dialog=dialog, bye=bye), (*effects, give_up)
+
+
+def _settled(call: Call, given: Given, now: float, effects: Effects = ()) -> tuple[Call, Effects]:
+    """Tell CallEnded once media is done, and leave CLOSING once nothing is awaited."""
+    if call.media.open:
+        return call, effects
+    if not call.told:
+        call = replace(call, told=True)
+        effects += (ending(call, given, now),)
+    if call.bye is not None and not call.bye.over:
+        return call, effects
+    if call.linger > now:
+        return replace(call, state=State.LINGERING), (*effects, Arm(Input.GIVE_UP, call.linger))
+    return replace(call, state=State.TERMINATED), effects
+
+
+def ending(call: Call, given: Given, now: float, totals: tuple[int, int, int] = (0, 0, 0)) -> Report:
+    """The one CallEnded of a call."""
+    outcome = call.outcome
+    assert outcome is not None
+    answered = call.answered or call.ended
+    return tell(
+        CallEnded(
+            call.call,
+            outcome.outcome,
+            outcome.status,
+            outcome.reason,
+            outcome.by,
+            ringing=round(answered - call.begun, 3),
+            talking=round(call.ended - answered, 3),
+            time=given.wall - (now - call.ended),
+            packets_sent=totals[0],
+            packets_received=totals[1],
+            packets_lost=totals[2],
+        )
+    )
+
+
+# Actions while CLOSING
+
+
+def media_closed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media gave the totals."""
+    call = replace(call, media=unopened(call.media))
+    effects: Effects = (Disarm(Input.MEDIA_LATE),)
+    if not call.told:
+        totals = given.what
+        call = replace(call, told=True)
+        effects += (ending(call, given, now, totals),)
+    return _settled(call, given, now, effects)
+
+
+def media_gone(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media will give no totals."""
+    return _settled(replace(call, media=unopened(call.media)), given, now, (Disarm(Input.MEDIA_LATE),))
+
+
+def bye_answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Our BYE (or that of another fork) was answered or failed; any final response ends it (RFC 3261 s15.1.1)."""
+    heard: Heard = given.what
+    event = heard.attempt_input
+    news = News(given.agent.names, (), heard.status, heard.reason)
+    effects: Effects = ()
+    if call.bye is not None and call.bye.key == heard.key:
+        bye, effects = advance(call.bye, event, news, now)
+        call = replace(call, bye=bye)
+    else:
+        forks = []
+        for fork in call.forks:
+            if fork.bye.key == heard.key:
+                bye, effects = advance(fork.bye, event, news, now)
+                forks.append(Fork(fork.remote_tag, fork.ack, bye))
+            else:
+                forks.append(fork)
+        call = replace(call, forks=tuple(forks))
+    return _settled(call, given, now, effects) if call.state is State.CLOSING else (call, effects)
+
+
+def give_up(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """What was awaited did not come."""
+    return _settled(replace(call, bye=None, media=unopened(call.media)), given, now)
+
+
+def transactions_lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The transaction shard lost our BYE: the peer will find out by itself."""
+    return _settled(replace(call, bye=None), given, now)
+
+
+def bye_again(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """Their BYE crosses ours, or comes again: 200 (RFC 5407 section 3.2.1)."""
+    return call, (answer(given.agent, given.what, 200),)
+
+
+def reinvited_too_late(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """Their re-INVITE crosses our BYE: 481 (RFC 5407 section 3.2.2)."""
+    return call, (answer(given.agent, given.what, 481),)
+
+
+def lingered(call: Call, _: Given, __: float) -> tuple[Call, Effects]:
+    """No other fork will answer any more (RFC 3261 s13.2.2.4)."""
+    return replace(call, bye=None), ()
+
+
+def routed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The next hops of an ACK or a BYE were located."""
+    located: Place = given.what
+    news = News(given.agent.names, located.candidates, 0, located.reason)
+    effects: Effects = ()
+    if call.ack is not None and call.ack.ref == located.ref:
+        ack, effects = advance(call.ack, AttemptInput.LOCATED, news, now)
+        call = replace(call, ack=ack)
+    elif call.bye is not None and call.bye.ref == located.ref:
+        bye, effects = advance(call.bye, AttemptInput.LOCATED, news, now)
+        call = replace(call, bye=bye)
+    else:
+        forks = []
+        for fork in call.forks:
+            ack, bye = fork.ack, fork.bye
+            more: Effects = ()
+            if ack.ref == located.ref:
+                ack, more = advance(ack, AttemptInput.LOCATED, news, now)
+            elif bye.ref == located.ref:
+                bye, more = advance(bye, AttemptInput.LOCATED, news, now)
+            effects += more
+            forks.append(Fork(fork.remote_tag, ack, bye))
+        call = replace(call, forks=tuple(forks))
+    return _settled(call, given, now, effects) if call.state is State.CLOSING else (call, effects)

@@ -1,0 +1,197 @@
+"""Calls in, until they are answered or refused (RFC 3261 section 13.3)."""
+
+from __future__ import annotations
+
+from actors.dialog import dialog_state
+from actors.dialog.call import Agent, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
+from actors.dialog.call_end import announced, ended
+from actors.dialog.call_up import accept
+from actors.dialog.effects import Reply
+from actors.dialog.events import AnswerCall, CallProgressed, RejectCall
+from actors.dialog.negotiation import answered, prepared, received_at, unopened
+from actors.dialog.policy import outcome_of, treatment
+from actors.dialog.reply import ALLOW, answer, our_contact, retry_after, warning
+from actors.runtime.machine import Arm, Effects
+from actors.sip import REASONS, RemoteProtocolError
+
+PROGRESS = 60.0  # RFC 3261 s13.3.1.1: a provisional response every minute, lest proxies cancel
+HUNG_UP = 603  # what HangUp refuses a call in with
+
+
+def new_call(agent: Agent, asked: Asked, now: float) -> Call:
+    """The call that an INVITE outside of any dialog begins.
+
+    Raises:
+        RemoteProtocolError: a header it needs is missing or malformed.
+    """
+    invite = asked.request
+    tag = agent.names.tag_of_invite(asked.key)
+    dialog = dialog_state.of_request(invite, asked.head, asked.flow, tag)
+    if not dialog.remote_target:
+        raise RemoteProtocolError(400, "Missing Contact")
+    caller = invite.from_
+    ringing = answer(agent, asked, 180, (our_contact(agent, asked.flow), ALLOW)).raw
+    return Call(
+        State.NEW,
+        (),
+        tag,
+        agent.names.id_of_call_in(tag),
+        inbound=True,
+        remote=str(caller.uri),
+        local=str(invite.to.uri),
+        begun=now,
+        display_name=caller.display_name,
+        invitation=Invitation(asked.key, asked.head.cseq, ringing),
+        dialog=dialog,
+    )
+
+
+def response(ringing: bytes, status: int, reason: str = "") -> bytes:
+    """A refusal made of the 180 to the same INVITE: another status line, no Contact (RFC 3261 table 2), no Allow."""
+    head = ringing.partition(b"\r\n")[2]
+    ours = head.index(b"\r\nContact: ") + 2  # what we added stands together, after what was copied
+    server = head.index(b"\r\nServer: ", ours) + 2
+    words = (reason or REASONS.get(status, "Refused")).encode()
+    return b"SIP/2.0 %d %s\r\n%s%s" % (status, words, head[:ours], head[server:])
+
+
+def _refused(call: Call, status: int, reason: str = "") -> Effects:
+    """The final response to the INVITE in hand; the server transaction repeats it until its ACK."""
+    invitation = call.invitation
+    assert invitation is not None
+    return (Reply(invitation.key, status, response(invitation.ringing, status, reason)),)
+
+
+def _end(call: Call, given: Given, now: float, status: int, by: str, reason: str = "") -> tuple[Call, Effects]:
+    """Refuse the INVITE with `status` and end."""
+    outcome = Outcome(outcome_of(status), status, reason or REASONS.get(status, ""), by)
+    refusal = _refused(call, status, reason)
+    call, effects = ended(replace(call, invitation=None), given, now, outcome)
+    return call, refusal + effects
+
+
+# Actions
+
+
+def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Check the offer, before any port is taken, and have media prepare."""
+    asked: Asked = given.what
+    agent = given.agent
+    if agent.settings.answer.mode == "none":
+        call, effects = ended(call, given, now, Outcome("rejected", 480, REASONS[480], "local"))
+        return call, (answer(agent, asked, 480), *effects)
+    host = asked.flow.local_host
+    call = replace(call, media=replace(call.media, host=host))
+    if asked.request.body:
+        try:
+            call = answered(call, agent, asked.request.body)
+        except RemoteProtocolError as error:  # s13.3.1.3
+            status = error.status or 488
+            headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
+            return replace(call, state=State.TERMINATED), (answer(agent, asked, status, headers),)
+    call, effects = prepared(call, agent, host)
+    effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
+    expires = asked.request.expires
+    if expires:  # s13.3.1
+        effects += (Arm(Input.EXPIRED, now + expires),)
+    return replace(call, state=State.RECEIVED), effects
+
+
+def ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media is ready: 180, and 200 at once where the policy says so."""
+    agent = given.agent
+    host, port = given.what
+    call = received_at(call, agent, host, port)
+    effects = announced(call, given, now)
+    call, more = _progress(replace(call, announced=True), given)
+    effects += more
+    at_once = treatment(agent.settings.answer, call.call)
+    if at_once is None:
+        effects += (Arm(Input.RUNG_OUT, now + agent.settings.ring_timeout), Arm(Input.STILL_RINGING, now + PROGRESS))
+        return replace(call, state=State.RINGING), effects
+    call, more = accept(replace(call, treatment=at_once), given, now)
+    return call, effects + more
+
+
+def _progress(call: Call, given: Given) -> tuple[Call, Effects]:
+    invitation = call.invitation
+    assert invitation is not None
+    call = replace(call, invitation=replace(invitation, response=invitation.ringing))
+    event = CallProgressed(call.call, 180, REASONS[180], given.wall)
+    return call, (Reply(invitation.key, 180, invitation.ringing), tell(event))
+
+
+def still_ringing(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
+    """Repeat the 180 (s13.3.1.1)."""
+    invitation = call.invitation
+    assert invitation is not None
+    return call, (Reply(invitation.key, 180, invitation.ringing), Arm(Input.STILL_RINGING, now + PROGRESS))
+
+
+def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control answers the call."""
+    command: AnswerCall = given.what
+    return accept(replace(call, treatment=command.treatment, duration=command.duration), given, now)
+
+
+def reject(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control refuses the call."""
+    command: RejectCall = given.what
+    return _end(call, given, now, command.status, "local", command.reason)
+
+
+def hang_up(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control ends a call that rings."""
+    return _end(call, given, now, HUNG_UP, "local")
+
+
+def cancelled(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The caller gave up: 487 (s9.2)."""
+    return _end(call, given, now, 487, "remote")
+
+
+def bye_early(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The caller ends the early dialog: 200, and 487 to the INVITE (s15.1.2)."""
+    call, effects = _end(call, given, now, 487, "remote")
+    return call, (answer(given.agent, given.what, 200), *effects)
+
+
+def rung_out(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Nobody answered."""
+    return _end(call, given, now, 480, "local")
+
+
+def expired(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The time that the INVITE's Expires gave is over (s13.3.1)."""
+    return _end(call, given, now, 487, "remote")
+
+
+def no_media(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media has no ports, does not answer or lost the session: another try may do better (503)."""
+    if given.what is not None:  # media said so itself; a late one may still open the session
+        call = replace(call, media=unopened(call.media))
+    outcome = Outcome("failed", 503, "no media", "error")
+    refusal = _refused(call, 503)
+    call, effects = ended(replace(call, invitation=None), given, now, outcome)
+    return call, refusal + effects
+
+
+def transaction_broken(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The INVITE can no longer be answered."""
+    outcome = Outcome("failed", 0, "the INVITE's transaction failed", "error")
+    return ended(replace(call, invitation=None), given, now, outcome)
+
+
+def invited_again(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """The INVITE came again after its server transaction was lost: the last response answers it."""
+    asked: Asked = given.what
+    invitation = call.invitation
+    if invitation is None or not invitation.response:
+        return call, ()
+    status = int(invitation.response[8:11])
+    return call, (Reply(asked.key, status, invitation.response),)
+
+
+def reinvited_too_early(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """A second INVITE before the first has its answer: 500 with Retry-After (s14.2)."""
+    return call, (answer(given.agent, given.what, 500, (retry_after(given.agent, given.what),)),)

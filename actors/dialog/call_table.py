@@ -1,0 +1,205 @@
+"""The figure of a call: every edge from PLACE or INVITE to TERMINATED (RFC 3261 sections 9, 13, 14 and 15)."""
+
+from __future__ import annotations
+
+from actors.dialog import call_end as end
+from actors.dialog import call_in as into
+from actors.dialog import call_out as out
+from actors.dialog import call_up as up
+from actors.dialog.call import Call, Given, Input, State, replace
+from actors.runtime.machine import Effects, Row, Table
+
+S = State
+I = Input  # noqa: E741 - as in the table's columns
+
+OUT = (
+    Row(S.NEW, I.PLACE, S.LOCATING, (out.place,)),
+    Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.TERMINATED), (out.located,)),
+    Row(S.LOCATING, I.HANG_UP, S.TERMINATED, (out.give_up_early,)),
+    Row(S.LOCATING, I.RUNG_OUT, S.TERMINATED, (out.rung_out_early,)),
+    Row(S.PREPARING, I.PREPARED, S.INVITING, (out.ready,)),
+    Row(S.PREPARING, I.MEDIA_LOST, S.TERMINATED, (out.no_media,)),
+    Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (out.no_media,)),
+    Row(S.PREPARING, I.HANG_UP, S.CLOSING, (out.give_up_early,)),
+    Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (out.rung_out_early,)),
+    Row(S.INVITING, I.PROVISIONAL, None, (out.progress,)),
+    Row(S.INVITING, I.ACCEPTED, (S.CONFIRMED, S.CLOSING), (out.accepted,)),
+    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.CLOSING, S.TERMINATED), (out.refused,)),
+    Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
+    Row(S.INVITING, I.HANG_UP, S.CANCELLING, (out.cancel,)),
+    Row(S.INVITING, I.RUNG_OUT, S.CANCELLING, (out.rung_out,)),
+    Row(S.INVITING, I.MEDIA_LOST, S.CANCELLING, (out.cancel_without_media,)),
+    Row(S.INVITING, I.TRANSACTIONS_LOST, S.CLOSING, (out.transactions_lost,)),
+    Row(S.CANCELLING, I.ACCEPTED, S.CLOSING, (out.accepted_too_late,)),
+    Row(S.CANCELLING, I.REFUSED, (S.CLOSING, S.TERMINATED), (out.refused_after_cancel,)),
+    Row(S.CANCELLING, I.REINVITE, None, (up.reinvited_while_pending,)),
+    Row(S.CANCELLING, I.HANG_UP, None),
+    Row(S.CANCELLING, I.MEDIA_LOST, None, (out.media_lost_early,)),
+    Row(S.CANCELLING, I.GIVE_UP, (S.CLOSING, S.LINGERING), (out.no_final,)),
+    Row(S.CANCELLING, I.TRANSACTIONS_LOST, (S.CLOSING, S.LINGERING), (out.transactions_lost,)),
+)
+
+IN = (
+    Row(S.NEW, I.INVITE, (S.RECEIVED, S.TERMINATED), (into.receive,)),
+    Row(S.RECEIVED, I.PREPARED, (S.RINGING, S.ANSWERED), (into.ring,)),
+    Row(S.RECEIVED, I.MEDIA_LOST, S.TERMINATED, (into.no_media,)),
+    Row(S.RECEIVED, I.MEDIA_LATE, S.CLOSING, (into.no_media,)),
+    Row(S.RECEIVED, I.CANCELLED, S.CLOSING, (into.cancelled,)),
+    Row(S.RECEIVED, I.EXPIRED, S.CLOSING, (into.expired,)),
+    Row(S.RECEIVED, I.BYE, S.CLOSING, (into.bye_early,)),
+    Row(S.RECEIVED, I.HANG_UP, S.CLOSING, (into.hang_up,)),
+    Row(S.RECEIVED, I.REINVITE, None, (into.reinvited_too_early,)),
+    Row(S.RECEIVED, I.SERVER_FAILED, S.CLOSING, (into.transaction_broken,)),
+    Row(S.RECEIVED, I.TRANSACTIONS_LOST, S.CLOSING, (into.transaction_broken,)),
+    Row(S.RINGING, I.ANSWER, S.ANSWERED, (into.take,)),
+    Row(S.RINGING, I.REJECT, S.CLOSING, (into.reject,)),
+    Row(S.RINGING, I.HANG_UP, S.CLOSING, (into.hang_up,)),
+    Row(S.RINGING, I.CANCELLED, S.CLOSING, (into.cancelled,)),
+    Row(S.RINGING, I.BYE, S.CLOSING, (into.bye_early,)),
+    Row(S.RINGING, I.RUNG_OUT, S.CLOSING, (into.rung_out,)),
+    Row(S.RINGING, I.EXPIRED, S.CLOSING, (into.expired,)),
+    Row(S.RINGING, I.STILL_RINGING, None, (into.still_ringing,)),
+    Row(S.RINGING, I.MEDIA_LOST, S.TERMINATED, (into.no_media,)),
+    Row(S.RINGING, I.REINVITE, None, (into.reinvited_too_early,)),
+    Row(S.RINGING, I.INVITE_AGAIN, None, (into.invited_again,)),
+    Row(S.RINGING, I.SERVER_FAILED, S.CLOSING, (into.transaction_broken,)),
+    Row(S.RINGING, I.TRANSACTIONS_LOST, S.CLOSING, (into.transaction_broken,)),
+)
+
+ANSWERED = (
+    Row(S.ANSWERED, I.ACK, (S.ANSWERED, S.CONFIRMED, S.CLOSING), (up.acknowledged,)),
+    Row(S.ANSWERED, I.RETRANSMIT, None, (up.retransmit,)),
+    Row(S.ANSWERED, I.NO_ACK, S.CLOSING, (up.unacknowledged,)),
+    Row(S.ANSWERED, I.REINVITE, None, (up.reinvited,)),
+    Row(S.ANSWERED, I.INVITE_AGAIN, None, (into.invited_again,)),
+    Row(S.ANSWERED, I.BYE, S.CLOSING, (up.bye,)),
+    Row(S.ANSWERED, I.HANG_UP, S.LEAVING, (up.leave,)),
+    Row(S.ANSWERED, I.TIME_UP, S.LEAVING, (up.leave,)),
+    Row(S.ANSWERED, I.MEDIA_LOST, S.LEAVING, (up.leave_without_media,)),
+    Row(S.ANSWERED, I.PLAYED, (S.ANSWERED, S.LEAVING), (up.played,)),
+    Row(S.ANSWERED, I.UNRECORDED, None, (up.unrecorded,)),
+    Row(S.LEAVING, I.ACK, (S.LEAVING, S.CLOSING), (up.acknowledged,)),
+    Row(S.LEAVING, I.RETRANSMIT, None, (up.retransmit,)),
+    Row(S.LEAVING, I.NO_ACK, S.CLOSING, (up.unacknowledged,)),
+    Row(S.LEAVING, I.REINVITE, None, (up.reinvited_while_pending,)),
+    Row(S.LEAVING, I.INVITE_AGAIN, None, (into.invited_again,)),
+    Row(S.LEAVING, I.BYE, (S.CLOSING, S.LINGERING, S.TERMINATED), (up.bye,)),
+    Row(S.LEAVING, I.HANG_UP, None),
+    Row(S.LEAVING, I.MEDIA_LOST, None, (up.leave_without_media,)),
+    Row(S.LEAVING, I.PLAYED, None, (up.played,)),
+    Row(S.LEAVING, I.UNRECORDED, None, (up.unrecorded,)),
+    Row(S.CONFIRMED, I.REINVITE, (S.CONFIRMED, S.ANSWERED), (up.reinvited,)),
+    Row(S.CONFIRMED, I.BYE, S.CLOSING, (up.bye,)),
+    Row(S.CONFIRMED, I.HANG_UP, S.CLOSING, (up.hang_up,)),
+    Row(S.CONFIRMED, I.TIME_UP, S.CLOSING, (up.hang_up,)),
+    Row(S.CONFIRMED, I.MEDIA_LOST, S.CLOSING, (up.media_lost,)),
+    Row(S.CONFIRMED, I.PLAYED, (S.CONFIRMED, S.CLOSING), (up.played,)),
+    Row(S.CONFIRMED, I.UNRECORDED, None, (up.unrecorded,)),
+)
+
+_DONE = (S.CLOSING, S.LINGERING, S.TERMINATED)
+
+OVER = (
+    Row(S.CLOSING, I.BYE, None, (end.bye_again,)),
+    Row(S.CLOSING, I.REINVITE, None, (end.reinvited_too_late,)),
+    Row(S.CLOSING, I.BYE_ANSWERED, _DONE, (end.bye_answered,)),
+    Row(S.CLOSING, I.ROUTED, _DONE, (end.routed,)),
+    Row(S.CLOSING, I.MEDIA_CLOSED, _DONE, (end.media_closed,)),
+    Row(S.CLOSING, I.MEDIA_LOST, _DONE, (end.media_gone,)),
+    Row(S.CLOSING, I.MEDIA_LATE, _DONE, (end.media_gone,)),
+    Row(S.CLOSING, I.GIVE_UP, _DONE, (end.give_up,)),
+    Row(S.CLOSING, I.TRANSACTIONS_LOST, _DONE, (end.transactions_lost,)),
+    Row(S.CLOSING, I.HANG_UP, None),
+    Row(S.LINGERING, I.GIVE_UP, S.TERMINATED, (end.lingered,)),
+)
+
+FORKED = tuple(  # what other forks may do while a call is up or over
+    row
+    for state in (S.ANSWERED, S.LEAVING, S.CONFIRMED, S.CLOSING, S.LINGERING)
+    for row in (
+        Row(state, I.ACCEPTED, None, (out.accepted_again,)),
+        *(
+            (Row(state, I.BYE_ANSWERED, None, (end.bye_answered,)), Row(state, I.ROUTED, None, (end.routed,)))
+            if state is not S.CLOSING
+            else ()
+        ),
+    )
+)
+
+ROWS = (*OUT, *IN, *ANSWERED, *OVER, *FORKED)
+
+TIMERS = {
+    S.LOCATING: {I.RUNG_OUT},
+    S.PREPARING: {I.RUNG_OUT, I.MEDIA_LATE},
+    S.INVITING: {I.RUNG_OUT},
+    S.CANCELLING: {I.GIVE_UP},
+    S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED},
+    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING},
+    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP},
+    S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
+    S.CONFIRMED: {I.TIME_UP},
+    S.CLOSING: {I.MEDIA_LATE, I.GIVE_UP},
+    S.LINGERING: {I.GIVE_UP},
+}
+ALL_TIMERS = set().union(*TIMERS.values())
+
+# What says nothing to a state: it cannot happen there, or comes too late. A request among it is answered with 481.
+BEGUN = {I.PLACE, I.INVITE}
+SERVER = {I.INVITE_AGAIN, I.REINVITE, I.BYE, I.ACK, I.CANCELLED, I.SERVER_FAILED}
+INVITING = {I.LOCATED, I.PROVISIONAL, I.REFUSED}
+FORKS = {I.ACCEPTED, I.BYE_ANSWERED, I.ROUTED}
+FILES = {I.PLAYED, I.UNRECORDED}
+READY = {I.PREPARED, I.MEDIA_CLOSED}
+LOST = {I.TRANSACTIONS_LOST}
+DECISIONS = {I.ANSWER, I.REJECT}
+TAKEN = {I.INVITE_AGAIN, I.CANCELLED, I.SERVER_FAILED}  # of a call in that is answered
+
+IGNORED = {
+    S.NEW: set(I) - BEGUN - ALL_TIMERS,
+    S.LOCATING: BEGUN | SERVER | (INVITING - {I.LOCATED}) | FORKS | FILES | READY | LOST | DECISIONS | {I.MEDIA_LOST},
+    S.PREPARING: BEGUN | SERVER | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | LOST | DECISIONS,
+    S.INVITING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.BYE_ANSWERED, I.ROUTED} | FILES | READY | DECISIONS,
+    S.CANCELLING: BEGUN
+    | (SERVER - {I.REINVITE})
+    | {I.LOCATED, I.PROVISIONAL, I.BYE_ANSWERED, I.ROUTED}
+    | FILES
+    | READY
+    | DECISIONS,
+    S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS,
+    S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | FILES | READY,
+    S.ANSWERED: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS,
+    S.LEAVING: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS,
+    S.CONFIRMED: BEGUN | TAKEN | {I.ACK} | INVITING | READY | LOST | DECISIONS,
+    S.CLOSING: BEGUN | TAKEN | {I.ACK} | INVITING | {I.PREPARED} | FILES | DECISIONS,
+    S.LINGERING: set(I) - FORKS - ALL_TIMERS,
+    S.TERMINATED: set(I) - ALL_TIMERS,
+}
+
+CALL: Table[Call] = Table(
+    "call",
+    states=S,
+    inputs=I,
+    rows=ROWS,
+    ignored={state: inputs | (ALL_TIMERS - TIMERS.get(state, set())) for state, inputs in IGNORED.items()},
+    timers=TIMERS,
+)
+
+
+def step(call: Call, event: Input, given: Given, now: float) -> tuple[Call, Effects]:
+    """Give an input to a call."""
+    return CALL.step(call, event, given, now)
+
+
+def expire(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Fire every timer of a call that is due at `now`, earliest first, each once.
+
+    As ``Table.expire``, but the actions of a call need what they are `given` at a timer too.
+    """
+    effects: Effects = ()
+    for timer, deadline in sorted(call.deadlines, key=lambda pair: (pair[1], pair[0])):
+        if deadline > now or (timer, deadline) not in call.deadlines:
+            continue  # not due, or an earlier timer of this round left the state that owned it
+        left = tuple(pair for pair in call.deadlines if pair[0] is not timer)
+        call, more = CALL.step(replace(call, deadlines=left), timer, given, now)
+        effects += more
+    return call, effects

@@ -1,0 +1,100 @@
+"""What the pure user agent asks its shell to do: messages down, sessions of media, words to control."""
+
+from __future__ import annotations
+
+from actors.runtime.machine import Effect, Event
+from actors.sip.offer_answer import Negotiated
+from actors.sip.vocabulary import Target, TransactionKey
+
+# To the transaction shard.
+
+
+class Send(Effect, frozen=True):
+    """Begin the client transaction `key` with the whole request `raw`."""
+
+    key: TransactionKey
+    target: Target
+    raw: bytes
+
+
+class Cancel(Effect, frozen=True):
+    """Cancel the client INVITE transaction `key` (RFC 3261 section 9.1)."""
+
+    key: TransactionKey
+
+
+class Reply(Effect, frozen=True):
+    """Send the response `raw` on the server transaction `key`."""
+
+    key: TransactionKey
+    status: int
+    raw: bytes
+
+
+class SendAck(Effect, frozen=True):
+    """Send the ACK to a 2xx, which has no transaction (RFC 3261 section 13.2.2.4)."""
+
+    target: Target
+    raw: bytes
+
+
+# To the transport.
+
+
+class Find(Effect, frozen=True):
+    """Locate the next hops for `uri` (RFC 3263); the answer comes back with `ref`."""
+
+    ref: str
+    uri: str
+
+
+class PutBehind(Effect, frozen=True):
+    """This target failed: others come before it for a while (RFC 3263 section 4.3)."""
+
+    target: Target
+
+
+# To a media process; `process` is its number.
+
+
+class Prepare(Effect, frozen=True):
+    """Take ports for a session that the peer reaches at `host`."""
+
+    process: int
+    session: str
+    host: str
+
+
+class Start(Effect, frozen=True):
+    """Apply what offer and answer agreed on."""
+
+    process: int
+    session: str
+    agreed: Negotiated
+
+
+class Treat(Effect, frozen=True):
+    """Echo, play and record as the call's treatment says."""
+
+    process: int
+    session: str
+    echo: bool
+    play: str
+    loop: bool
+    record: str
+
+
+class Close(Effect, frozen=True):
+    """End a session; its totals come back."""
+
+    process: int
+    session: str
+
+
+# To control.
+
+
+class Report(Effect, frozen=True):
+    """Tell control an event of a call, or that a command is done or failed."""
+
+    event: Event

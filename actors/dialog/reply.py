@@ -1,0 +1,80 @@
+"""The answers that need no call: refusals of RFC 3261 section 8.2 and OPTIONS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from actors.dialog.attempt import contact_value
+from actors.dialog.call import Agent, Asked
+from actors.dialog.effects import Reply
+from actors.sip.scan import METHODS as KNOWN
+from actors.sip.vocabulary import Flow, host_port
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+ALLOW = ("Allow", ", ".join(METHODS))
+ACCEPT = ("Accept", "application/sdp")
+EXTENSIONS: frozenset[str] = frozenset()  # the option tags of RFC 3261 s20.37 that we understand: none yet
+
+Headers = Iterable[tuple[str, str]]
+
+
+def answer(
+    agent: Agent, asked: Asked, status: int, headers: Headers = (), *, reason: str | None = None, body: bytes = b""
+) -> Reply:
+    """Answer a request; a To without a tag gets the one that a call by this transaction has (RFC 3261 s8.2.6.2)."""
+    to_tag = None if asked.head.to_tag else agent.names.tag_of_invite(asked.key)
+    lines = (*headers, ("Server", agent.settings.user_agent))
+    kind = "application/sdp" if body else None
+    response = asked.request.response(status, reason, to_tag=to_tag, headers=lines, body=body, content_type=kind)
+    return Reply(asked.key, status, bytes(response))
+
+
+def our_contact(agent: Agent, flow: Flow) -> tuple[str, str]:
+    """Our Contact header towards the peer at the other end of `flow`."""
+    sent_by = host_port(flow.local_host, flow.local_port)
+    return ("Contact", contact_value(agent.settings.user, sent_by, flow.transport))
+
+
+def warning(flow: Flow, code: int, text: str) -> tuple[str, str]:
+    """A Warning header (RFC 3261 s20.43); `text` is ours, with no quote in it."""
+    return ("Warning", f'{code} {host_port(flow.local_host, flow.local_port)} "{text}"')
+
+
+def retry_after(agent: Agent, asked: Asked) -> tuple[str, str]:
+    """Retry-After with 0 to 10 seconds by chance (RFC 3261 s14.2)."""
+    return ("Retry-After", str(int(agent.names.token("retry", asked.key.branch)[:4], 16) % 11))
+
+
+def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
+    """The refusal that any request gets for its method, URI scheme or extensions, None if it gets none.
+
+    In the order of RFC 3261 s8.2: 501 or 405, 416, 420.
+    """
+    method = asked.head.method
+    if method not in METHODS:
+        return answer(agent, asked, 405, (ALLOW,)) if method in KNOWN else answer(agent, asked, 501)
+    if asked.request.uri[:4].lower() != "sip:":
+        return answer(agent, asked, 416)
+    unknown = [tag for tag in asked.request.require if tag not in EXTENSIONS]
+    if unknown:  # s8.2.2.3
+        return answer(agent, asked, 420, (("Unsupported", ", ".join(unknown)),))
+    return None
+
+
+def unreadable(agent: Agent, asked: Asked) -> Reply | None:
+    """The 415 that an INVITE gets for a body that is no plain session description (s8.2.3), None if it gets none."""
+    request = asked.request
+    if not request.body:
+        return None
+    kind = (request.get("Content-Type") or "").partition(";")[0].strip().lower()
+    if kind != "application/sdp":
+        return answer(agent, asked, 415, (ACCEPT,))
+    if (request.get("Content-Encoding") or "identity").strip().lower() != "identity":
+        return answer(agent, asked, 415, (("Accept-Encoding", "identity"),))
+    return None
+
+
+def options(agent: Agent, asked: Asked, status: int) -> Reply:
+    """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
+    headers = (our_contact(agent, asked.flow), ALLOW, ACCEPT, ("Accept-Encoding", "identity"), ("Supported", ""))
+    return answer(agent, asked, status, headers)
