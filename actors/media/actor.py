@@ -1,0 +1,238 @@
+"""The media actor: commands of dialog shards in, the engine's tick on absolute deadlines, events out."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from actors.media import events
+from actors.media.disk import Disk
+from actors.media.engine import Engine
+from actors.media.facts import Facts
+from actors.media.record import Records
+from actors.media.session import ROW
+from actors.media.settings import MediaSettings
+from actors.media.sockets import Ports
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.context import Context
+from actors.runtime.journal import JournalCorrupt
+from actors.runtime.machine import Event
+from actors.runtime.mailbox import clock
+
+SAMPLES_A_MS = 8
+# Seconds an ordered stop waits for the disk.
+_FLUSH_TIMEOUT = 3.0
+
+
+def random_words(batch: int = 256) -> Callable[[], int]:
+    """A stream of random 32-bit numbers, asked of the kernel `batch` at a time."""
+    words: list[int] = []
+
+    def word() -> int:
+        if not words:
+            words.extend(struct.unpack(f"{batch}I", os.urandom(4 * batch)))
+        return words.pop()
+
+    return word
+
+
+class MediaActor(LayerActor):
+    """Holds the sessions of its dialog shards: a cell of facts each, and the engine that does the work.
+
+    A cell's key is the session's id. What changes with every packet is in the engine's mapped record.
+    """
+
+    accepts: ClassVar = {"dialog": events.FromDialog}
+    cell_type: ClassVar = Facts
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._writer: threading.Thread | None = None
+        self._commands: dict[type[Event], Callable[[str, bytes, Any, float], None]] = {
+            events.PrepareSession: self._on_prepare,
+            events.StartSession: self._on_start,
+            events.Play: self._on_play,
+            events.Record: self._on_record,
+            events.Echo: self._on_echo,
+            events.CloseSession: self._on_close,
+        }
+
+    def started(self) -> None:
+        """Open the ports and take up what a predecessor left: its next packets are due at once."""
+        context = self.context
+        settings: MediaSettings = context.settings
+        self._disk = Disk()
+        self._ports = Ports({token: each.fd for token, each in context.channel.descriptors.items()})
+        self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
+        target = settings.jitter * SAMPLES_A_MS
+        self._engine = Engine(self._ports, self._records, self._disk, random_words(), target)
+        found: dict[str, Facts] = {}
+        for key in tuple(self.cells):
+            try:
+                facts: Facts = self.cells.get(key)
+            except JournalCorrupt:
+                self.defer(self.cells.get, key)  # raises again, in a step that quarantines it
+                continue
+            if facts.closing:
+                self._end(key, facts.owner, events.SessionClosed(_name(key), 0, 0, 0, 0.0))
+            else:
+                found[_name(key)] = facts
+                self._may_write(facts.record)
+        for session, reason in self._engine.restore(found, clock()).items():
+            self.log.error("session_lost", session=session, reason=reason)
+            self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
+
+    # The pacing.
+
+    def next_wake(self) -> float | None:
+        """The next tick's deadline."""
+        return self._engine.next_wake()
+
+    def wake(self, now: float) -> None:
+        """A tick is due."""
+        self._engine.tick(now, time.time())
+        self._tell_events()
+
+    def _tell_events(self) -> None:
+        """What the tick brought about, to the sessions' owners and into their cells."""
+        engine = self._engine
+        if engine.events:
+            happened, engine.events = engine.events, []
+            for session, event in happened:
+                self._happened(_key(session), event)
+        if engine.notices:
+            for session, text in engine.notices:
+                self.log.warning("media", session=session, notice=text)
+            engine.notices.clear()
+
+    def _happened(self, key: bytes, event: Event) -> None:
+        facts: Facts | None = self.cells.get(key)
+        if facts is None:
+            return
+        if isinstance(event, events.SessionClosed | events.SessionLost):
+            self._end(key, facts.owner, event)
+            return
+        self.tell(facts.owner, event)
+        if isinstance(event, events.PlayFinished):
+            self.cells.put(key, replace(facts, play=None))
+        elif isinstance(event, events.RecordFailed):
+            self.cells.put(key, replace(facts, record=None))
+
+    def _end(self, key: bytes, owner: str, event: Event) -> None:
+        self.cells.delete(key)
+        self.tell(owner, event)
+
+    # Commands.
+
+    def handle(self, peer: str, message: events.FromDialog, now: float) -> None:
+        """One command; a session that is not there is refused, or closed already."""
+        key = _key(message.session)
+        facts: Facts | None = self.cells.get(key)
+        if isinstance(message, events.PrepareSession) or (facts is not None and not facts.closing):
+            self._commands[type(message)](peer, key, message, now)
+            if self._engine.events:
+                self._tell_events()
+        elif facts is None and isinstance(message, events.CloseSession):
+            self.tell(peer, events.SessionClosed(message.session, 0, 0, 0, 0.0))
+        elif facts is None:
+            self.tell(peer, events.SessionRefused(message.session, "no such session"))
+
+    def _on_prepare(self, peer: str, key: bytes, message: events.PrepareSession, now: float) -> None:
+        facts: Facts | None = self.cells.get(key)
+        if facts is None:
+            if ":" in message.host and not self._ports.v6:
+                self.tell(peer, events.SessionRefused(message.session, "the RTP ports are of IPv4"))
+                return
+            session = self._engine.prepare(message.session, now)
+            if session is None:
+                self.tell(peer, events.SessionRefused(message.session, "no RTP ports are left"))
+                return
+            facts = Facts(peer, session.pair.port, message.host, session.identity)
+            self.cells.put(key, facts)
+        self.tell(peer, events.SessionPrepared(message.session, facts.host, facts.port))
+
+    def _on_start(self, peer: str, key: bytes, message: events.StartSession, now: float) -> None:
+        try:
+            self._engine.start(message.session, message, now)
+        except ValueError as error:
+            self.tell(peer, events.SessionRefused(message.session, str(error)))
+            return
+        self.cells.put(key, replace(self.cells.get(key), start=message))
+
+    def _on_play(self, _peer: str, key: bytes, message: events.Play, _now: float) -> None:
+        self.cells.put(key, replace(self.cells.get(key), play=message))
+        self._engine.play(message.session, message)
+
+    def _on_record(self, _peer: str, key: bytes, message: events.Record, now: float) -> None:
+        self.cells.put(key, replace(self.cells.get(key), record=message))
+        self._may_write(message)
+        self._engine.record(message.session, message, now)
+
+    def _on_echo(self, _peer: str, key: bytes, message: events.Echo, _now: float) -> None:
+        self.cells.put(key, replace(self.cells.get(key), echo=True))
+        self._engine.echo(message.session)
+
+    def _on_close(self, peer: str, key: bytes, message: events.CloseSession, now: float) -> None:
+        closed = self._engine.close(message.session, now, time.time())
+        if closed is None:
+            # The recording is being ended; the tick tells when it is.
+            self.cells.put(key, replace(self.cells.get(key), closing=True))
+        else:
+            self._end(key, peer, closed)
+
+    def _may_write(self, record: events.Record | None) -> None:
+        """The helper thread lives from the first recording on."""
+        if record is not None and self._writer is None:
+            self._writer = threading.Thread(target=self._disk.run, name=f"{self.name}-disk", daemon=True)
+            self._writer.start()
+
+    # Ends.
+
+    def peer_reset(self, peer: str, now: float) -> None:
+        """The dialog shard lost all it held: nobody owns these sessions any more."""
+        for key in tuple(self.cells):
+            if self.cells.get(key).owner == peer:
+                self.cells.delete(key)
+                self._drop(_name(key), now)
+
+    def spoiled(self, key: bytes, cell: Facts | None, error: BaseException, now: float) -> None:
+        """A step of a session raised, or its cell cannot be read: the session ends."""
+        session = _name(key)
+        self._drop(session, now)
+        lost = events.SessionLost(session, f"{type(error).__name__}: {error}")
+        # Who owned a cell that cannot be read is not known; a shard that does not know the session takes no notice.
+        for owner in self.context.peers if cell is None else (cell.owner,):
+            self.tell(owner, lost)
+
+    def _drop(self, session: str, now: float) -> None:
+        if session in self._engine.sessions:
+            self._engine.close(session, now, time.time())
+
+    def on_stop(self) -> None:
+        """Finish the recordings and free the ports."""
+        super().on_stop()
+        self._engine.finish()
+        if self._writer is not None:
+            self._disk.stop()
+            self._writer.join(_FLUSH_TIMEOUT)
+        self._records.close()
+        self._ports.close()
+
+
+def _key(session: str) -> bytes:
+    return session.encode("utf-8", "surrogateescape")
+
+
+def _name(key: bytes) -> str:
+    return key.decode("utf-8", "surrogateescape")
+
+
+def main(context: Context) -> None:
+    """Run a media process."""
+    run(MediaActor, context)

@@ -1,0 +1,176 @@
+"""Recording to disk beside the pacing loop: the loop hands over half seconds of codes, a helper thread writes them.
+
+A recorder's place in its file follows from the tick alone (frame n of the file is tick `start` + n), so that gaps, a
+pause of the loop and a restart of the process all become silence of the right length.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from actors.media import wav
+from actors.media.g711 import Samples, decode
+from actors.media.jitter import FRAME
+
+BATCH = 25
+# A disk that is this many frames behind has failed: 10 s.
+_PATIENCE = 500
+
+
+class Write(NamedTuple):
+    """One job: put `frames` at sample `position` of the recording `key`, padding up to there with silence.
+
+    Each frame is its codes and their law, or nothing and law 0. `append` goes on with a file that is there, `last`
+    closes it.
+    """
+
+    key: str
+    path: str
+    append: bool
+    position: int
+    frames: tuple[tuple[bytes, int], ...] = ()
+    last: bool = False
+
+
+class Outcome(NamedTuple):
+    """What the thread says about a recording: it failed with `error`, or it is closed."""
+
+    key: str
+    error: str
+
+
+def linear(frames: tuple[tuple[bytes, int], ...]) -> Samples:
+    """Frames as samples, those without a law as silence."""
+    parts = []
+    for law, run in groupby(frames, key=lambda frame: frame[1]):
+        codes = [frame[0] for frame in run]
+        if law:
+            parts.append(decode(np.frombuffer(b"".join(codes), np.uint8), law))
+        else:
+            parts.append(np.zeros(FRAME * len(codes), np.int16))
+    return np.concatenate(parts)
+
+
+class Disk:
+    """The bounded queue between loop and thread. :meth:`run` is the thread's body; the rest is the loop's.
+
+    Attributes:
+        made: recordings whose file is open; the thread alone changes it.
+        outcomes: recordings that failed or were closed, for the loop to take from the left.
+    """
+
+    def __init__(self, limit: int = 1024) -> None:
+        self._jobs: queue.Queue[Write | None] = queue.Queue(limit)
+        self.outcomes: deque[Outcome] = deque()
+        self._writers: dict[str, wav.Writer] = {}
+        self._failed: set[str] = set()
+        self.made: set[str] = set()
+
+    def submit(self, job: Write) -> bool:
+        """Hand a job over; False when the queue is full."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Let the thread write what is queued, close all files and end."""
+        self._jobs.put(None)
+
+    def run(self) -> None:
+        """Write jobs until :meth:`stop`."""
+        while (job := self._jobs.get()) is not None:
+            self._serve(job)
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _serve(self, job: Write) -> None:
+        if job.key not in self._failed:
+            try:
+                self._write(job)
+            except (OSError, ValueError) as error:
+                self._failed.add(job.key)
+                self._close(job.key)
+                self.outcomes.append(Outcome(job.key, str(error)))
+        if job.last:
+            self._close(job.key)
+            self._failed.discard(job.key)
+            self.outcomes.append(Outcome(job.key, ""))
+
+    def _write(self, job: Write) -> None:
+        writer = self._writers.get(job.key)
+        if writer is None:
+            writer = self._writers[job.key] = wav.Writer(job.path, append=job.append)
+            self.made.add(job.key)
+        writer.pad(job.position)
+        if job.frames:
+            writer.append(linear(job.frames))
+
+    def _close(self, key: str) -> None:
+        self.made.discard(key)
+        writer = self._writers.pop(key, None)
+        if writer is not None:
+            writer.close()
+
+
+class Recorder:
+    """A session's recording as the loop sees it.
+
+    Args:
+        disk: where it goes.
+        key: its name there, unique.
+        path: the file.
+        start: the tick of the file's first frame.
+        append: the file is a predecessor's; go on with it.
+
+    Attributes:
+        start: the tick of the file's first frame.
+    """
+
+    def __init__(self, disk: Disk, key: str, path: str, *, start: int, append: bool) -> None:
+        self.path = path
+        self.key = key
+        self.start = start
+        self._disk = disk
+        self._append = append
+        self._frames: list[tuple[bytes, int]] = []
+        self._first = start  # tick of the oldest frame held
+        # The file is made now, so that a folder that is not there is told at once.
+        disk.submit(Write(key, path, append, 0))
+
+    @property
+    def made(self) -> bool:
+        """The file is this recording's: a successor goes on with it."""
+        return self.key in self._disk.made
+
+    def push(self, tick: int, codes: bytes, law: int) -> bool:
+        """Take in the frame of `tick`; False when the disk has fallen so far behind that the recording is given up."""
+        frames = self._frames
+        if not frames:
+            self._first = tick
+        elif tick != self._first + len(frames):
+            # The loop overslept: what it missed is silence.
+            frames.extend([(b"", 0)] * min(tick - self._first - len(frames), _PATIENCE))
+        frames.append((codes, law))
+        return len(frames) < BATCH or self._flush(last=False) or len(frames) < _PATIENCE
+
+    def _flush(self, *, last: bool) -> bool:
+        position = max(self._first - self.start, 0) * FRAME
+        job = Write(self.key, self.path, self._append, position, tuple(self._frames), last)
+        if not self._disk.submit(job):
+            return False
+        self._frames.clear()
+        return True
+
+    def close(self, tick: int) -> bool:
+        """Hand over the rest, up to `tick`, to be closed; False when the queue is full, to be asked again."""
+        if not self._frames:
+            self._first = max(tick, self.start)
+        return self._flush(last=True)

@@ -1,0 +1,392 @@
+"""The pacing loop's tick over all sessions of a process: drain sockets, take a frame of each, play, echo, record, send.
+
+Codes stay codes: an echo passes them on bit for bit, a player encodes a second at a time, and a recording is decoded a
+half second at a time by its helper thread; nothing here needs samples until sessions are mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from actors.media.disk import Disk
+from actors.media.events import (
+    Play,
+    PlayFinished,
+    Record,
+    SessionClosed,
+    SessionLost,
+    StartSession,
+)
+from actors.media.facts import Facts
+from actors.media.jitter import FRAME, TARGET
+from actors.media.peer import MAX_DATAGRAM
+from actors.media.player import Player
+from actors.media.record import Records
+from actors.media.recordings import Recordings
+from actors.media.reports import farewell, report
+from actors.media.rtcp import interval, ntp_time
+from actors.media.session import RecordError, Session
+from actors.media.sockets import Ports
+from actors.runtime.machine import Event
+
+TICKS = 50  # a second
+# An overslept loop makes good at most so many ticks, the one that is due among them; the rest is skipped time.
+_CATCH_UP = 3
+# Datagrams of one socket in one tick; what is more waits, or is lost in the kernel, to the harm of that session alone.
+_ROUNDS = 32
+# The size of a compound packet before one was sent, bytes.
+_REPORT_SIZE = 100.0
+# A closed session waits at most so many ticks for its recording to be ended.
+_CLOSING = 75
+
+
+def tick_of(now: float) -> int:
+    """The tick that is due at `now`; the margin takes up what floats round away."""
+    return int(now * TICKS + 1e-6)
+
+
+def closed(session: Session) -> SessionClosed:
+    """The totals of a session that is over."""
+    source = session.peer.source
+    if source is None:
+        return SessionClosed(session.key, session.packets, 0, 0, 0.0)
+    return SessionClosed(session.key, session.packets, source.received, max(0, source.lost), source.jitter / 8)
+
+
+class Engine:
+    """Every session of a media process.
+
+    Args:
+        ports: where they receive.
+        records: the mapped rows, a slot a port pair.
+        disk: where recordings go.
+        token: gives random 32-bit numbers.
+        target: the playout delay that streams begin with, in samples.
+
+    Attributes:
+        sessions: those that have ports.
+        events: what happened to sessions in a tick, as (session, event), for the shell to take.
+        notices: what people should be told, as (session, text).
+        send_errors, receive_errors: datagrams the kernel refused, either way.
+        skipped: ticks overslept and not made good.
+    """
+
+    def __init__(
+        self, ports: Ports, records: Records, disk: Disk, token: Callable[[], int], target: int = TARGET
+    ) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.events: list[tuple[str, Event]] = []
+        self.notices: list[tuple[str, str]] = []
+        self.send_errors = self.receive_errors = self.skipped = 0
+        self._ports = ports
+        self._records = records
+        self._token = token
+        self._target = target
+        self._active: dict[str, Session] = {}
+        self._resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
+        self._sockets: dict[int, tuple[Session, bool]] = {}
+        self._recordings = Recordings(disk)
+        self._tick = 0
+
+    # What the dialog asks for.
+
+    def prepare(self, key: str, now: float) -> Session | None:
+        """Make a session and take its ports; None when none are left."""
+        pair = self._ports.take()
+        if pair is None:
+            return None
+        token = self._token
+        session = Session(key, pair, token() << 32 | token(), token, self._target)
+        # Both copies, so that the slot tells of no earlier session: what cannot be read later is then surely spoiled.
+        self._save(session, 0)
+        self._save(session, 0)
+        self._admit(session, now)
+        return session
+
+    def _admit(self, session: Session, now: float) -> None:
+        if self.next_wake() is None:
+            self._tick = tick_of(now)
+        self.sessions[session.key] = session
+        self._sockets[session.pair.rtp.fileno()] = (session, False)
+        self._sockets[session.pair.rtcp.fileno()] = (session, True)
+
+    def start(self, key: str, start: StartSession, now: float) -> None:
+        """Apply what was negotiated.
+
+        Raises:
+            ValueError: the format to send in is not one we have; the session stays as it was.
+        """
+        session = self.sessions[key]
+        if not session.started:
+            session.report_due = now + self._interval(session)
+        session.apply(start)
+        self._wake(session)
+
+    def play(self, key: str, play: Play) -> None:
+        """Play a file from its start, in place of what was played before. Failure is an event."""
+        session = self.sessions[key]
+        self._stop_playing(session)
+        session.position = 0
+        self._play(session, play)
+
+    def _play(self, session: Session, play: Play) -> None:
+        try:
+            session.player = Player(play.path, session.law, position=session.position, loop=play.loop)
+        except (OSError, ValueError) as error:
+            self.events.append((session.key, PlayFinished(session.key, play.path, str(error))))
+        self._wake(session)
+
+    def record(self, key: str, record: Record, now: float) -> None:
+        """Record into a file from the next tick on, in place of an earlier recording, which is ended."""
+        session = self.sessions[key]
+        self._recordings.end(session, self._tick + 1)
+        self._recordings.begin(session, record.path, start=max(self._tick, tick_of(now)) + 1, append=False)
+        self._wake(session)
+
+    def echo(self, key: str) -> None:
+        """Send the peer what it sends."""
+        session = self.sessions[key]
+        session.echo = True
+        self._wake(session)
+
+    def close(self, key: str, now: float, wall: float) -> SessionClosed | None:
+        """Say BYE and give the ports back. None while a recording is being ended: then an event tells."""
+        session = self.sessions[key]
+        packet = farewell(session, now, wall)
+        if packet is not None:
+            self._send_control(session, packet)
+        waits = session.recorder is not None
+        self._release(session)
+        if waits:
+            self._recordings.wait(session, self._tick + _CLOSING)
+            return None
+        return closed(session)
+
+    def finish(self) -> None:
+        """The process stops: hand all that was recorded to the disk, and let go of the files being played."""
+        for session in self.sessions.values():
+            if session.player is not None:
+                session.player.close()
+            self._recordings.end(session, self._tick + 1)
+
+    def restore(self, sessions: Mapping[str, Facts], now: float) -> dict[str, str]:
+        """Take a predecessor's sessions up where their records say; the next tick is due at once.
+
+        Returns:
+            The sessions that are lost, and why: nothing of them is used.
+        """
+        lost: dict[str, str] = {}
+        self._tick = tick_of(now) - 1
+        restored: list[Session] = []
+        for key, facts in sessions.items():
+            pair = self._ports.claim(facts.port)
+            if pair is None:
+                lost[key] = f"port {facts.port} is not in the pool any more"
+                continue
+            session = Session(key, pair, facts.identity, self._token, self._target)
+            try:
+                self._resume(session, facts)
+            except ValueError as error:
+                self._ports.release(pair)
+                lost[key] = str(error)
+                continue
+            restored.append(session)
+            # Killed in the middle of a tick it may have served some sessions; nobody gets that tick twice.
+            self._tick = max(self._tick, session.served)
+        for session in restored:
+            self._go_on(session, sessions[session.key])
+        return lost
+
+    def _resume(self, session: Session, facts: Facts) -> None:
+        copies = self._records.read(session.pair.slot)
+        if not copies:
+            raise RecordError("the record is spoiled")
+        if facts.start is not None:
+            session.apply(facts.start)
+        session.resume(copies[0].body, skip=len(copies) < 2)
+        session.generation = copies[0].generation + (len(copies) < 2)
+        session.echo = facts.echo
+
+    def _go_on(self, session: Session, facts: Facts) -> None:
+        buffer = session.peer.buffer
+        if buffer is not None and buffer.cursor is not None:
+            # The delay stays what it was: what should have been heard meanwhile is over.
+            buffer.resume(buffer.cursor + FRAME * (self._tick - session.served))
+        self.sessions[session.key] = session
+        self._sockets[session.pair.rtp.fileno()] = (session, False)
+        self._sockets[session.pair.rtcp.fileno()] = (session, True)
+        if facts.play is not None:
+            self._play(session, facts.play)
+        if facts.record is not None:
+            start = session.recorded_from or self._tick + 1
+            self._recordings.begin(session, facts.record.path, start=start, append=session.recording_made)
+        self._wake(session)
+
+    # The tick.
+
+    def next_wake(self) -> float | None:
+        """When the next tick is due; None while there is nothing to do."""
+        if self.sessions or self._recordings.busy:
+            return (self._tick + 1) / TICKS
+        return None
+
+    def tick(self, now: float, wall: float) -> None:
+        """Do what is due.
+
+        Args:
+            now: seconds of CLOCK_BOOTTIME.
+            wall: seconds since 1970, for the NTP times of RTCP.
+        """
+        due = tick_of(now)
+        if due <= self._tick:
+            return
+        self._drain(now, wall)
+        missed = due - self._tick - _CATCH_UP
+        if missed > 0:
+            self._skip(missed)
+        while self._tick < due:
+            self._tick += 1
+            self._frames(self._tick, now, wall)
+        events, over = self._recordings.settle(due + 1)
+        self.events += events
+        self.events += [(session.key, closed(session)) for session in over]
+
+    def _skip(self, ticks: int) -> None:
+        """Let time pass unheard and unsent: the timestamps follow by themselves."""
+        self._tick += ticks
+        self.skipped += ticks
+        for session in self._active.values():
+            if session.peer.buffer is not None:
+                session.peer.buffer.skip(ticks)
+
+    def _drain(self, now: float, wall: float) -> None:
+        """Read what has come, a datagram a socket in turn."""
+        arrival = int(now * 8000)
+        find = self._sockets.get
+        for _ in range(_ROUNDS):
+            ready = self._ports.ready()
+            if not ready:
+                return
+            for fd, _mask in ready:
+                found = find(fd)
+                if found is None:
+                    continue  # lost a moment ago
+                session, control = found
+                try:
+                    if control:
+                        data, address = session.pair.rtcp.recvfrom(MAX_DATAGRAM)
+                        session.peer.accept_control(data, address, now, ntp_time(wall))
+                    else:
+                        data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
+                        if session.peer.accept(data, address, arrival) and session.resting:
+                            self._wake(session)
+                except OSError:
+                    self.receive_errors += 1
+                except Exception as error:  # noqa: BLE001 - a session's fault is that session's end, not the process's
+                    self._lose(session, error)
+
+    def _frames(self, tick: int, now: float, wall: float) -> None:
+        arrival = int(now * 8000)
+        bucket = self._resting[tick % TICKS]
+        for session in (*self._active.values(), *bucket.values()):
+            try:
+                self._serve(session, tick, now, wall)
+                if not session.resting and session.may_rest(tick, arrival):
+                    self._rest(session)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._lose(session, error)
+
+    def _serve(self, session: Session, tick: int, now: float, wall: float) -> None:
+        """One frame of one session: hear, record, and send what is due."""
+        peer = session.peer
+        codes, law = (b"", 0) if peer.buffer is None else peer.buffer.take()
+        recorder = session.recorder
+        if recorder is not None and not recorder.push(tick, codes, law):
+            self.events += self._recordings.fail(session, "the disk does not keep up", tick)
+        destination = peer.destination
+        if session.sending and destination is not None:
+            payload = None if session.player is None else self._played(session, session.player)
+            packets = session.packets_of(session.frame_to_send(codes, law) if payload is None else payload, tick)
+            # Written before anything is sent: what a successor reads as next was not used yet.
+            self._save(session, tick)
+            for packet in packets:
+                try:
+                    session.pair.rtp.sendto(packet, destination)
+                except OSError:
+                    self.send_errors += 1
+        else:
+            self._save(session, tick)
+        if now >= session.report_due or peer.farewell is not None:
+            self._report(session, now, wall)
+        if peer.notices:
+            self.notices += [(session.key, text) for text in peer.notices]
+            peer.notices.clear()
+
+    def _save(self, session: Session, tick: int) -> None:
+        session.generation += 1
+        self._records.write(session.pair.slot, session.generation, session.row(tick))
+
+    def _played(self, session: Session, player: Player) -> bytes | None:
+        """The player's next frame; None when it is over, which ends it."""
+        error = ""
+        try:
+            payload = player.frame()
+        except OSError as problem:
+            payload, error = None, str(problem)
+        if payload is None:
+            self._stop_playing(session)
+            self.events.append((session.key, PlayFinished(session.key, player.path, error)))
+        return payload
+
+    def _interval(self, session: Session) -> float:
+        return interval(session.report_size or _REPORT_SIZE, chance=self._token() / 2**32, initial=not session.reports)
+
+    def _report(self, session: Session, now: float, wall: float) -> None:
+        session.report_due = now + self._interval(session)
+        session.touch()
+        if session.peer.control is not None:
+            self._send_control(session, report(session, now, wall))
+
+    def _send_control(self, session: Session, packet: bytes) -> None:
+        if session.peer.control is None:
+            return
+        try:
+            session.pair.rtcp.sendto(packet, session.peer.control)
+        except OSError:
+            self.send_errors += 1
+
+    # Rest and ends.
+
+    def _wake(self, session: Session) -> None:
+        """Serve a session every tick; one that was not started has nothing to do yet."""
+        if not session.started:
+            return
+        if session.resting:
+            del self._resting[session.pair.slot % TICKS][session.key]
+        session.wake(self._tick)
+        self._active[session.key] = session
+
+    def _rest(self, session: Session) -> None:
+        del self._active[session.key]
+        session.rest()
+        self._resting[session.pair.slot % TICKS][session.key] = session
+
+    def _stop_playing(self, session: Session) -> None:
+        if session.player is not None:
+            session.player.close()
+            session.player = None
+            session.position = 0
+
+    def _lose(self, session: Session, error: BaseException) -> None:
+        self._release(session)
+        self.events.append((session.key, SessionLost(session.key, f"{type(error).__name__}: {error}")))
+
+    def _release(self, session: Session) -> None:
+        """Take a session out of everything and give its ports back."""
+        del self.sessions[session.key]
+        self._active.pop(session.key, None)
+        self._resting[session.pair.slot % TICKS].pop(session.key, None)
+        del self._sockets[session.pair.rtp.fileno()], self._sockets[session.pair.rtcp.fileno()]
+        self._ports.release(session.pair)
+        self._stop_playing(session)
+        self._recordings.end(session, self._tick + 1)

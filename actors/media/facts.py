@@ -1,0 +1,43 @@
+"""What the journal keeps of a session: everything that does not change with every packet."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.media.events import Format, Play, Record, StartSession
+from actors.media.g711 import Law
+from actors.media.peer import NO_AUDIO
+
+_LAWS = {"PCMU": int(Law.PCMU), "PCMA": int(Law.PCMA)}
+_NO_AUDIO = ("TELEPHONE-EVENT", "CN")
+
+
+class Facts(msgspec.Struct, array_like=True, frozen=True):
+    """One session's facts.
+
+    Attributes:
+        owner: the dialog shard.
+        port: of RTP.
+        host: told to the peer.
+        identity: 64 random bits that tie the journal's cell to the mapped record.
+        start, play, record, echo: the commands in force.
+        closing: it was told to close and waits for its recording.
+    """
+
+    owner: str
+    port: int
+    host: str
+    identity: int
+    start: StartSession | None = None
+    play: Play | None = None
+    record: Record | None = None
+    echo: bool = False
+    closing: bool = False
+
+
+def law_of(form: Format) -> int | None:
+    """The law of a format, NO_AUDIO for what is known and skipped, None for what is not known."""
+    encoding = form.encoding.upper()
+    if encoding in _NO_AUDIO:
+        return NO_AUDIO
+    return _LAWS.get(encoding) if form.clock_rate == 8000 else None

@@ -1,0 +1,269 @@
+"""The jitter buffer: G.711 codes held by timestamp, from which one frame is taken every tick.
+
+Frames lie on a grid that the cursor steps over. The usual packet is one frame on the grid and is held as it came; any
+other is cut along the grid, and a frame of which a part is still missing keeps a mark for each of its samples.
+
+Playout follows the local clock: the cursor moves one frame at every take, whether or not anything is there, so that
+timing is kept through loss and silence. It is set anew ("anchored") only at the start, at a new talkspurt that does
+not fit, when packets stay late for several ticks on end, and when the numbers jump; and it skips a frame when the
+delay has been far too long for seconds. A clean stream, even one that comes a few milliseconds early or late, is
+passed on sample for sample.
+"""
+
+from __future__ import annotations
+
+from actors.media.g711 import Law, patch
+
+FRAME = 160
+# The buffer reaches this far ahead of the cursor, about a second.
+REACH = 8192
+TARGET = 2 * FRAME
+MAX_TARGET = 10 * FRAME
+
+_HALF = 1 << 31
+_MODULUS = (1 << 32) - 1
+_MARKS = {int(law): bytes((law,)) * FRAME for law in Law}
+_NOTHING = (b"", 0)
+
+
+class _Partial:
+    """A frame that came in pieces: its codes, and for each the law or 0 for missing."""
+
+    __slots__ = ("codes", "laws")
+
+    def __init__(self) -> None:
+        self.codes = bytearray(FRAME)
+        self.laws = bytearray(FRAME)
+
+    def fill(self, start: int, piece: bytes, law: int) -> bool:
+        """Put a piece in; False when all of it was there already."""
+        end = start + len(piece)
+        if self.laws.find(0, start, end) < 0:
+            return False
+        self.codes[start:end] = piece
+        self.laws[start:end] = _MARKS[law][: len(piece)]
+        return True
+
+
+# How long the buffer is dry before a packet that does not fit starts a new talkspurt.
+_DRY = 10
+# How many ticks in a row bring only late packets before the delay is held to have risen for good.
+_LATE = 3
+# The delay is judged once in so many ticks; a frame of it is dropped when it never fell below this much over
+# the target.
+_WINDOW = 250
+_EXCESS = 4 * FRAME
+_CALM = 1500
+
+
+class JitterBuffer:
+    """One stream's buffer. Samples are G.711 codes at 8 kHz; delays are in samples.
+
+    Args:
+        target: the playout delay to begin with, as a predecessor left it.
+
+    Attributes:
+        target: the playout delay aimed at, at the next anchoring.
+        late, duplicates, wild: packets dropped: past their time, there already, or with a timestamp out of all reach.
+        concealed: frames of which something was missing when their time came, while the stream ran.
+        skipped: frames dropped to shorten the delay.
+    """
+
+    __slots__ = (
+        "_anchored",
+        "_calm",
+        "_cursor",
+        "_dry",
+        "_end",
+        "_first",
+        "_frames",
+        "_in_time",
+        "_late_run",
+        "_least",
+        "_too_late",
+        "_wild_at",
+        "_window",
+        "concealed",
+        "duplicates",
+        "late",
+        "skipped",
+        "target",
+        "wild",
+    )
+
+    def __init__(self, target: int = TARGET) -> None:
+        self.target = target
+        self.late = self.duplicates = self.wild = self.concealed = self.skipped = 0
+        self._frames: dict[int, tuple[bytes, int] | _Partial] = {}
+        self._anchored = False
+        self._cursor = 0  # timestamp of the next sample to play, not wrapped
+        self._end = 0  # that after the newest sample held
+        self._first = 0  # that of the first sample since the cursor was set
+        self._dry = 0
+        self._wild_at: int | None = None
+        self._in_time = self._too_late = False
+        self._late_run = 0
+        self._window = self._calm = 0
+        self._least = REACH
+
+    def put(self, timestamp: int, payload: bytes, law: int) -> None:
+        """Hold a packet's samples until their time comes.
+
+        Args:
+            timestamp: of its first sample, 32 bits.
+            payload: one code a sample.
+            law: which :class:`Law` they are in.
+        """
+        size = len(payload)
+        if not size:
+            return
+        if not self._anchored:
+            self._anchor(timestamp)
+        offset = ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
+        fits = 0 <= offset <= REACH - size
+        if not fits or (self._dry >= _DRY and not -FRAME <= offset - self.target <= _EXCESS):
+            cut = self._refit(timestamp, offset, size)
+            if cut is None:
+                return
+            payload = payload[cut:]
+            size -= cut
+            offset = ((timestamp + cut - self._cursor + _HALF) & _MODULUS) - _HALF
+        self._wild_at = None
+        self._in_time = True
+        position = self._cursor + offset
+        if position + size > self._end:  # noqa: PLR1730 - max() costs twice as much, at every packet
+            self._end = position + size
+        if size != FRAME or offset % FRAME:
+            self._scatter(position, offset % FRAME, payload, law)
+        elif type(self._frames.get(position)) is tuple:
+            self.duplicates += 1
+        else:
+            self._frames[position] = (payload, law)
+
+    def _scatter(self, position: int, inside: int, payload: bytes, law: int) -> None:
+        """Cut a packet along the grid; it begins `inside` a frame."""
+        fresh = False
+        at = 0
+        while at < len(payload):
+            piece = payload[at : at + FRAME - inside]
+            start = position + at - inside
+            held = self._frames.get(start)
+            if len(piece) == FRAME and held is None:
+                self._frames[start] = (piece, law)
+                fresh = True
+            elif not isinstance(held, tuple):
+                if held is None:
+                    held = self._frames[start] = _Partial()
+                fresh |= held.fill(inside, piece, law)
+            at += len(piece)
+            inside = 0
+        self.duplicates += not fresh
+
+    @property
+    def cursor(self) -> int | None:
+        """The timestamp that the next frame is taken at, 32 bits; None before the first packet."""
+        return self._cursor & _MODULUS if self._anchored else None
+
+    def resume(self, cursor: int) -> None:
+        """Go on at `cursor`, where a predecessor would be by now: the delay stays as it was."""
+        self._anchored = True
+        self._cursor = self._end = self._first = cursor
+
+    def _refit(self, timestamp: int, offset: int, size: int) -> int | None:
+        """Judge a packet that is late, wild or a new talkspurt: how much to cut off its front, None to drop it all."""
+        cut = 0
+        if size > REACH // 2:
+            self.wild += 1
+            return None
+        if self._dry >= _DRY:
+            self._anchor(timestamp)
+        elif -REACH < offset < 0:
+            cut = min(-offset, size)
+            if cut == size:
+                self.late += 1
+                self._too_late = True
+                if self._late_run < _LATE - 1 or self._in_time:
+                    return None
+                self.target = min(self.target + FRAME, MAX_TARGET)
+                self._anchor(timestamp)
+                cut = 0
+        elif self._follows_wild(timestamp):
+            self._anchor(timestamp)
+        else:
+            self.wild += 1
+            return None
+        return cut
+
+    def _follows_wild(self, timestamp: int) -> bool:
+        """Appendix A.1's rule for sequence numbers, for timestamps: one alone is wild, a second after it a restart."""
+        before, self._wild_at = self._wild_at, timestamp
+        return before is not None and (timestamp - before) & _MODULUS <= REACH - self.target
+
+    def _anchor(self, timestamp: int) -> None:
+        """Play the sample at `timestamp` after the target delay; what was held is dropped."""
+        self._anchored = True
+        self._first = timestamp
+        self._cursor = self._end = timestamp - self.target
+        self._frames.clear()
+        self._dry = self._late_run = self._window = 0
+        self._least = REACH
+        self._wild_at = None
+
+    def take(self) -> tuple[bytes, int]:
+        """The next frame: its codes and their law, or ``(b"", 0)`` when nothing of it is there."""
+        if not self._anchored:
+            return _NOTHING
+        self._judge(self._end - self._cursor)
+        cursor = self._cursor
+        self._cursor = cursor + FRAME
+        if self._end <= cursor:
+            self._dry += 1
+            self._end = self._cursor
+            return _NOTHING
+        self._dry = 0
+        held = self._frames.pop(cursor, None)
+        if isinstance(held, tuple):
+            return held
+        if held is None:
+            self.concealed += cursor >= self._first
+            return _NOTHING
+        return self._pieces(held, cursor)
+
+    def _pieces(self, held: _Partial, cursor: int) -> tuple[bytes, int]:
+        """A frame that came in pieces, with silence where nothing came."""
+        law = held.laws[0]
+        if law and held.laws == _MARKS[law]:
+            return bytes(held.codes), law
+        self.concealed += cursor >= self._first
+        return patch(held.codes, held.laws), int(Law.PCMU)
+
+    def _judge(self, level: int) -> None:
+        """Count late ticks, watch the delay, and shorten it by a frame when it has been too long for a whole window."""
+        if self._in_time:
+            self._late_run = 0
+        elif self._too_late:
+            self._late_run += 1
+        self._calm = 0 if self._too_late else self._calm + 1
+        self._in_time = self._too_late = False
+        if level < self._least:  # noqa: PLR1730 - as above, at every tick
+            self._least = level
+        self._window += 1
+        if self._window < _WINDOW:
+            return
+        if self._calm >= _CALM and self.target > TARGET:
+            self.target -= FRAME
+            self._calm = 0
+        if self._least >= self.target + _EXCESS:
+            self.skip(1)
+            self.skipped += 1
+        self._window = 0
+        self._least = REACH
+
+    def skip(self, frames: int) -> None:
+        """Let `frames` pass unheard: the loop overslept, or the delay is to shrink."""
+        if not self._anchored:
+            return
+        self._cursor += frames * FRAME
+        self._end = max(self._end, self._cursor)
+        for position in [position for position in self._frames if position < self._cursor]:
+            del self._frames[position]

@@ -1,0 +1,300 @@
+"""Whom a session hears: a source's address and SSRC, what proves them, what is dropped (RFC 3550 s8.2, RFC 4961)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
+from typing import Any
+
+from actors.media import rtcp
+from actors.media.jitter import TARGET, JitterBuffer
+from actors.media.rtp import HEADER, RtpError, Source, payload_span
+
+# As sockets give it: host, port, and for IPv6 flow and scope.
+Address = tuple[Any, ...]
+
+# Datagrams are read into so many bytes; one that fills them was longer, and no audio packet is.
+MAX_DATAGRAM = 2048
+# Formats that are known and carry no audio of their own: telephone events, comfort noise.
+NO_AUDIO = 0
+# A source that was heard so recently (timestamp units, 60 ms) is not replaced by another SSRC.
+_FRESH = 480
+
+_unpack = HEADER.unpack_from
+
+
+@lru_cache(maxsize=4096)
+def reachable(host: str, *, v6: bool) -> str | None:
+    """`host` as a socket of that family writes it, None where it cannot be reached: a name, 0.0.0.0, multicast."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if not isinstance(address, IPv4Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified or address.is_multicast:
+        return None
+    if isinstance(address, IPv4Address):
+        return f"::ffff:{address}" if v6 else str(address)
+    return str(address) if v6 else None
+
+
+def _unusual_payload(data: bytes) -> bytes | None:
+    """The payload behind CSRCs and an extension, without padding; None when the header lies."""
+    try:
+        start, end = payload_span(data)
+    except RtpError:
+        return None
+    return data[start:end]
+
+
+class _Candidate:
+    """A source under probation, with the packet it may turn out to have begun with."""
+
+    __slots__ = ("address", "pending", "source")
+
+    def __init__(self, address: Address, source: Source) -> None:
+        self.address = address
+        self.source = source
+        self.pending: tuple[int, bytes, int] | None = None
+
+
+class Peer:
+    """The other end of a session.
+
+    It is heard from the address its SDP names, or from another one learnt once, within its first packets, by two in
+    sequence of one SSRC (symmetric RTP); everything else is dropped and counted, and never answered.
+
+    Args:
+        ssrc: ours, to see a collision.
+        token: gives random 32-bit numbers.
+        target: the playout delay to begin with, in samples.
+
+    Attributes:
+        remote: host and port of the SDP, in the form of our sockets, None where there is none to send to.
+        destination, control: where RTP and RTCP go.
+        locked: the address heard, None until a source was proved.
+        learnt: `locked` is not what the SDP said.
+        formats: payload type -> law, or `NO_AUDIO`.
+        listening: our direction lets the peer's audio in.
+        heard: arrival of the last valid packet, in timestamp units.
+        farewell: an SSRC of ours that collided and is to be taken leave of.
+        malformed, unknown, strangers, invalid: packets dropped, by reason: header, payload type, address, SSRC or
+            sequence.
+        lsr, lsr_at: middle of the NTP time of the last sender report, and when it came (seconds).
+        round_trip: seconds, None while unknown.
+        notices: what people should be told, one line each.
+    """
+
+    __slots__ = (
+        "_candidates",
+        "_target",
+        "_token",
+        "buffer",
+        "collided",
+        "control",
+        "destination",
+        "farewell",
+        "formats",
+        "heard",
+        "invalid",
+        "learnt",
+        "left",
+        "listening",
+        "locked",
+        "lsr",
+        "lsr_at",
+        "malformed",
+        "notices",
+        "remote",
+        "round_trip",
+        "source",
+        "ssrc",
+        "strangers",
+        "unknown",
+    )
+
+    def __init__(self, ssrc: int, token: Callable[[], int], target: int = TARGET) -> None:
+        self.ssrc = ssrc
+        self._token = token
+        self._target = target
+        self.remote: Address | None = None
+        self.destination: Address | None = None
+        self.control: Address | None = None
+        self.locked: Address | None = None
+        self.learnt = self.collided = self.left = self.listening = False
+        self.formats: Mapping[int, int] = {}
+        self.source: Source | None = None
+        self.buffer: JitterBuffer | None = None
+        self.heard = -(1 << 62)
+        self.farewell: int | None = None
+        self.malformed = self.unknown = self.strangers = self.invalid = 0
+        self.lsr, self.lsr_at = 0, 0.0
+        self.round_trip: float | None = None
+        self.notices: list[str] = []
+        self._candidates: list[_Candidate | None] = [None, None]
+
+    def reach(self, host: str, port: int, *, v6: bool) -> None:
+        """Take the address of the peer's SDP. A changed one begins anew: it may be learnt once again."""
+        name = reachable(host, v6=v6)
+        remote = (name, port) if name is not None and 0 < port < 65535 else None
+        if remote == self.remote:
+            return
+        self.remote = remote
+        self.locked = None
+        self.learnt = False
+        self._candidates = [None, None]
+        self._aim(remote)
+
+    def _aim(self, address: Address | None) -> None:
+        self.destination = address
+        self.control = None if address is None else (address[0], address[1] + 1, *address[2:])
+
+    def take_up(self, address: Address, *, learnt: bool) -> None:
+        """Hear `address` from here on: a source was proved there, now or before a restart."""
+        self.locked = address
+        self.learnt = learnt
+        # The SDP's host may lack the scope that a link-local address needs; what was heard has it.
+        self._aim(address)
+
+    def accept(self, data: bytes, address: Address, arrival: int) -> bool:
+        """Take in a datagram of the RTP port; True when it was the peer's.
+
+        Args:
+            data: at most MAX_DATAGRAM bytes.
+            address: where it came from.
+            arrival: when, in timestamp units of the local clock.
+        """
+        size = len(data)
+        if size < 12 or size >= MAX_DATAGRAM:
+            self.malformed += 1
+            return False
+        first, second, sequence_number, timestamp, ssrc = _unpack(data)
+        payload = data[12:] if first == 0x80 else _unusual_payload(data)
+        if payload is None:
+            self.malformed += 1
+            return False
+        law = self.formats.get(second & 0x7F)
+        if law is None:
+            self.unknown += 1
+            return False
+        source = self.source
+        if source is None or ssrc != source.ssrc or address != self.locked:
+            packet = (timestamp, payload, law)
+            source = self._prove(address, ssrc, sequence_number, packet, arrival)
+            if source is None:
+                return False
+        elif sequence_number == source.max_seq + 1 and not source.probation:
+            # What `update` does with the packet that was expected, without the call.
+            source.max_seq = sequence_number
+            source.received += 1
+        elif not source.update(sequence_number):
+            self.invalid += 1
+            return False
+        self.heard = arrival
+        if law:
+            source.arrived(arrival, timestamp)
+            if self.listening:
+                self._hold(timestamp, payload, law)
+        return True
+
+    def _hold(self, timestamp: int, payload: bytes, law: int) -> None:
+        if self.buffer is None:
+            self.buffer = JitterBuffer(self._target)
+        self.buffer.put(timestamp, payload, law)
+
+    def _prove(
+        self, address: Address, ssrc: int, sequence_number: int, packet: tuple[int, bytes, int], arrival: int
+    ) -> Source | None:
+        """Judge a packet that is not of the source heard: that source when this packet proves it, else None."""
+        remote, locked = self.remote, self.locked
+        expected = (remote is not None and address[:2] == remote) or address == locked
+        if not expected and (locked is not None or remote is None):
+            self._refuse(address)
+            return None
+        if ssrc == self.ssrc and not self.collided:
+            self._collide()
+            return None
+        if locked is not None and arrival - self.heard < _FRESH:
+            # While the source speaks nobody takes its place, so that a forged SSRC cannot.
+            self.invalid += 1
+            return None
+        candidate = self._candidates[expected]
+        if candidate is None or candidate.address != address or candidate.source.ssrc != ssrc:
+            candidate = self._candidates[expected] = _Candidate(address, Source(ssrc, sequence_number))
+        if not candidate.source.update(sequence_number):
+            candidate.pending = packet
+            return None
+        self._lock(candidate, expected=expected)
+        return candidate.source
+
+    def _lock(self, candidate: _Candidate, *, expected: bool) -> None:
+        """The candidate is the peer from here on."""
+        known = self.source
+        if known is None or known.ssrc != candidate.source.ssrc:
+            target = self._target if self.buffer is None else self.buffer.target
+            self.buffer = JitterBuffer(target) if self.listening else None
+            self.lsr, self.lsr_at, self.left = 0, 0.0, False
+        self.source = candidate.source
+        self._candidates = [None, None]
+        self.take_up(candidate.address, learnt=not expected or (self.learnt and candidate.address == self.locked))
+        if not expected:
+            self.notices.append(f"RTP comes from {candidate.address[0]}:{candidate.address[1]}, not as the SDP said")
+        if candidate.pending is not None and candidate.pending[2] and self.listening:
+            self._hold(*candidate.pending)
+
+    def _refuse(self, address: Address) -> None:
+        if not self.strangers:
+            self.notices.append(f"a stranger sends to this session's port: {address[0]}:{address[1]}")
+        self.strangers += 1
+
+    def _collide(self) -> None:
+        """The peer uses our SSRC: leave it for another, once (section 8.2). Who follows us there reflects us."""
+        self.collided = True
+        self.farewell = self.ssrc
+        self.ssrc = self._token()
+        self.notices.append("the peer uses our SSRC; it was changed")
+
+    def accept_control(self, data: bytes, address: Address, now: float, ntp: int) -> bool:
+        """Take in a datagram of the RTCP port; True when it was the peer's. A BYE alone ends nothing.
+
+        Args:
+            data: at most MAX_DATAGRAM bytes.
+            address: where it came from.
+            now: seconds on the local clock.
+            ntp: the same moment as a 64-bit NTP time.
+        """
+        known = self.locked or self.remote
+        if known is None or address[0] != known[0]:
+            self._refuse(address)
+            return False
+        if len(data) >= MAX_DATAGRAM:
+            self.malformed += 1
+            return False
+        try:
+            packets = rtcp.parse_compound(data)
+        except rtcp.RtcpError:
+            self.malformed += 1
+            return False
+        source = self.source
+        if source is None or getattr(packets[0], "ssrc", None) != source.ssrc:
+            self.invalid += 1
+            return False
+        for packet in packets:
+            if isinstance(packet, rtcp.SenderReport):
+                self.lsr, self.lsr_at = packet.ntp >> 16 & 0xFFFFFFFF, now
+            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+                self._measure(packet.blocks, ntp)
+            elif isinstance(packet, rtcp.Bye):
+                self.left = self.left or source.ssrc in packet.ssrcs
+        return True
+
+    def _measure(self, blocks: tuple[rtcp.ReportBlock, ...], ntp: int) -> None:
+        """The round trip, from what a report says about us (section 6.4.1)."""
+        for block in blocks:
+            if block.ssrc == self.ssrc and block.lsr:
+                trip = ((ntp >> 16) - block.lsr - block.dlsr) & 0xFFFFFFFF
+                # More than a minute, or negative, is a clock that was set or a lie.
+                if trip < 60 << 16:
+                    self.round_trip = trip / 65536

@@ -1,0 +1,71 @@
+"""The RTCP that a session sends: sender or receiver report, CNAME, and the BYE (RFC 3550 section 6)."""
+
+from __future__ import annotations
+
+from actors.media import rtcp
+from actors.media.session import MASK, Session
+
+
+def _block(session: Session, now: float) -> tuple[rtcp.ReportBlock, ...]:
+    """What we say about the peer's stream; nothing once it said BYE or before it began."""
+    peer = session.peer
+    source = peer.source
+    if source is None or peer.left:
+        return ()
+    delay = min(MASK, int((now - peer.lsr_at) * 65536)) if peer.lsr else 0
+    return (
+        rtcp.ReportBlock(
+            source.ssrc,
+            source.fraction_lost(),
+            source.lost,
+            source.extended_sequence & MASK,
+            min(MASK, int(source.jitter)),
+            peer.lsr,
+            max(0, delay),
+        ),
+    )
+
+
+def _report(session: Session, ssrc: int, now: float, wall: float) -> rtcp.SenderReport | rtcp.ReceiverReport:
+    """A sender report when we sent since the second last one (section 6.4), else a receiver report."""
+    blocks = _block(session, now)
+    if session.packets == session.packets_prior[1]:
+        return rtcp.ReceiverReport(ssrc, blocks)
+    # Ticks are 50 a second of `now`, so that the timestamp of this moment follows from it (section 6.4.1).
+    timestamp = (session.base + int(now * 8000)) & MASK
+    return rtcp.SenderReport(
+        ssrc, rtcp.ntp_time(wall), timestamp, session.packets & MASK, session.octets & MASK, blocks
+    )
+
+
+def _cname(session: Session, ssrc: int) -> rtcp.SourceDescription:
+    """A name that tells nothing of the host and stays the same over restarts (RFC 7022)."""
+    return rtcp.SourceDescription(((ssrc, ((rtcp.CNAME, b"%016x" % session.identity),)),))
+
+
+def report(session: Session, now: float, wall: float) -> bytes:
+    """The compound packet that is due, with a BYE for an SSRC that collided (section 8.2).
+
+    Args:
+        session: whose.
+        now: seconds of the local clock.
+        wall: seconds since 1970.
+    """
+    peer = session.peer
+    parts = rtcp.build((_report(session, peer.ssrc, now, wall), _cname(session, peer.ssrc)))
+    if peer.farewell is not None:
+        old, peer.farewell = peer.farewell, None
+        parts = rtcp.build((rtcp.ReceiverReport(old), _cname(session, old), rtcp.Bye((old,)))) + parts
+    session.packets_prior = (session.packets, session.packets_prior[0])
+    session.reports += 1
+    size = len(parts)
+    session.report_size = size if session.reports == 1 else session.report_size + (size - session.report_size) / 16
+    return parts
+
+
+def farewell(session: Session, now: float, wall: float) -> bytes | None:
+    """The compound packet with our BYE; None from a session that never sent anything (section 6.3.7)."""
+    if not session.packets and not session.reports:
+        return None
+    ssrc = session.peer.ssrc
+    return rtcp.build((_report(session, ssrc, now, wall), _cname(session, ssrc), rtcp.Bye((ssrc,))))

@@ -1,0 +1,369 @@
+"""A session: what it sends and in which state, and its row in the mapped record.
+
+The timestamp is no counter: it is `base` + 160 * tick, where ticks count 20 ms of CLOCK_BOOTTIME. So it goes on with
+the clock through pauses of the loop and restarts of the process, and a gap is a gap of time (RFC 3550 section 5.1).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+from actors.media.disk import Recorder
+from actors.media.events import StartSession
+from actors.media.facts import law_of
+from actors.media.g711 import FADED, SILENCE, Law, transcode
+from actors.media.jitter import FRAME, TARGET, JitterBuffer
+from actors.media.peer import Peer
+from actors.media.player import Player
+from actors.media.rtp import HEADER, Source
+from actors.media.sockets import Pair
+
+MASK = 0xFFFFFFFF
+# Silence is sent for so many ticks before a session that nobody speaks to goes to rest.
+OPENING = 3
+# A peer that was silent for so long (timestamp units, 5 s) is not answered with silence 50 times a second.
+_QUIET = 40_000
+
+# Parts of the row that change without being told of are at most this old, in ticks.
+_SLOW_TICKS = 25
+_NO_SOURCE = Source(0, 0)
+
+_SILENCES = tuple(bytes((code,)) * FRAME for code in SILENCE)
+
+_pack = HEADER.pack
+# What seldom changes: identity, base, flags, locked host, port, flow, scope; reports, prior packets twice, report
+# due, report size; recorder start; lsr, lsr_at; target; the source's ssrc
+# and both priors.
+_SLOW = struct.Struct("<QIB46sHIIIQQdfQIdHIqq")
+# What may change with a packet: ssrc, tick, sequence, next timestamp, packets, octets, player position; flags, heard,
+# cursor; the source's base, max, cycles, received, jitter, transit.
+_FAST = struct.Struct("<IQHIQQQBqIHHIQdI")
+_LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
+_TRANSIT, _CURSOR = 1, 2
+ROW = _SLOW.size + _FAST.size
+
+
+class RecordError(ValueError):
+    """A session's record is missing, torn twice or another's: the session cannot go on."""
+
+
+class Session:
+    """One session's sending side and its peer.
+
+    Args:
+        key: its id.
+        pair: its ports.
+        identity: 64 random bits that tie the journal's cell to the mapped record.
+        token: gives random 32-bit numbers.
+        target: the playout delay to begin with, in samples.
+
+    Attributes:
+        base: the timestamp of tick 0.
+        sequence: of the next packet.
+        next_timestamp: where the last packet ended; another value means a gap, and the marker (RFC 3551 s4.1).
+        served: the tick of the row it was restored from.
+        recorded_from: the first tick of the recording in the row, 0 for none.
+        recording_made: and its file was begun.
+        sending: the direction and an address allow it.
+        awake_until: the tick before which the session does not go to rest.
+    """
+
+    __slots__ = (
+        "_slow",
+        "_slow_source",
+        "_slow_until",
+        "awake_until",
+        "base",
+        "echo",
+        "faded",
+        "generation",
+        "identity",
+        "key",
+        "last",
+        "law",
+        "next_timestamp",
+        "octets",
+        "outgoing",
+        "outgoing_timestamp",
+        "packet_samples",
+        "packets",
+        "packets_prior",
+        "pair",
+        "payload_type",
+        "peer",
+        "player",
+        "position",
+        "recorded_from",
+        "recorder",
+        "recording_made",
+        "report_due",
+        "report_size",
+        "reports",
+        "resting",
+        "sending",
+        "sequence",
+        "served",
+        "silence",
+        "started",
+    )
+
+    def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
+        self.key = key
+        self.pair = pair
+        self.identity = identity
+        self.generation = 0
+        self.base = token()
+        self.sequence = token() & 0xFFFF
+        self.next_timestamp = token()
+        self.peer = Peer(token(), token, target)
+        self.packets = self.octets = 0
+        self.packets_prior = (0, 0)
+        self.report_due = float("inf")
+        self.report_size = 0.0
+        self.reports = 0
+        self.started = self.sending = self.echo = self.resting = False
+        self.law = int(Law.PCMU)
+        self.payload_type = 0
+        self.packet_samples = FRAME
+        self.silence = _SILENCES[Law.PCMU]
+        self.outgoing = b""
+        self.outgoing_timestamp = 0
+        self.player: Player | None = None
+        self.position = 0
+        self.recorder: Recorder | None = None
+        self.recorded_from = 0
+        self.recording_made = False
+        self.last = b""
+        self.faded = 0
+        self.awake_until = 0
+        self.served = 0
+        self._slow = b""
+        self._slow_source: Source | None = None
+        self._slow_until = 0
+
+    def apply(self, start: StartSession) -> None:
+        """Take what was negotiated.
+
+        Raises:
+            ValueError: the format to send in is not one we have.
+        """
+        law = law_of(start.send)
+        if not law or not 0 <= start.send.payload_type <= 127:
+            raise ValueError(f"{start.send.encoding}/{start.send.clock_rate} cannot be sent")
+        if law != self.law:
+            self.law = law
+            self.silence = _SILENCES[law]
+            self.last = self.outgoing = b""
+            if self.player is not None:
+                self.player.use(law)
+        self.payload_type = start.send.payload_type
+        samples = start.ptime * 8
+        self.packet_samples = samples if samples in (80, 160, 240, 320, 480) else FRAME
+        peer = self.peer
+        peer.formats = {form.payload_type: known for form in start.receive if (known := law_of(form)) is not None}
+        peer.listening = start.direction in ("sendrecv", "recvonly")
+        if not peer.listening:
+            peer.buffer = None
+        peer.reach(start.host, start.port, v6=self.pair.v6)
+        self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
+        self.started = True
+        self.touch()
+
+    def frame_to_send(self, codes: bytes, law: int) -> bytes:
+        """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.
+
+        Args:
+            codes: what the jitter buffer gave.
+            law: their law, 0 for nothing.
+        """
+        if not self.echo:
+            return self.silence
+        if law:
+            if law != self.law:
+                codes = transcode(codes, law, self.law)
+            self.last = codes
+            self.faded = 0
+            return codes
+        return self._concealed()
+
+    def _concealed(self) -> bytes:
+        """What stands in for a frame that is not there: the last one, fading, for 60 ms."""
+        if self.faded >= 3 or not self.last:
+            return self.silence
+        self.faded += 1
+        self.last = self.last.translate(FADED[self.law])
+        return self.last
+
+    def packets_of(self, payload: bytes, tick: int) -> Sequence[bytes]:
+        """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
+
+        Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped.
+        """
+        timestamp = (self.base + FRAME * tick) & MASK
+        size = self.packet_samples
+        if size == FRAME:
+            return (self._packet(timestamp, payload),)
+        if (self.outgoing_timestamp + len(self.outgoing)) & MASK != timestamp:
+            self.outgoing = b""
+            self.outgoing_timestamp = timestamp
+        self.outgoing += payload
+        packets = []
+        while len(self.outgoing) >= size:
+            packets.append(self._packet(self.outgoing_timestamp, self.outgoing[:size]))
+            self.outgoing = self.outgoing[size:]
+            self.outgoing_timestamp = (self.outgoing_timestamp + size) & MASK
+        return packets
+
+    def _packet(self, timestamp: int, payload: bytes) -> bytes:
+        sequence, size = self.sequence, len(payload)
+        # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
+        second = self.payload_type if timestamp == self.next_timestamp else self.payload_type | 0x80
+        self.sequence = (sequence + 1) & 0xFFFF
+        self.next_timestamp = (timestamp + size) & MASK
+        self.packets += 1
+        self.octets += size
+        return _pack(0x80, second, sequence, timestamp, self.peer.ssrc) + payload
+
+    def may_rest(self, tick: int, arrival: int) -> bool:
+        """Nobody speaks, nothing is played or recorded: silence once a second keeps the path open (RFC 6263)."""
+        return (
+            tick >= self.awake_until
+            and arrival - self.peer.heard > _QUIET
+            and self.player is None
+            and self.recorder is None
+        )
+
+    def wake(self, tick: int) -> None:
+        """Send at the full rate again."""
+        self.resting = False
+        self.awake_until = tick + OPENING
+
+    def rest(self) -> None:
+        """Send once a second from now on; the next talkspurt gets a fresh buffer of the delay learnt."""
+        self.resting = True
+        self.last = b""
+        buffer = self.peer.buffer
+        if buffer is not None:
+            self.peer.buffer = JitterBuffer(buffer.target)
+
+    def row(self, tick: int) -> bytes:
+        """The session as of `tick`, for the mapped record."""
+        peer = self.peer
+        source, buffer, player = peer.source, peer.buffer, self.player
+        if tick >= self._slow_until or source is not self._slow_source:
+            self._slow = self._slow_row()
+            self._slow_source = source
+            self._slow_until = tick + _SLOW_TICKS
+        flags = cursor = 0
+        if buffer is not None and (at := buffer.cursor) is not None:
+            flags, cursor = _CURSOR, at
+        if source is None:
+            source = _NO_SOURCE
+        elif source.transit is not None:
+            flags |= _TRANSIT
+        return self._slow + _FAST.pack(
+            peer.ssrc,
+            tick,
+            self.sequence,
+            self.next_timestamp,
+            self.packets,
+            self.octets,
+            self.position if player is None else player.position,
+            flags,
+            peer.heard,
+            cursor,
+            source.base_seq,
+            source.max_seq,
+            source.cycles & MASK,
+            source.received,
+            source.jitter,
+            source.transit or 0,
+        )
+
+    def touch(self) -> None:
+        """Something of the row's slow part changed: the next row has it."""
+        self._slow_until = 0
+
+    def _slow_row(self) -> bytes:
+        peer = self.peer
+        source, buffer, recorder = peer.source or _NO_SOURCE, peer.buffer, self.recorder
+        flags = _LEARNT * peer.learnt | _COLLIDED * peer.collided | _LEFT * peer.left
+        host, port, flow, scope = "", 0, 0, 0
+        if peer.locked is not None:
+            flags |= _LOCKED
+            host, port = peer.locked[:2]
+            flow, scope = peer.locked[2:] or (0, 0)
+        if recorder is not None and recorder.made:
+            flags |= _RECORDED
+        if peer.source is not None:
+            flags |= _SOURCE
+        return _SLOW.pack(
+            self.identity,
+            self.base,
+            flags,
+            host.encode(),
+            port,
+            flow,
+            scope,
+            self.reports,
+            *self.packets_prior,
+            self.report_due,
+            self.report_size,
+            0 if recorder is None else recorder.start,
+            peer.lsr,
+            peer.lsr_at,
+            0 if buffer is None else buffer.target,
+            source.ssrc,
+            source.expected_prior,
+            source.received_prior,
+        )
+
+    def resume(self, body: bytes, *, skip: bool) -> None:
+        """Go on from a row of a predecessor; what was negotiated is to be applied again before.
+
+        Args:
+            body: the row.
+            skip: the newer copy is torn, so that the packets after this row may have been sent.
+
+        Raises:
+            RecordError: the row is another session's.
+        """
+        identity, base, flags, host, port, flow, scope, *slow = _SLOW.unpack_from(body)
+        if identity != self.identity:
+            raise RecordError("the record is another session's")
+        peer = self.peer
+        self.base = base
+        peer.collided, peer.left = bool(flags & _COLLIDED), bool(flags & _LEFT)
+        self.reports, *prior, self.report_due, self.report_size, recorded_from, peer.lsr, peer.lsr_at = slow[:8]
+        self.packets_prior = (prior[0], prior[1])
+        self.recorded_from = recorded_from
+        self.recording_made = bool(flags & _RECORDED)
+        if flags & _LOCKED:
+            address = (host.rstrip(b"\0").decode(), port)
+            peer.take_up((*address, flow, scope) if self.pair.v6 else address, learnt=bool(flags & _LEARNT))
+        fast = _FAST.unpack_from(body, _SLOW.size)
+        peer.ssrc, self.served, self.sequence, self.next_timestamp = fast[:4]
+        self.packets, self.octets, self.position = fast[4:7]
+        if skip:
+            # At most one tick's packets follow a row: of 10 ms there are two.
+            self.sequence = (self.sequence + 2) & 0xFFFF
+        moving, peer.heard, cursor = fast[7:10]
+        target = slow[8]
+        if target and peer.listening:
+            peer.buffer = JitterBuffer(target)
+            if moving & _CURSOR:
+                peer.buffer.resume(cursor)
+        if flags & _SOURCE:
+            peer.source = _source(slow[9:], fast[10:], timed=bool(moving & _TRANSIT))
+
+
+def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:
+    """The peer's stream as a row tells it."""
+    source = Source(slow[0], int(fast[0]))
+    source.restart(int(fast[0]))
+    source.expected_prior, source.received_prior = slow[1:]
+    source.max_seq, source.cycles, source.received = map(int, fast[1:4])
+    source.jitter = fast[4]
+    source.transit = int(fast[5]) if timed else None
+    return source

@@ -1,0 +1,131 @@
+"""The RTP ports of a media process: socket pairs of the supervisor's pool, taken, given back, asked who is ready."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Mapping
+
+# What is thrown away when a pair is taken; more than this is a flood, which the source rules stand against.
+_MAX_STALE = 256
+_PREFIX = "rtp:"
+
+
+class Pair:
+    """An even port for RTP and the odd one after it for RTCP.
+
+    Attributes:
+        port: the even one.
+        slot: its number in the pool, the same after every restart.
+        v6: the sockets are of the IPv6 family, which takes IPv4 in mapped addresses.
+    """
+
+    __slots__ = ("port", "rtcp", "rtp", "slot", "v6")
+
+    def __init__(self, port: int, slot: int, rtp: socket.socket, rtcp: socket.socket) -> None:
+        self.port = port
+        self.slot = slot
+        self.rtp = rtp
+        self.rtcp = rtcp
+        self.v6 = rtp.family == socket.AF_INET6
+
+    def drain(self) -> None:
+        """Throw away what was sent to an earlier user of the ports."""
+        for sock in (self.rtp, self.rtcp):
+            try:
+                for _ in range(_MAX_STALE):
+                    sock.recv(1)
+            except BlockingIOError:
+                pass  # empty: the way this ends
+            except OSError:
+                continue  # a pending ICMP error, which reading it has cleared
+
+
+class Ports:
+    """The pool. Sockets become objects when they are first used, so that a start does not depend on the pool's size.
+
+    Args:
+        descriptors: token -> descriptor, non-blocking UDP sockets; those of "rtp:<port>" are taken, the rest left
+            alone.
+    """
+
+    def __init__(self, descriptors: Mapping[str, int]) -> None:
+        fds = {int(token[len(_PREFIX) :]): fd for token, fd in descriptors.items() if token.startswith(_PREFIX)}
+        ports = sorted(port for port in fds if port % 2 == 0 and port + 1 in fds)
+        self._fds = {port: (fds[port], fds[port + 1]) for port in ports}
+        self._slots = {port: slot for slot, port in enumerate(ports)}
+        self._pairs: dict[int, Pair] = {}
+        self._free = deque(ports)
+        self._busy: set[int] = set()
+        # Taken out of turn; their place in the queue is passed over when it comes.
+        self._claimed: set[int] = set()
+        self._epoll = select.epoll()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def v6(self) -> bool:
+        """The pool is of the IPv6 family."""
+        return any(self._pair(port).v6 for port in tuple(self._fds)[:1])
+
+    def take(self) -> Pair | None:
+        """A free pair, the one that rested longest, watched from now on; None when all are in use."""
+        while self._free:
+            port = self._free.popleft()
+            if port in self._claimed:
+                self._claimed.discard(port)
+                continue
+            pair = self._pair(port)
+            pair.drain()
+            self._begin(pair)
+            return pair
+        return None
+
+    def claim(self, port: int) -> Pair | None:
+        """The pair of `port` for a session that had it before a restart; None when the pool has it no more."""
+        if port not in self._slots or port in self._busy:
+            return None
+        self._claimed.add(port)
+        pair = self._pair(port)
+        self._begin(pair)
+        return pair
+
+    def _begin(self, pair: Pair) -> None:
+        self._busy.add(pair.port)
+        self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
+        self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
+
+    def _pair(self, port: int) -> Pair:
+        pair = self._pairs.get(port)
+        if pair is None:
+            rtp, rtcp = (socket.socket(fileno=fd) for fd in self._fds[port])
+            rtp.setblocking(False)
+            rtcp.setblocking(False)
+            pair = self._pairs[port] = Pair(port, self._slots[port], rtp, rtcp)
+        return pair
+
+    def release(self, pair: Pair) -> None:
+        """Give a pair back, to rest behind all that are free, so that a late stream finds nobody."""
+        self._epoll.unregister(pair.rtp.fileno())
+        self._epoll.unregister(pair.rtcp.fileno())
+        self._busy.discard(pair.port)
+        self._free.append(pair.port)
+
+    def ready(self) -> list[tuple[int, int]]:
+        """Descriptors of pairs in use that have a datagram, asked without waiting."""
+        return self._epoll.poll(0)
+
+    def close(self) -> None:
+        """Close every socket of the pool."""
+        self._epoll.close()
+        for port, fds in self._fds.items():
+            pair = self._pairs.get(port)
+            if pair is None:
+                for fd in fds:
+                    os.close(fd)
+            else:
+                pair.rtp.close()
+                pair.rtcp.close()
