@@ -116,7 +116,7 @@ def _wait_ready(service: Service) -> None:
                 service.lines.append(line.rstrip("\n"))
                 for transport, host, port in re.findall(r"\b(udp|tcp):(\[[^\]]+\]|[\d.]+):(\d+)", line):
                     service.addresses.setdefault(transport, (host.strip("[]"), int(port)))
-                if re.search(r"\bready\b", line):
+                if line.startswith("ready in "):
                     ready.set()
         ready.set()
 

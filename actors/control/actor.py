@@ -1,0 +1,460 @@
+"""The control actor: commands from other processes to the dialog shards, events from those into the log and out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import ExitStack
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+
+import msgspec
+
+import actors.dialog.events as dialog
+from actors.control import commands, records
+from actors.control.cells import CALL, PENDING, SETTLED, TIMER, Live, Tick, call_key
+from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
+from actors.control.idempotency import (
+    REMEMBER,
+    Pending,
+    Remembered,
+    Reply,
+    Settled,
+    Verdict,
+    answered,
+    digest_of,
+    judge,
+)
+from actors.control.log import EventLog
+from actors.control.protocol import ProtocolError, decode_request, encode_frame, pack, plain, unpack
+from actors.control.questions import Asker, Questions
+from actors.control.sockets import CommandSocket
+from actors.control.store import Store
+from actors.control.subscriptions import Subscriptions
+from actors.runtime import channel
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.context import Context
+from actors.runtime.journal import JournalCorrupt
+from actors.runtime.machine import Event
+from actors.runtime.mailbox import clock
+from actors.runtime.slots import Slots
+
+FRAMES_A_TURN = 32
+SUPERVISOR = "supervisor"  # whom the tree is asked of
+_REF = "!"  # begins the reference of a command, as ? that of a question
+
+
+class ServiceStarted(Event, frozen=True):
+    """Control's own event: nothing was kept from before."""
+
+    time: float
+
+
+class ControlActor(LayerActor):
+    """The API's end in the service.
+
+    A command's cell and what it sends to the dialog shards are in one commit, and the client repeats a command under
+    its idempotency key until it is answered: a kill at any instant loses none and doubles none. An event's cell is in
+    the commit that takes it off its pipe: it is logged once.
+    """
+
+    accepts: ClassVar = {"dialog": dialog.ToControl}
+    cell_type: ClassVar = Pending | Settled | Logged | Live | Tick
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        shards = (peer for peer in context.peers if peer.startswith("dialog-"))
+        self._shards = sorted(shards, key=lambda name: int(name.partition("-")[2]))
+        self._slots = Slots(len(self._shards))
+        self._last_shard = 0  # that got a call
+        self._waiters: dict[bytes, list[Asker]] = {}  # by idempotency key
+        self._pending: set[bytes] = set()
+        self._remembered = Remembered()
+        self._questions = Questions(context.epoch)
+        self._tick_at: float | None = None
+        self._held = ExitStack()
+        self._publish = False  # subscribers may have something to get
+        self._refuses = False  # the service is stopping
+        self._malformed = 0
+
+    # Life
+
+    def started(self) -> None:
+        """Restore what was kept, then bind the socket."""
+        try:
+            self._open_all()
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _open_all(self) -> None:
+        context = self.context
+        self._store = Store(context.state_dir / "journal" / f"{self.name}-log.mdb", context.epoch)
+        self._held.callback(self._store.close)
+        log = EventLog(context.settings.max_events)
+        self._chronicle = Chronicle(log, self.cells, self._store, self.log.warning)
+        self._subscriptions = Subscriptions(log, self._store.log_id)
+        self._restore()
+        self._socket = CommandSocket(context.run_dir)
+        self._held.callback(self._socket.close)
+        self._fd = self._socket.fileno()
+        self.mailbox.watch(self._fd, self._readable)
+        self.mailbox.again(self._fd)
+
+    def _restore(self) -> None:
+        now = clock()
+        log_id = self._store.log_id.encode()
+        same_run = self.kept(b"log") == log_id
+        stored = self._store.load()
+        self._chronicle.restore(stored.events, stored.reserved, self._believed, now, same_run=same_run)
+        for key in self.cells.keys():  # noqa: SIM118 - not a dict
+            if key[:1] == PENDING:
+                self._pending.add(key[1:])
+            elif key[:1] == SETTLED:
+                self._remembered.add(key[1:])
+        if not same_run:
+            self.keep(b"log", log_id)
+            for name, command in stored.commands.items():
+                self.cells.put(SETTLED + name, command, now + REMEMBER)
+                self._remembered.add(name)
+            self._record(ServiceStarted(time.time()))
+        self._arm(now)
+
+    def _believed(self, key: bytes) -> Any:  # noqa: ANN401
+        try:
+            return self.cells.get(key)
+        except JournalCorrupt:
+            return None
+
+    def _arm(self, at: float) -> None:
+        """Have :meth:`expire` called for the timer's cell at `at`, or earlier. A step of its own, so never undone."""
+        if self._tick_at is None or at < self._tick_at:
+            self.cells.put(TIMER, Tick(), at)
+            self._tick_at = at
+
+    def _tick(self, now: float) -> None:
+        """Save the log when it is time; tell those whose question took too long."""
+        self._tick_at = None
+        if self._chronicle.save_at is not None and self._chronicle.save_at <= now:
+            self._chronicle.save(now)
+        for asker in self._questions.expire(now):
+            self._refuse(asker, "timeout", "not every part of the service answered in time")
+        for at in (self._chronicle.save_at, self._questions.next_deadline):
+            if at is not None:
+                self._arm(at)
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
+        """A step raised. The timer goes on; what else was lost, its client repeats."""
+        if key == TIMER:
+            self._tick_at = None
+            self._arm(now + SAVE_RETRY)
+
+    def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002 - calls are the dialog's to end
+        """Tell every client that this is the end, and go."""
+        self._refuses = True
+        waiters = [asker for askers in self._waiters.values() for asker in askers]
+        for asker in [*waiters, *self._questions.close()]:
+            self._refuse(asker, "stopping", "the service is stopping")
+        self.defer(self._say_farewell)
+        self.finish()
+
+    def _say_farewell(self) -> None:
+        """After the commit of all events: what is logged goes out, then the last word."""
+        while self._feed():
+            pass
+        for (identity, _), frame in self._subscriptions.farewell():
+            self._socket.send(identity, frame)
+
+    def on_stop(self) -> None:
+        """Save the log and let the last frames leave."""
+        self._chronicle.save(clock(), closing=True)
+        super().on_stop()
+        self._held.close()
+
+    def on_failure(self, kind: Any, value: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        """Free the socket and the store: in a thread, a successor in this process takes them."""
+        super().on_failure(kind, value, trace)
+        self._held.close()
+
+    # From the dialog shards
+
+    def handle(self, peer: str, message: Event, now: float) -> None:
+        """One message of a shard: an answer to a command or a question, or an event."""
+        if isinstance(message, dialog.CommandDone):
+            self._answered(peer, message.ref, None, message.calls, now)
+        elif isinstance(message, dialog.CommandFailed):
+            self._answered(peer, message.ref, Reply(code=message.code, message=message.message), (), now)
+        else:
+            self._note(peer, message)
+            self._record(message)
+
+    def _note(self, peer: str, event: Event) -> None:
+        """Keep who owns a call from its first event to its last."""
+        if isinstance(event, dialog.CallReceived):
+            self.cells.put(call_key(event.call), Live(event.call, peer))
+        elif isinstance(event, dialog.CallEnded):
+            self.cells.delete(call_key(event.call))
+
+    def _record(self, event: Event) -> None:
+        self.defer(self._committed, *self._chronicle.record(event))
+
+    def _committed(self, number: int, data: bytes) -> None:
+        self._chronicle.committed(number, data, clock())
+        if self._chronicle.save_at is not None:
+            self._arm(self._chronicle.save_at)
+        if not self._publish and len(self._subscriptions):
+            self._publish = True
+            self.mailbox.again(self._fd)  # what is logged in one turn goes out together in the next
+
+    def _answered(self, peer: str, ref: str, failure: Reply | None, calls: tuple[Any, ...], now: float) -> None:
+        if self._questions.holds(ref):
+            done = self._questions.answer(ref, peer, calls)
+            if done is not None:
+                self._reply(done[0], [plain(part) for part in commands.call_lists(done[1])])
+            return
+        self._conclude(peer, ref.removeprefix(_REF).encode(), failure, now)
+
+    def _conclude(self, peer: str, key: bytes, failure: Reply | None, now: float) -> None:
+        """`peer` has answered the command under `key`; once all have, its clients get the reply."""
+        pending = self.cells.get(PENDING + key)
+        if pending is None:
+            return  # forgotten by age
+        cell = answered(pending, peer, failure)
+        if isinstance(cell, Pending):
+            self.cells.put(PENDING + key, cell, now + REMEMBER if cell.overdue else cell.deadline)
+            return
+        self.cells.delete(PENDING + key)
+        self.cells.put(SETTLED + key, cell, now + REMEMBER)
+        if cell.reply.code and pending.begins:
+            self.cells.delete(call_key(pending.begins))
+        for old in self._remembered.add(key):
+            self.cells.delete(SETTLED + old)
+            self._store.settle(old, None)
+        for asker in self._waiters.pop(key, ()):
+            self._tell_reply(asker, cell.reply)
+        self._pending.discard(key)
+        self._store.settle(key, cell)
+        self._chronicle.touch(now)
+        self.defer(self._arm, self._chronicle.save_at)
+
+    def expire(self, key: bytes, now: float) -> None:
+        """A command takes too long, or one is old enough to be forgotten."""
+        if key == TIMER:
+            self._tick(now)
+            return
+        cell = self.cells.get(key)
+        name = key[1:]
+        if isinstance(cell, Pending) and not cell.overdue:
+            self.cells.put(key, msgspec.structs.replace(cell, overdue=True), now + REMEMBER)
+            for asker in self._waiters.pop(name, ()):
+                self._refuse(
+                    asker, "timeout", "the call's part of the service did not answer in time; it may yet do it"
+                )
+            return
+        if isinstance(cell, Pending) and cell.begins:
+            self.cells.delete(call_key(cell.begins))
+        self.cells.delete(key)
+        self._pending.discard(name)
+        self._remembered.discard(name)
+        self._store.settle(name, None)
+
+    def peer_reset(self, peer: str, now: float) -> None:
+        """A shard has lost all it held: its commands fail and its calls are over."""
+        lost = Reply(code="lost", message=f"{peer} has lost what it held; ask again")
+        for key in list(self._pending):
+            cell = self.cells.get(PENDING + key)
+            if cell is not None and peer in cell.waiting:
+                self._conclude(peer, key, lost, now)
+        for asker in self._questions.lose(peer):
+            self._refuse(asker, lost.code, lost.message)
+        for key in self.cells.keys():  # noqa: SIM118 - not a dict
+            if key[:1] == CALL and (live := self.cells.get(key)) is not None and live.owner == peer:
+                self.cells.delete(key)
+                self._record(_lost(live.call))
+
+    # From clients
+
+    def _readable(self, now: float) -> bool:
+        """One turn of the socket: what was logged goes out, then commands come in."""
+        if self._publish:
+            self._publish = self._feed()
+        for identity, data in self._socket.receive(FRAMES_A_TURN):
+            self._take(identity, data, now)
+        return self._publish or self._socket.waiting()
+
+    def _feed(self) -> bool:
+        """Send subscribers what they may have; whether there is more."""
+        more = False
+        for key in self._subscriptions.keys():  # noqa: SIM118 - not a dict
+            frames, unfinished = self._subscriptions.feed(key)
+            if all(self._socket.send(key[0], frame) for frame in frames):
+                more = more or unfinished
+            else:
+                # Gone, or it does not read. If it lives it asks again from where it is.
+                self._subscriptions.unsubscribe(key)
+        return more
+
+    def _take(self, identity: bytes, data: bytes, now: float) -> None:
+        try:
+            request = decode_request(data)
+        except ProtocolError as error:
+            self._malformed += 1
+            if error.request:
+                self._refuse((identity, error.request), error.code, error.message, error.field)
+            return
+        try:
+            commands.check(request.body)
+        except ProtocolError as error:
+            self._refuse((identity, request.id), error.code, error.message, error.field)
+            return
+        self._do((identity, request.id), request, now)
+
+    def _do(self, asker: Asker, request: records.Request, now: float) -> None:
+        body = request.body
+        if isinstance(body, records.Subscribe):
+            for frame in self._subscriptions.subscribe(asker, body):
+                self.defer(self._send, asker[0], frame)
+            self._publish = True
+        elif isinstance(body, records.Unsubscribe):
+            self._subscriptions.unsubscribe(asker)
+        elif isinstance(body, records.Hello):
+            self._reply(
+                asker, [plain(records.Welcome(_version(), self.context.epoch, self._malformed + self._socket.dropped))]
+            )
+        elif self._refuses:
+            self._refuse(asker, "stopping", "the service is stopping")
+        elif isinstance(body, records.Stop):
+            self.defer(self.context.channel.ask_stop)
+            self._reply(asker, [{}])
+        elif isinstance(body, records.Calls | records.Tree):
+            self._ask(asker, body, now + request.within)
+        else:
+            self._command(asker, request, body, now)
+
+    def _ask(self, asker: Asker, body: records.Calls | records.Tree, deadline: float) -> None:
+        if self._questions.full:
+            self._refuse(asker, "busy", "too many questions are open")
+            return
+        of = self._shards if isinstance(body, records.Calls) else [SUPERVISOR]
+        ref = self._questions.ask(asker, of, deadline)
+        if ref is None:
+            return  # repeated: it will be answered
+        self.defer(self._arm, deadline)
+        if isinstance(body, records.Tree):
+            self.defer(self.context.channel.ask_tree, ref)
+            return
+        for peer in self._shards:
+            self.tell(peer, dialog.ListCalls(ref))
+
+    def tree_told(self, tree: channel.Tree, now: float) -> None:  # noqa: ARG002
+        """The supervisor's answer to a question."""
+        done = self._questions.answer(tree.ref, SUPERVISOR, tree.children)
+        if done is not None:
+            children = tuple(records.Child(*msgspec.structs.astuple(child)) for child in done[1])
+            self._reply(done[0], [plain(records.TreeList(children))])
+
+    def _command(self, asker: Asker, request: records.Request, body: records.Command, now: float) -> None:
+        """A command that changes something: once, whatever its client repeats."""
+        name = request.key or secrets.token_hex(16)
+        key = name.encode()
+        digest = digest_of(body)
+        kept = self.cells.get(PENDING + key) or self.cells.get(SETTLED + key)
+        match judge(kept, digest):
+            case Verdict.CONFLICT:
+                self._refuse(asker, "key_reused", "another command has this idempotency key", "key")
+            case Verdict.SETTLED:
+                self._tell_reply(asker, kept.reply)
+            case Verdict.PENDING:
+                waiters = self._waiters.setdefault(key, [])
+                if asker not in waiters:
+                    waiters.append(asker)
+            case Verdict.FRESH:
+                self._begin(asker, name, body, digest, now + request.within)
+
+    def _begin(self, asker: Asker, name: str, body: records.Command, digest: bytes, deadline: float) -> None:
+        key, ref, begins, result = name.encode(), _REF + name, "", b"\x80"
+        messages: list[tuple[str, dialog.FromControl]]
+        if isinstance(body, records.Place):
+            owner = self._free_shard()
+            if owner is None:
+                self._refuse(asker, "busy", "the service has too much to do; try again in a moment")
+                return
+            begins = commands.new_call_id(lambda call: self._owner(call) == owner, partial(secrets.token_hex, 12))
+            result = pack(plain(records.Placed(begins)))
+            place = commands.place_call(body, ref, begins, self.context.settings.ring_timeout)
+            messages = [(owner, place)]
+        elif isinstance(body, records.Answer | records.Reject | records.HangUp):
+            live = self.cells.get(call_key(body.call))
+            owner = self._owner(body.call) if live is None else live.owner
+            messages = [(owner, commands.for_call(body, ref))]
+        elif isinstance(body, records.Drain):
+            messages = [(peer, commands.for_all(body, ref)) for peer in self._shards]
+        peers = tuple(peer for peer, _ in messages)
+        self.cells.put(PENDING + key, Pending(digest, peers, Reply(result), deadline, begins), deadline)
+        if begins:
+            self.cells.put(call_key(begins), Live(begins, peers[0]))
+        for peer, message in messages:
+            self.tell(peer, message)
+        self._pending.add(key)
+        self._waiters[key] = [asker]
+
+    def _owner(self, call: str) -> str:
+        return self._shards[self._slots.shard(call)]
+
+    def _free_shard(self) -> str | None:
+        """The next shard in turn that is not busy."""
+        for _ in self._shards:
+            self._last_shard = (self._last_shard + 1) % len(self._shards)
+            peer = self._shards[self._last_shard]
+            if not self.busy(peer):
+                return peer
+        return None
+
+    # To clients
+
+    def _tell_reply(self, asker: Asker, reply: Reply) -> None:
+        if reply.code:
+            self._refuse(asker, reply.code, reply.message, reply.field)
+        else:
+            self._reply(asker, [unpack(reply.result)])
+
+    def _reply(self, asker: Asker, results: list[dict[str, Any]]) -> None:
+        last = len(results) - 1
+        for part, result in enumerate(results):
+            self.defer(self._send, asker[0], encode_frame(records.Done(asker[1], result, part, part == last)))
+
+    def _refuse(self, asker: Asker, code: str, message: str, field: str = "") -> None:
+        self.defer(self._send, asker[0], encode_frame(records.Refused(asker[1], code, message, field)))
+
+    def _send(self, identity: bytes, frame: bytes) -> None:
+        # To a client that is gone nothing is owed: it asks again under the same key.
+        self._socket.send(identity, frame)
+        if self._socket.waiting():
+            self.mailbox.again(self._fd)
+
+
+def _lost(call: str) -> dialog.CallEnded:
+    return dialog.CallEnded(
+        call=call,
+        outcome="failed",
+        status=0,
+        reason="its part of the service lost what it held",
+        by="error",
+        ringing=0.0,
+        talking=0.0,
+        time=time.time(),
+    )
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("sipactors")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0"
+
+
+def main(context: Context) -> None:
+    """Run the control actor until it is stopped."""
+    run(ControlActor, context)

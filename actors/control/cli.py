@@ -1,0 +1,348 @@
+"""The command line: a client of the control API and nothing else; what runs the service is handed in.
+
+Exit codes: 0 done (``call``: answered), 1 refused, 2 wrong usage or configuration, 3 no service answers.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost, default_run_dir
+from actors.control.follow import emit, event_fields, follow_call
+from actors.control.protocol import plain
+from actors.control.records import Event
+from actors.control.render import calls_table, children_table, event_line
+
+
+class RunOptions(NamedTuple):
+    """What ``sipactors run`` was given; None and empty where it was not.
+
+    Attributes:
+        config: the configuration file.
+        listen: ``udp:ADDR:PORT`` or ``tcp:ADDR:PORT`` each, instead of the configuration's.
+        answer: ``echo``, ``play:FILE``, ``record:FILE``, ``ring`` or ``none``.
+        run_dir: sockets and journals.
+        state_dir: what outlives a reboot.
+    """
+
+    config: Path | None
+    listen: tuple[str, ...]
+    answer: str | None
+    run_dir: Path | None
+    state_dir: Path | None
+
+
+class Failure(click.ClickException):
+    """One line on stderr, and exit code 1: the service refused."""
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401 - as click has it
+        """Print the line."""
+        click.echo(f"sipactors: {self.format_message()}", file=file, err=file is None)
+
+
+class NoServiceFailure(Failure):
+    """One line on stderr, and exit code 3: no service, or none any more."""
+
+    exit_code = 3
+
+
+class Examples(click.Command):
+    """A command whose help ends with its examples, printed as they are written."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **keywords: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **keywords)
+        self.examples = examples
+
+    def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(formatter, self.examples)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: tuple[str, ...]) -> None:
+    """Write the section ``Examples:`` of a help page."""
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+
+class Main(click.Group):
+    """The group, with its first examples."""
+
+    def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(
+            formatter,
+            (
+                "sipactors run --answer echo             # a service that sends callers their own voice back",
+                "sipactors call sip:127.0.0.1 --play hello.wav",
+                "sipactors calls                         # what goes on",
+                "sipactors events --json                 # and as it happens",
+                "sipactors stop                          # BYE to every call, then end",
+            ),
+        )
+
+
+@contextmanager
+def connected(run_dir: Path | None) -> Iterator[Client]:
+    """A client of the service in `run_dir`; what it raises becomes one line and an exit code."""
+    try:
+        with Client(run_dir) as client:
+            yield client
+    except CommandRefused as error:
+        raise Failure(str(error)) from error
+    except ControlError as error:  # none there, or one that answers no more
+        raise NoServiceFailure(str(error)) from error
+
+
+# Options that several commands have.
+
+_run_dir = click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    envvar="SIPACTORS_RUN_DIR",
+    help=f"The service's run directory.  [default: {default_run_dir()}]",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_existing = click.Path(exists=True, dir_okay=False, readable=True, resolve_path=True)
+_seconds = click.FloatRange(min=0, max=1e6)
+
+
+def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what is done with a call's audio."""
+    for option in (
+        click.option("--duration", type=_seconds, default=0.0, metavar="S", help="Hang up S seconds after the answer."),
+        click.option("--record", type=click.Path(dir_okay=False, resolve_path=True), metavar="F", help="Record to F."),
+        click.option("--loop", is_flag=True, help="Play the file again and again."),
+        click.option("--play", type=_existing, metavar="F", help="Play the WAV file F to the peer."),
+        click.option("--echo", is_flag=True, help="Send the peer its own audio back."),
+    ):
+        command = option(command)
+    return command
+
+
+def _listener(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch(r"(udp|tcp):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):\d{1,5}", value):
+            raise click.BadParameter(f"{value!r} is not udp:ADDR:PORT or tcp:ADDR:PORT (IPv6 in brackets).")
+    return values
+
+
+def _answer_mode(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    mode, _, path = value.partition(":")
+    if (mode in {"echo", "ring", "none"} and not path and ":" not in value) or (mode in {"play", "record"} and path):
+        return value
+    raise click.BadParameter(f"{value!r} is not echo, play:FILE, record:FILE, ring or none.")
+
+
+def _uri(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A URI as people type it: the scheme may be left out."""
+    return value if re.match(r"(?i)(sips?|tel):", value) else f"sip:{value}"
+
+
+def command_line(run: Callable[[RunOptions], int]) -> click.Group:
+    """The command ``sipactors``.
+
+    Args:
+        run: runs the service until it is stopped and returns the exit code; called by ``sipactors run``.
+    """
+    group = Main("sipactors", help="A supervised SIP user agent: run it, and drive the one that runs.")
+
+    @click.command("run", cls=Examples, examples=_RUN_EXAMPLES)
+    @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
+    @click.option("--listen", multiple=True, callback=_listener, metavar="udp|tcp:ADDR:PORT", help="Where to listen.")
+    @click.option(
+        "--answer", callback=_answer_mode, metavar="MODE", help="Calls in: echo, play:FILE, record:FILE, ring, none."
+    )
+    @_run_dir
+    @click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path),
+        envvar="SIPACTORS_STATE_DIR",
+        help="What outlives a reboot.  [default: ~/.local/state/sipactors]",
+    )
+    @click.pass_context
+    def run_command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
+        """Run the service in the foreground.
+
+        SIGTERM or Ctrl-C ends the calls, then the service; a second one ends it at once.
+        """
+        context.exit(run(RunOptions(**options)))
+
+    for command in (run_command, *_CLIENT_COMMANDS):
+        group.add_command(command)
+    return group
+
+
+_RUN_EXAMPLES = (
+    "sipactors run",
+    "sipactors run --listen udp:192.0.2.7:5060 --listen tcp:192.0.2.7:5060",
+    "sipactors run --answer record:/var/spool/calls/{call}.wav",
+    "sipactors run -c /etc/sipactors.toml --run-dir /run/sipactors",
+)
+
+
+@click.command(
+    "call",
+    cls=Examples,
+    examples=(
+        "sipactors call sip:echo@127.0.0.1:5060 --play hello.wav --record heard.wav --duration 10",
+        "sipactors call bob@192.0.2.4 --json",
+    ),
+)
+@click.argument("uri", callback=_uri)
+@_audio
+@click.option("--from", "caller", default="", metavar="URI", help="Call as URI.")
+@click.option("--ring-timeout", type=_seconds, default=0.0, metavar="S", help="Give up after S seconds of ringing.")
+@_json
+@_run_dir
+@click.pass_context
+def call_command(
+    context: click.Context,
+    /,
+    uri: str,
+    run_dir: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Call URI and stay until the call ends. Ctrl-C hangs up.
+
+    A call that only plays a file ends with the file. Exit code 0 when the call was answered, 1 when it was not.
+    """
+    audio = _audio_arguments(options)
+    only_plays = bool(audio["play"]) and not (audio["record"] or audio["echo"] or audio["loop"] or audio["duration"])
+    with connected(run_dir) as client:
+        result = follow_call(client, uri, as_json=as_json, hang_up_after_play=only_plays, **audio)
+    if result is None:
+        raise NoServiceFailure("the service stopped before the call ended")
+    if result.outcome != "answered":
+        context.exit(1)
+
+
+def _audio_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: "" if value is None else value for name, value in options.items()}
+
+
+@click.command("calls", cls=Examples, examples=("sipactors calls", "sipactors calls --json | jq -r '.[].call'"))
+@_json
+@_run_dir
+def calls_command(run_dir: Path | None, as_json: bool) -> None:
+    """List the calls."""
+    with connected(run_dir) as client:
+        calls = client.calls()
+    if as_json:
+        emit([plain(call) for call in calls])
+    else:
+        click.echo(calls_table(calls, time.time()))
+
+
+@click.command("hangup", cls=Examples, examples=("sipactors hangup 5f0c2a9b7d3e41c8",))
+@click.argument("call", metavar="ID")
+@_run_dir
+def hangup_command(run_dir: Path | None, call: str) -> None:
+    """End a call. `sipactors calls` shows the ids."""
+    with connected(run_dir) as client:
+        client.hangup(call)
+
+
+@click.command("answer", cls=Examples, examples=("sipactors answer 5f0c2a9b7d3e41c8 --echo",))
+@click.argument("call", metavar="ID")
+@_audio
+@_run_dir
+def answer_command(run_dir: Path | None, call: str, **options: Any) -> None:  # noqa: ANN401
+    """Answer a call in that rings (of a service that runs with --answer ring)."""
+    with connected(run_dir) as client:
+        client.answer(call, **_audio_arguments(options))
+
+
+@click.command("reject", cls=Examples, examples=("sipactors reject 5f0c2a9b7d3e41c8 --status 603",))
+@click.argument("call", metavar="ID")
+@click.option("--status", type=click.IntRange(300, 699), default=486, show_default=True, help="The SIP status.")
+@_run_dir
+def reject_command(run_dir: Path | None, call: str, status: int) -> None:
+    """Refuse a call in that rings."""
+    with connected(run_dir) as client:
+        client.reject(call, status)
+
+
+@click.command(
+    "events",
+    cls=Examples,
+    examples=("sipactors events", "sipactors events --json --since 0 --no-follow", "sipactors events --since 1042"),
+)
+@click.option("--since", type=click.IntRange(min=0), metavar="N", help="Those after number N; 0 for all that are kept.")
+@click.option("--follow/--no-follow", default=True, help="Go on with those to come.  [default: follow]")
+@_json
+@_run_dir
+def events_command(run_dir: Path | None, as_json: bool, since: int | None, follow: bool) -> None:
+    """Print what happens, one line an event, until Ctrl-C."""
+    with connected(run_dir) as client, client.events(0 if since is None and not follow else since) as stream:
+        try:
+            for event in _wanted(stream, follow):
+                if as_json:
+                    emit(event_fields(event))
+                else:
+                    click.echo(event_line(event))
+        except KeyboardInterrupt:
+            return
+
+
+def _wanted(stream: EventStream, follow: bool) -> Iterator[Event | Lost]:
+    """The stream, or the part of it that was there when it began."""
+    while follow or stream.position < (stream.last_at_start or 0):
+        event = stream.receive()
+        if event is None:
+            return
+        yield event
+
+
+@click.command("ps", cls=Examples, examples=("sipactors ps", "sipactors ps --json | jq -r '.[].name'"))
+@_json
+@_run_dir
+def ps_command(run_dir: Path | None, as_json: bool) -> None:
+    """List the service's processes, and how often each was restarted."""
+    with connected(run_dir) as client:
+        children = client.tree()
+    if as_json:
+        emit([plain(child) for child in children])
+    else:
+        click.echo(children_table(children, time.time()))
+
+
+@click.command("drain", cls=Examples, examples=("sipactors drain", "sipactors drain --off"))
+@click.option("--on/--off", "on", default=True, help="Refuse new calls, or take them again.  [default: on]")
+@_run_dir
+def drain_command(run_dir: Path | None, on: bool) -> None:
+    """Refuse new calls from now on; calls in progress go on."""
+    with connected(run_dir) as client:
+        client.drain(on=on)
+
+
+@click.command("stop", cls=Examples, examples=("sipactors stop", "sipactors stop --run-dir /run/sipactors"))
+@_run_dir
+def stop_command(run_dir: Path | None) -> None:
+    """End every call, then the service."""
+    with connected(run_dir) as client:
+        client.shut_down()
+
+
+_CLIENT_COMMANDS: tuple[click.Command, ...] = (
+    call_command,
+    calls_command,
+    answer_command,
+    reject_command,
+    hangup_command,
+    events_command,
+    ps_command,
+    drain_command,
+    stop_command,
+)

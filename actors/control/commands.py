@@ -1,0 +1,134 @@
+"""From the API's commands to the dialog layer's, with every value checked first. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import actors.dialog.events as dialog
+from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
+from actors.control.records import Answer, CallInfo, CallList, Command, Drain, HangUp, Place, Reject, Treatment
+
+MAX_SECONDS = 1e6
+LIST_BYTES = MAX_FRAME // 4 * 3
+LIST_LENGTH = 1_000
+TEXT_CUT = 1_000  # characters of a URI in a list of calls
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")  # RFC 3261 section 25.1
+
+# What the user agent writes itself (RFC 3261 sections 8.1.1, 12, 20), long and compact forms.
+_OURS = re.compile(
+    r"(?i)via|v|from|f|to|t|call-id|i|cseq|contact|m|max-forwards|(record-)?route|content-(length|type|disposition|encoding)"
+    r"|[lce]|allow|supported|k|(proxy-)?(require|authorization)|user-agent"
+)
+
+
+def check(command: Command) -> None:
+    """Refuse what no service could carry out.
+
+    Raises:
+        ProtocolError: with the field that is wrong.
+    """
+    if isinstance(command, Place):
+        _check_uri(command.uri, "uri")
+        if command.caller:
+            _check_uri(command.caller, "caller")
+        _check_seconds(command.ring_timeout, "ring_timeout")
+        _check_headers(command.headers)
+    if isinstance(command, Place | Answer):
+        _check_seconds(command.duration, "duration")
+        _check_treatment(command.treatment)
+    if isinstance(command, Answer | Reject | HangUp) and not command.call:
+        raise ProtocolError("bad_value", "call is empty; calls lists the ids", "call")
+    if isinstance(command, Reject) and not 300 <= command.status <= 699:
+        raise ProtocolError("bad_value", f"status {command.status} is not between 300 and 699", "status")
+
+
+def _check_uri(uri: str, field: str) -> None:
+    if not re.match(r"(?i)sips?:[^\s<>\"]+\Z", uri):
+        raise ProtocolError("bad_uri", f"{uri!r} is not a SIP URI such as sip:alice@192.0.2.1", field)
+
+
+def _check_seconds(value: float, field: str) -> None:
+    if not 0 <= value <= MAX_SECONDS:
+        raise ProtocolError("bad_value", f"{field} is not between 0 and {MAX_SECONDS:g} seconds", field)
+
+
+def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
+    for index, (name, _) in enumerate(headers):
+        field = f"headers[{index}][0]"
+        if not _TOKEN.fullmatch(name):
+            raise ProtocolError("bad_value", f"{name!r} is not the name of a header", field)
+        if _OURS.fullmatch(name):
+            raise ProtocolError("bad_value", f"{name} is written by the service itself", field)
+
+
+def _check_treatment(treatment: Treatment) -> None:
+    for field in ("play", "record"):
+        path = getattr(treatment, field)
+        if path and not path.startswith("/"):
+            raise ProtocolError("bad_value", f"{path!r} is not an absolute path", f"treatment.{field}")
+    if treatment.echo and treatment.play:
+        raise ProtocolError("bad_value", "echo and play exclude each other", "treatment.play")
+
+
+def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dialog.PlaceCall:
+    """The dialog layer's PlaceCall; `ring_timeout` is what holds where the command names none."""
+    return dialog.PlaceCall(
+        ref=ref,
+        call=call,
+        uri=command.uri,
+        caller=command.caller,
+        treatment=_treatment(command.treatment),
+        ring_timeout=command.ring_timeout or ring_timeout,
+        duration=command.duration,
+        headers=command.headers,
+    )
+
+
+def for_call(command: Answer | Reject | HangUp, ref: str) -> dialog.FromControl:
+    """The dialog layer's command for a call that is there."""
+    if isinstance(command, Answer):
+        return dialog.AnswerCall(ref, command.call, _treatment(command.treatment), command.duration)
+    if isinstance(command, Reject):
+        return dialog.RejectCall(ref, command.call, command.status, command.reason)
+    return dialog.HangUp(ref, command.call)
+
+
+def for_all(command: Drain, ref: str) -> dialog.Drain:
+    """The dialog layer's Drain, for every shard."""
+    return dialog.Drain(ref, command.on)
+
+
+def _treatment(treatment: Treatment) -> dialog.Treatment:
+    return dialog.Treatment(*treatment)
+
+
+def new_call_id(belongs: Callable[[str], bool], token: Callable[[], str]) -> str:
+    """A Call-ID that `belongs` to the shard it is for: `token` makes random ones; one in as many as shards does."""
+    while not belongs(call := token()):
+        pass
+    return call
+
+
+def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
+    """`calls` in parts that each fit a frame; one empty part when there are none."""
+    parts: list[list[CallInfo]] = [[]]
+    size = 0
+    for call in calls:
+        info = CallInfo(
+            call.call,
+            call.direction,
+            call.state,
+            call.remote[:TEXT_CUT],
+            call.local[:TEXT_CUT],
+            call.since,
+            call.answered,
+        )
+        length = len(pack(plain(info)))
+        if size + length > LIST_BYTES or len(parts[-1]) == LIST_LENGTH:
+            parts.append([])
+            size = 0
+        parts[-1].append(info)
+        size += length
+    return [CallList(tuple(part)) for part in parts]

@@ -1,0 +1,146 @@
+"""One call from its placing to its end, shown to a person as a progress line or to a program as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost
+from actors.control.protocol import plain
+from actors.control.records import CallAnswered, CallEnded, CallProgressed, Event, UnknownEvent
+from actors.control.render import Progress, ended, span
+
+_TICK = 0.5  # seconds between two states of the progress line
+_GOODBYE = 5.0  # seconds that a hung up call may take to end
+
+
+def emit(record: Any) -> None:  # noqa: ANN401
+    """Print a record, or what is made of records, as one line of JSON."""
+    click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def event_fields(event: Event | Lost) -> dict[str, Any]:
+    """An event as the object that ``--json`` prints: its type and its fields."""
+    if isinstance(event, UnknownEvent):
+        return event.fields
+    return {"type": type(event).__name__, **plain(event)}
+
+
+def follow_call(client: Client, uri: str, *, as_json: bool, **options: Any) -> CallEnded | None:  # noqa: ANN401
+    """Place a call and show what becomes of it until it ends; None when the service stops first.
+
+    Ctrl-C, SIGTERM and a closed terminal hang up, and its end is still awaited; a second Ctrl-C is raised.
+
+    Args:
+        client: the connection.
+        uri: whom to call.
+        as_json: lines of JSON instead of a progress line.
+        options: those of Client.place.
+
+    Raises:
+        ControlError: as Client.place; or the call's events are lost, or it does not end when it is hung up.
+    """
+    key = secrets.token_hex(16)
+    hung_up = False
+    with _terminated_as_interrupted(), client.events() as events:
+        try:
+            call = client.place(uri, key=key, **options)
+        except KeyboardInterrupt:
+            # It may be placed by now: the same key tells which it is.
+            call = client.place(uri, key=key, **options)
+            _hang_up(client, call)
+            hung_up = True
+        if as_json:
+            emit({"type": "Placed", "call": call, "uri": uri})
+        shown = _CallProgress(uri, as_json)
+        try:
+            return _follow(client, events, call, shown, hung_up)
+        finally:
+            shown.close()
+
+
+def _hang_up(client: Client, call: str) -> None:
+    try:
+        client.hangup(call)
+    except CommandRefused as error:
+        if error.code != "no_such_call":  # else it ended by itself at this moment: its CallEnded is on the way
+            raise
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are ignored (nohup)."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in kept.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _follow(client: Client, events: EventStream, call: str, shown: _CallProgress, hung_up: bool) -> CallEnded | None:
+    deadline = time.monotonic() + _GOODBYE if hung_up else None
+    while not events.ended:
+        try:
+            event = events.receive(_TICK)
+            if isinstance(event, Lost):
+                raise ControlError("events of this call are lost; see: sipactors calls")
+            if event is not None and getattr(event, "call", None) == call:
+                shown.take(event)
+                if isinstance(event, CallEnded):
+                    return event
+            shown.tick()
+        except KeyboardInterrupt:
+            if deadline is not None:
+                raise
+            deadline = time.monotonic() + _GOODBYE
+            shown.say("hanging up")
+            _hang_up(client, call)
+        if deadline is not None and time.monotonic() > deadline:
+            raise ControlError(f"the call does not end; see: sipactors calls, sipactors hangup {call}")
+    return None
+
+
+class _CallProgress:
+    """What a person, or a program, sees of one call."""
+
+    def __init__(self, uri: str, as_json: bool) -> None:
+        self._uri = uri
+        self._json = as_json
+        self._line = Progress(sys.stderr)
+        self._state = "calling"
+        self._begun = time.monotonic()
+
+    def take(self, event: Event | Lost) -> None:
+        if self._json:
+            emit(event_fields(event))
+        elif isinstance(event, CallEnded):
+            self._line.clear()
+            click.echo(f"{self._uri}: {ended(event)}")
+        elif isinstance(event, CallProgressed):
+            self._state = "ringing" if event.status == 180 else f"{event.status} {event.reason}"
+        elif isinstance(event, CallAnswered):
+            self._state = "talking"
+            self._begun = time.monotonic()
+
+    def tick(self) -> None:
+        if not self._json:
+            self._line.show(f"{self._uri}: {self._state}, {span(time.monotonic() - self._begun)}")
+
+    def say(self, state: str) -> None:
+        self._state = state
+        self.tick()
+
+    def close(self) -> None:
+        self._line.clear()

@@ -1,0 +1,364 @@
+"""The records of the control API: commands, results, events and frames, as named tuples.
+
+Named tuples, so that a client needs nothing but pyzmq and msgpack. How they look on the wire: see ``protocol``.
+"""
+
+from typing import Any, NamedTuple
+
+
+class Treatment(NamedTuple):
+    """What is done with the audio of a call once it is up; paths are absolute. Empty strings: nothing."""
+
+    echo: bool = False
+    play: str = ""
+    loop: bool = False
+    record: str = ""
+    hang_up_after_play: bool = False
+
+
+class Hello(NamedTuple):
+    """Ask who answers; the result is a Welcome."""
+
+
+class Place(NamedTuple):
+    """Place a call; the result is Placed.
+
+    Attributes:
+        uri: the SIP URI to call.
+        caller: the From URI, empty for the service's own.
+        ring_timeout: seconds until an unanswered call is cancelled, 0 for the service's own.
+        duration: seconds after the answer until we hang up, 0 for no limit.
+        headers: more header lines for the INVITE, (name, value).
+    """
+
+    uri: str
+    caller: str = ""
+    treatment: Treatment = Treatment()
+    ring_timeout: float = 0.0
+    duration: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Answer(NamedTuple):
+    """Answer a ringing call in."""
+
+    call: str
+    treatment: Treatment = Treatment()
+    duration: float = 0.0
+
+
+class Reject(NamedTuple):
+    """Refuse a call in with a final status of 300 to 699."""
+
+    call: str
+    status: int = 486
+    reason: str = ""
+
+
+class HangUp(NamedTuple):
+    """End a call in whatever state it is."""
+
+    call: str
+
+
+class Calls(NamedTuple):
+    """Ask for every call; the result comes as one or more CallList."""
+
+
+class Tree(NamedTuple):
+    """Ask for the supervisor's children; the result is a TreeList."""
+
+
+class Drain(NamedTuple):
+    """Refuse new calls from now on, or take them again."""
+
+    on: bool = True
+
+
+class Stop(NamedTuple):
+    """Shut the service down in order."""
+
+
+class Subscribe(NamedTuple):
+    """Ask for events, and later give credit for more: the same frame, repeated under the same request id.
+
+    Attributes:
+        since: the last event the subscriber has; -1 for those that come from now on.
+        window: how many events beyond `since` may be sent before the next Subscribe.
+        log: the id of the log that `since` is of, empty when not known.
+        idle: nothing has come for a while: what was sent beyond `since` is lost, send it again.
+    """
+
+    since: int = -1
+    window: int = 256
+    log: str = ""
+    idle: bool = True
+
+
+class Unsubscribe(NamedTuple):
+    """Ask for no more events under this request id."""
+
+
+Command = Hello | Place | Answer | Reject | HangUp | Calls | Tree | Drain | Stop | Subscribe | Unsubscribe
+
+
+class Request(NamedTuple):
+    """A command on its way.
+
+    Attributes:
+        id: comes back in the reply; a repeated request keeps it.
+        key: the idempotency key, in ASCII: the command takes effect once, however often it is sent. May be empty.
+        within: seconds that the reply is waited for.
+    """
+
+    id: str
+    key: str
+    within: float
+    body: Command
+
+
+# Results.
+
+
+class Welcome(NamedTuple):
+    """Who answers: the service's version, the epoch of its control actor, and how many frames that refused by now."""
+
+    version: str
+    epoch: int
+    malformed: int = 0
+
+
+class Placed(NamedTuple):
+    """The call is begun."""
+
+    call: str
+
+
+class CallInfo(NamedTuple):
+    """One call. Times are seconds since the Unix epoch, 0 when not yet."""
+
+    call: str
+    direction: str
+    state: str
+    remote: str
+    local: str
+    since: float
+    answered: float
+
+
+class CallList(NamedTuple):
+    """A part of the list of calls."""
+
+    calls: tuple[CallInfo, ...]
+
+
+class Child(NamedTuple):
+    """One child of the supervisor. `since` is seconds since the Unix epoch."""
+
+    name: str
+    pid: int
+    state: str
+    restarts: int
+    epoch: int
+    since: float
+
+
+class TreeList(NamedTuple):
+    """The supervisor's children."""
+
+    children: tuple[Child, ...]
+
+
+class Nothing(NamedTuple):
+    """The command took effect and there is no more to say."""
+
+
+# Events: those of the dialog layer with their number in the log, and control's own.
+
+
+class ServiceStarted(NamedTuple):
+    """Control started with nothing kept from before (a new start of the service): older calls are over."""
+
+    seq: int
+    time: float
+
+
+class CallReceived(NamedTuple):
+    """A call in."""
+
+    seq: int
+    call: str
+    remote: str
+    local: str
+    display_name: str
+    time: float
+
+
+class CallProgressed(NamedTuple):
+    """A provisional response came (call out) or was sent (call in)."""
+
+    seq: int
+    call: str
+    status: int
+    reason: str
+    time: float
+
+
+class CallAnswered(NamedTuple):
+    """The call is up."""
+
+    seq: int
+    call: str
+    encoding: str
+    clock_rate: int
+    time: float
+
+
+class CallEnded(NamedTuple):
+    """The last event of a call. `ringing` and `talking` in seconds; the counts are RTP packets."""
+
+    seq: int
+    call: str
+    outcome: str
+    status: int
+    reason: str
+    by: str
+    ringing: float
+    talking: float
+    time: float
+    packets_sent: int = 0
+    packets_received: int = 0
+    packets_lost: int = 0
+
+
+class CallPlayFinished(NamedTuple):
+    """A file was played to its end, or could not be."""
+
+    seq: int
+    call: str
+    path: str
+    error: str
+    time: float
+
+
+class CallRecordFailed(NamedTuple):
+    """A recording stopped before its call did."""
+
+    seq: int
+    call: str
+    path: str
+    error: str
+    time: float
+
+
+class UnknownEvent(NamedTuple):
+    """An event that a newer service sends and this client does not know."""
+
+    seq: int
+    type: str
+    fields: dict[str, Any]
+
+
+Event = (
+    ServiceStarted
+    | CallReceived
+    | CallProgressed
+    | CallAnswered
+    | CallEnded
+    | CallPlayFinished
+    | CallRecordFailed
+    | UnknownEvent
+)
+
+
+# Frames from the service.
+
+
+class Done(NamedTuple):
+    """The reply to request `id`, or the `part` of it, counted from 0, where not `last`."""
+
+    id: str
+    result: dict[str, Any]
+    part: int = 0
+    last: bool = True
+
+
+class Refused(NamedTuple):
+    """Request `id` had no effect (with code ``timeout``: may have had none). `field` names what is wrong in it."""
+
+    id: str
+    code: str
+    message: str
+    field: str = ""
+
+
+class Subscribed(NamedTuple):
+    """The subscription `id` stands: events after `since` follow. `last` is the last in the log `log` by now."""
+
+    id: str
+    since: int
+    last: int
+    log: str
+
+
+class Events(NamedTuple):
+    """Events of the subscription `id`, in order."""
+
+    id: str
+    events: tuple[dict[str, Any], ...]
+
+
+class Gap(NamedTuple):
+    """Events of the subscription `id` are gone: those between `after` and `next`, both of which exclude themselves.
+
+    `reason` is ``outran`` (the log is bounded and the reader was too slow) or ``new_log`` (`after` was a number of
+    another log, whose events are all gone).
+    """
+
+    id: str
+    after: int
+    next: int
+    reason: str
+
+
+class Bye(NamedTuple):
+    """The service is shutting down; nothing more follows for `id`."""
+
+    id: str
+
+
+Frame = Done | Refused | Subscribed | Events | Gap | Bye
+
+COMMANDS: dict[str, type[Command]] = {
+    "hello": Hello,
+    "place": Place,
+    "answer": Answer,
+    "reject": Reject,
+    "hangup": HangUp,
+    "calls": Calls,
+    "tree": Tree,
+    "drain": Drain,
+    "stop": Stop,
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+}
+FRAMES: dict[str, type[Frame]] = {
+    "done": Done,
+    "refused": Refused,
+    "subscribed": Subscribed,
+    "events": Events,
+    "gap": Gap,
+    "bye": Bye,
+}
+EVENTS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        ServiceStarted,
+        CallReceived,
+        CallProgressed,
+        CallAnswered,
+        CallEnded,
+        CallPlayFinished,
+        CallRecordFailed,
+    )
+}

@@ -1,0 +1,161 @@
+"""How the command line shows things: tables, times, one line an event, and the progress line of a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from actors.control.client import Lost
+from actors.control.records import (
+    CallAnswered,
+    CallEnded,
+    CallInfo,
+    CallPlayFinished,
+    CallProgressed,
+    CallReceived,
+    CallRecordFailed,
+    Child,
+    Event,
+    ServiceStarted,
+)
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: peers choose their display names."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def span(seconds: float) -> str:
+    """A duration: ``4 s``, ``3 min 07 s``, ``2 h 05 min``, ``3 d 04 h``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600:02} h"
+
+
+def clock(moment: float) -> str:
+    """A wall clock time in the local zone, to the second."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as they need to be, two spaces between them."""
+    lines = [list(headings), *(list(map(printable, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def calls_table(calls: Sequence[CallInfo], now: float) -> str:
+    """The list of calls; `now` is wall clock time."""
+    if not calls:
+        return "no calls"
+    return table(
+        ("ID", "DIRECTION", "STATE", "REMOTE", "LOCAL", "TALKING"),
+        [
+            (
+                call.call,
+                call.direction,
+                call.state.replace("_", " "),
+                call.remote,
+                call.local,
+                span(now - call.answered) if call.answered else "-",
+            )
+            for call in calls
+        ],
+    )
+
+
+def children_table(children: Sequence[Child], now: float) -> str:
+    """The supervisor's children; `now` is wall clock time."""
+    return table(
+        ("NAME", "PID", "STATE", "RESTARTS", "EPOCH", "SINCE"),
+        [
+            (
+                child.name,
+                str(child.pid) if child.pid else "-",
+                child.state,
+                str(child.restarts),
+                str(child.epoch),
+                f"{clock(child.since)} ({span(now - child.since)})",
+            )
+            for child in children
+        ],
+    )
+
+
+def event_line(event: Event | Lost) -> str:
+    """One event in one line."""
+    if isinstance(event, Lost):
+        return f"{'':8}  --  events after {event.after} and before {event.next} are lost"
+    moment = getattr(event, "time", 0.0)
+    head = f"{clock(moment) if moment else '':8}  {event.seq}"
+    call = getattr(event, "call", "")
+    return printable(f"{head}  {call + '  ' if call else ''}{_sentence(event)}")
+
+
+def _sentence(event: Event) -> str:  # noqa: PLR0911 - one sentence a kind
+    match event:
+        case CallReceived():
+            name = f'"{event.display_name}" ' if event.display_name else ""
+            return f"call in from {name}{event.remote} to {event.local}"
+        case CallProgressed():
+            return f"{event.status} {event.reason}"
+        case CallAnswered():
+            return f"answered{_format(event)}"
+        case CallEnded():
+            return ended(event)
+        case CallPlayFinished():
+            return f"{event.path} {'could not be played: ' + event.error if event.error else 'has been played'}"
+        case CallRecordFailed():
+            return f"recording to {event.path} stopped: {event.error}"
+        case ServiceStarted():
+            return "service started"
+        case _:
+            return f"{event.type} {event.fields}"
+
+
+def _format(event: CallAnswered) -> str:
+    return f", {event.encoding}/{event.clock_rate}" if event.encoding else ""
+
+
+def ended(event: CallEnded) -> str:
+    """How a call ended, for people."""
+    if event.outcome == "answered":
+        counts = f"{event.packets_sent} sent, {event.packets_received} received, {event.packets_lost} lost"
+        return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}"
+    status = f": {event.status} {event.reason}" if event.status else f": {event.reason}" if event.reason else ""
+    return f"{event.outcome.replace('_', ' ')}{status}"
+
+
+class Progress:
+    """One line that is written over and over, on a terminal; nothing elsewhere.
+
+    Args:
+        stream: where to; a terminal shows it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = ""
+        self._terminal = stream.isatty()
+
+    def show(self, text: str) -> None:
+        """Let the line say `text`."""
+        if self._terminal and text != self._shown:
+            self._stream.write(f"\r\x1b[K{printable(text)}")
+            self._stream.flush()
+            self._shown = text
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = ""

@@ -1,0 +1,377 @@
+"""The command line: usage in this process, everything else as a process against a real control actor."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from actors.control.cli import RunOptions, command_line
+from actors.dialog import events as dialog
+from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
+from tests.control.api import PATIENCE, ROOT, control
+from tests.runtime.harness import Harness
+
+PROGRAM = "from actors.control.cli import command_line; command_line(lambda options: 0)(prog_name='sipactors')"
+
+
+def invoke(*words: str, run: Callable[[RunOptions], int] = lambda _: 0) -> Result:
+    return CliRunner().invoke(command_line(run), words)
+
+
+class Command:
+    """A running command of the command line."""
+
+    def __init__(self, house: Harness, *words: str, stderr: int = subprocess.PIPE) -> None:
+        self._house = house
+        run_dir = str(house.context.run_dir)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *words, "--run-dir", run_dir],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def done(self) -> tuple[int, str, str]:
+        """Its exit code and what it printed."""
+        self._house.wait_for(lambda: self.process.poll() is not None, "the command", PATIENCE)
+        out, err = self.process.communicate()
+        return self.process.returncode, out, err or ""
+
+
+@contextmanager
+def command(house: Harness, *words: str, stderr: int = subprocess.PIPE) -> Iterator[Command]:
+    running = Command(house, *words, stderr=stderr)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+        for stream in (running.process.stdout, running.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Harness]:
+    with control(tmp_path) as running:
+        yield running
+
+
+def ended(call: str, outcome: str = "answered", status: int = 200) -> dialog.CallEnded:
+    return dialog.CallEnded(call, outcome, status, "why", "remote", 1.0, 2.0, 3.0, 100, 99, 1)
+
+
+def test_run_is_handed_its_options() -> None:
+    given: list[RunOptions] = []
+
+    def run(options: RunOptions) -> int:
+        given.append(options)
+        return 70
+
+    words = ["--listen", "udp:127.0.0.1:5070", "--listen", "tcp:[::1]:5070", "--answer", "play:x.wav", "-c", "f.toml"]
+    assert invoke("run", *words, "--run-dir", "/run/x", run=run).exit_code == 70
+    listen = ("udp:127.0.0.1:5070", "tcp:[::1]:5070")
+    assert given == [RunOptions(Path("f.toml"), listen, "play:x.wav", Path("/run/x"), None)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--listen", "127.0.0.1:5060"],
+        ["run", "--listen", "tls:127.0.0.1:5061"],
+        ["run", "--answer", "play"],
+        ["run", "--answer", "echo:x"],
+        ["run", "--answer", "sing"],
+        ["call"],
+        ["call", "sip:a@b", "--play", "/does/not/exist.wav"],
+        ["call", "sip:a@b", "--duration", "-1"],
+        ["reject", "x", "--status", "200"],
+        ["events", "--since", "-5"],
+        ["fly"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(words: list[str]) -> None:
+    result = invoke(*words)
+    assert result.exit_code == 2
+    assert "Error: " in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["call", "sip:a@b"],
+        ["calls"],
+        ["hangup", "x"],
+        ["answer", "x"],
+        ["reject", "x"],
+        ["events"],
+        ["ps"],
+        ["drain"],
+        ["stop"],
+    ],
+)
+def test_without_a_service_every_command_says_what_to_do_and_ends_with_3(tmp_path: Path, words: list[str]) -> None:
+    result = invoke(*words, "--run-dir", str(tmp_path))
+    assert result.exit_code == 3
+    assert result.stderr == f"sipactors: no service answers in {tmp_path}; start one with: sipactors run\n"
+    assert result.stdout == ""
+
+
+def test_the_run_directory_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIPACTORS_RUN_DIR", str(tmp_path / "here"))
+    assert str(tmp_path / "here") in invoke("calls").stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["", "run", "call", "calls", "hangup", "answer", "reject", "events", "ps", "drain", "stop"]
+)
+def test_help_has_examples(name: str) -> None:
+    result = invoke(*name.split(), "--help")
+    assert result.exit_code == 0
+    assert f"Examples:\n  sipactors {name}" in result.output
+
+
+def test_the_client_side_loads_nothing_of_the_service() -> None:
+    probe = "import sys; import actors.control.client; print([m for m in sys.modules if m in {names}])"
+    names = {"numpy", "lmdb", "pykka", "sounddevice", "structlog", "click", "msgspec"}
+    done = subprocess.run(
+        [sys.executable, "-c", probe.replace("{names}", repr(names))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_call_is_followed_to_its_end(house: Harness) -> None:
+    with command(house, "call", "bob@192.0.2.4", "--duration", "2") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        assert (place.uri, place.duration) == ("sip:bob@192.0.2.4", 2.0)
+        house.send(
+            "dialog-0",
+            dialog.CommandDone(place.ref),
+            dialog.CallProgressed(place.call, 180, "Ringing", 1.0),
+            ended("another call", "busy", 486),
+            dialog.CallAnswered(place.call, "PCMU", 8000, 2.0),
+            ended(place.call),
+        )
+        code, out, err = calling.done()
+    assert (code, err) == (0, "")
+    assert out == ("sip:bob@192.0.2.4: ended by remote after 2 s; RTP packets: 100 sent, 99 received, 1 lost\n")
+
+
+def test_a_call_that_is_not_answered_ends_with_1_and_the_status(house: Harness) -> None:
+    with command(house, "call", "sip:bob@192.0.2.4") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(place.ref), ended(place.call, "busy", 486))
+        assert calling.done() == (1, "sip:bob@192.0.2.4: busy: 486 why\n", "")
+
+
+def test_a_call_that_is_refused_ends_with_1_and_one_line(house: Harness) -> None:
+    with command(house, "call", "sip:bob@nowhere") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandFailed(place.ref, "draining", "the service takes no new calls"))
+        assert calling.done() == (1, "", "sipactors: the service takes no new calls\n")
+
+
+def test_a_call_in_json_is_one_line_an_event(house: Harness) -> None:
+    with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send(
+            "dialog-0",
+            dialog.CommandDone(place.ref),
+            dialog.CallAnswered(place.call, "PCMU", 8000, 2.0),
+            ended(place.call),
+        )
+        code, out, _ = calling.done()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert lines[0] == {"type": "Placed", "call": place.call, "uri": "sip:bob@192.0.2.4"}
+    assert [line["type"] for line in lines[1:]] == ["CallAnswered", "CallEnded"]
+    assert lines[2]["packets_received"] == 99
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        (["--play", "F"], True),
+        (["--play", "F", "--duration", "9"], False),
+        (["--play", "F", "--loop"], False),
+        (["--play", "F", "--record", "R"], False),
+        ([], False),
+    ],
+)
+def test_a_call_that_only_plays_a_file_ends_with_the_file(
+    house: Harness, tmp_path: Path, words: list[str], ends: bool
+) -> None:
+    file = tmp_path / "hello.wav"
+    file.touch()
+    words = [{"F": str(file), "R": str(tmp_path / "r.wav")}.get(word, word) for word in words]
+    with command(house, "call", "sip:bob@192.0.2.4", *words):
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        assert place.treatment.hang_up_after_play == ends
+        assert place.treatment.play == (str(file) if words else "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_hangs_up_and_waits_for_the_end(house: Harness, number: int) -> None:
+    with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(place.ref), dialog.CallAnswered(place.call, "PCMU", 8000, 2.0))
+        seen: list[str] = []
+        assert calling.process.stdout is not None
+        while not any("CallAnswered" in line for line in seen):
+            house.settle()
+            seen.append(calling.process.stdout.readline())
+        calling.process.send_signal(number)
+        hang_up = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
+        assert hang_up.call == place.call
+        house.send("dialog-0", dialog.CommandDone(hang_up.ref), ended(place.call))
+        assert calling.done()[0] == 0
+
+
+def test_a_call_outlived_by_nobody_says_that_the_service_stopped(house: Harness) -> None:
+    with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(place.ref))
+        assert calling.process.stdout is not None
+        house.settle()
+        calling.process.stdout.readline()
+        house.stop()
+        calling.process.wait(PATIENCE)
+        _, err = calling.process.communicate()
+        assert (calling.process.returncode, err) == (3, "sipactors: the service stopped before the call ended\n")
+
+
+def test_the_progress_line_says_that_it_rings_and_talks(house: Harness) -> None:
+    master, slave = pty.openpty()
+    shown = ""
+
+    def show_until(word: str) -> None:
+        nonlocal shown
+        while word not in shown:
+            shown += os.read(master, 4096).decode()
+
+    try:
+        with command(house, "call", "sip:bob@192.0.2.4", stderr=slave) as calling:
+            place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+            house.send("dialog-0", dialog.CommandDone(place.ref))
+            house.settle()
+            show_until("sip:bob@192.0.2.4: calling")
+            house.send("dialog-0", dialog.CallProgressed(place.call, 180, "Ringing", 1.0))
+            house.settle()
+            show_until("ringing")
+            house.send("dialog-0", dialog.CallAnswered(place.call, "PCMU", 8000, 1.0))
+            house.settle()
+            show_until("talking")
+            house.send("dialog-0", ended(place.call))
+            assert calling.done()[0] == 0
+            show_until("\r\x1b[K")
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_calls_are_listed_for_people_and_for_programs(house: Harness) -> None:
+    info = dialog.CallInfo("c1", "out", "confirmed", "sip:bob@h", "sip:me@h", 1.0, 2.0)
+
+    def listed(*words: str) -> str:
+        with command(house, "calls", *words) as calls:
+            ref = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE).ref
+            house.send("dialog-0", dialog.CommandDone(ref, (info,)))
+            return calls.done()[1]
+
+    assert listed().splitlines()[0].split() == ["ID", "DIRECTION", "STATE", "REMOTE", "LOCAL", "TALKING"]
+    assert json.loads(listed("--json")) == [
+        {
+            "call": "c1",
+            "direction": "out",
+            "state": "confirmed",
+            "remote": "sip:bob@h",
+            "local": "sip:me@h",
+            "since": 1.0,
+            "answered": 2.0,
+        }
+    ]
+
+
+def test_ps_lists_the_children(house: Harness) -> None:
+    def listed(*words: str) -> str:
+        house.reports.clear()
+        with command(house, "ps", *words) as ps:
+            house.wait_for(lambda: any(isinstance(r, AskTree) for r, _ in house.reports), "the question", PATIENCE)
+            ref = next(report.ref for report, _ in house.reports if isinstance(report, AskTree))
+            house.supervisor.send(Tree(ref, (ChildStatus("dialog-0", 77, "ready", 2, 3, 12.5),)))
+            return ps.done()[1]
+
+    assert json.loads(listed("--json")) == [
+        {"name": "dialog-0", "pid": 77, "state": "ready", "restarts": 2, "epoch": 3, "since": 12.5}
+    ]
+    assert listed().splitlines()[1].split()[:5] == ["dialog-0", "77", "ready", "2", "3"]
+
+
+def test_a_ringing_call_is_answered_or_rejected_and_a_call_hung_up(house: Harness) -> None:
+    kinds: list[tuple[list[str], Any]] = [
+        (["answer", "c1", "--echo", "--duration", "5"], dialog.AnswerCall),
+        (["reject", "c1", "--status", "603"], dialog.RejectCall),
+        (["hangup", "c1"], dialog.HangUp),
+        (["drain", "--off"], dialog.Drain),
+    ]
+    got = []
+    for words, kind in kinds:
+        with command(house, *words) as running:
+            got.append(house.expect("dialog-0", kind, timeout=PATIENCE))
+            house.send("dialog-0", dialog.CommandDone(got[-1].ref))
+            assert running.done() == (0, "", "")
+    assert got[0].treatment.echo
+    assert got[0].duration == 5.0
+    assert got[1].status == 603
+    assert got[3].on is False
+
+
+def test_events_are_shown_as_they_are_kept(house: Harness) -> None:
+    house.send("dialog-0", dialog.CallReceived("c1", "sip:a@h", "sip:b@h", "Ann\x1b[2J", 1.0), ended("c1"))
+    house.settle()
+    with command(house, "events", "--no-follow", "--json") as events:
+        code, out, _ = events.done()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(line["seq"], line["type"]) for line in lines] == [
+        (1, "ServiceStarted"),
+        (2, "CallReceived"),
+        (3, "CallEnded"),
+    ]
+    with command(house, "events", "--no-follow", "--since", "1") as events:
+        _, out, _ = events.done()
+    assert 'call in from "Ann?[2J" sip:a@h to sip:b@h' in out
+    assert "\x1b" not in out
+
+
+def test_events_go_on_until_they_are_interrupted(house: Harness) -> None:
+    with command(house, "events", "--since", "0") as events:
+        assert events.process.stdout is not None
+        assert "service started" in events.process.stdout.readline()
+        house.send("dialog-0", ended("c1"))
+        house.settle()
+        assert "ended by remote" in events.process.stdout.readline()
+        events.process.send_signal(signal.SIGINT)
+        assert events.done()[0] == 0
+
+
+def test_stop_asks_the_supervisor(house: Harness) -> None:
+    with command(house, "stop") as stop:
+        assert stop.done() == (0, "", "")
+    assert any(isinstance(report, AskStop) for report, _ in house.reports)

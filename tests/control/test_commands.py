@@ -1,0 +1,85 @@
+"""From the API's commands to the dialog layer's."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.control import commands
+from actors.control.protocol import MAX_FRAME, ProtocolError, encode_frame, plain
+from actors.control.records import Answer, Calls, Done, Drain, HangUp, Place, Reject, Treatment
+from actors.dialog import events as dialog
+from actors.runtime.slots import Slots
+
+
+def test_a_command_becomes_the_dialogs_with_every_field() -> None:
+    place = Place("sip:b@h", "sip:a@h", Treatment(play="/p.wav", record="/r.wav"), 0.0, 9.0, (("X-A", "b"),))
+    assert commands.place_call(place, "!k", "c1", 60.0) == dialog.PlaceCall(
+        "!k", "c1", "sip:b@h", "sip:a@h", dialog.Treatment(play="/p.wav", record="/r.wav"), 60.0, 9.0, (("X-A", "b"),)
+    )
+    assert commands.place_call(Place("sip:b@h", ring_timeout=7.0), "!k", "c1", 60.0).ring_timeout == 7.0
+    assert commands.for_call(Answer("c1", Treatment(echo=True), 4.0), "!k") == dialog.AnswerCall(
+        "!k", "c1", dialog.Treatment(echo=True), 4.0
+    )
+    assert commands.for_call(Reject("c1", 603, "no"), "!k") == dialog.RejectCall("!k", "c1", 603, "no")
+    assert commands.for_call(HangUp("c1"), "!k") == dialog.HangUp("!k", "c1")
+    assert commands.for_all(Drain(False), "!k") == dialog.Drain("!k", False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Place("sip:b@h"),
+        Place("SIPS:b@h", headers=(("X-Trace", "1"),)),
+        Answer("c"),
+        Reject("c", 300),
+        HangUp("c"),
+        Calls(),
+    ],
+)
+def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
+    commands.check(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (HangUp(""), "call"),
+        (Reject("c", 200), "status"),
+        (Reject("c", 700), "status"),
+        (Answer("c", Treatment(record="x.wav")), "treatment.record"),
+        (Answer("c", duration=1e9), "duration"),
+        (Place("sip:b@h", ring_timeout=-1.0), "ring_timeout"),
+        (Place("sip:b@h", headers=(("L", "5"),)), "headers[0][0]"),
+        (Place("sip:b@h>\x20"), "uri"),
+        (Place("mailto:b@h"), "uri"),
+    ],
+)
+def test_what_cannot_be_carried_out_names_the_field(command: commands.Command, field: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        commands.check(command)
+    assert caught.value.field == field
+
+
+@given(st.integers(1, 256), st.data())
+def test_a_new_calls_id_belongs_to_its_shard(shards: int, data: st.DataObject) -> None:
+    shard = data.draw(st.integers(0, shards - 1))
+    counter = itertools.count()
+    slots = Slots(shards)
+    call = commands.new_call_id(lambda call: slots.shard(call) == shard, lambda: f"t{next(counter)}")
+    assert slots.shard(call) == shard
+
+
+@given(st.lists(st.integers(0, 3_000), max_size=300))
+def test_a_list_of_calls_is_whole_and_each_part_fits_a_frame(lengths: list[int]) -> None:
+    calls = [
+        dialog.CallInfo(str(number), "in", "early", "sip:" + "\u00e9" * length, "sip:b", 1.0, 0.0)
+        for number, length in enumerate(lengths)
+    ]
+    parts = commands.call_lists(calls)
+    assert [call.call for part in parts for call in part.calls] == [str(number) for number in range(len(lengths))]
+    assert all(len(encode_frame(Done("x" * 64, plain(part)))) <= MAX_FRAME for part in parts)
+    assert len(parts) >= 1
