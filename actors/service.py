@@ -30,7 +30,7 @@ USAGE = 2
 
 
 def tree(config: Config) -> tuple[ChildSpec, ...]:
-    """The children from the wire upward. They stop in reverse: dialogs say BYE while all below them still serves."""
+    """The children. They stop in reverse order: dialogs say BYE while all below them serves, and control tells it last."""
     service, sip, media = config.service, config.sip, config.media
     shards = range(service.shards)
     transactions = tuple(f"transaction-{n}" for n in shards)
@@ -60,6 +60,7 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
     pools = split(*media.ports, parts=len(medias))
     host = media_host(listeners)
     return (
+        ChildSpec(name="control", start="actors.control.actor:main", settings=control, peers=dialogs),
         ChildSpec(
             name="transport",
             start="actors.transport.actor:main",
@@ -93,7 +94,6 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             )
             for name, lower in zip(dialogs, transactions, strict=True)
         ),
-        ChildSpec(name="control", start="actors.control.actor:main", settings=control, peers=dialogs),
     )
 
 

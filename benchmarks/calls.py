@@ -80,7 +80,7 @@ def call_for(folder: Path, address: tuple[str, int], rate: float, seconds: float
     """Place calls at `rate` for `seconds`, saying now and then how it goes."""
     folder.mkdir(parents=True, exist_ok=True)
     total = int(rate * seconds)
-    extra = ("-r", str(rate), "-m", str(total), "-l", "20000", "-timeout", f"{seconds + 60}s", "-mp", "30000")
+    extra = ("-r", f"{rate:g}", "-m", str(total), "-l", "20000", "-timeout", f"{seconds + 60:.0f}s", "-mp", "30000")
     print(f"  {name}: {total} calls at {rate:g}/s ...", file=sys.stderr, flush=True)
     return sipp.call(folder, address, *extra, timeout=seconds + 120)
 

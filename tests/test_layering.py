@@ -28,7 +28,7 @@ IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multipr
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {"actor.py", "sockets.py"}  # the impure files of a layer
 MEDIA_SHELLS = {"engine.py", "record.py", "wav.py", "files.py"}  # owns sockets, mapped records and files
-CONTROL_SHELLS = {"client.py", "cli.py", "render.py"}  # run in the user's process
+CONTROL_SHELLS = {"store.py", "client.py", "cli.py", "render.py", "follow.py"}  # a journal; the user's process
 
 
 def modules() -> list[Path]:

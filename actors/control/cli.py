@@ -259,7 +259,7 @@ def hangup_command(run_dir: Path | None, call: str) -> None:
 @_audio
 @_run_dir
 def answer_command(run_dir: Path | None, call: str, **options: Any) -> None:  # noqa: ANN401
-    """Answer a call in that rings (of a service that runs with --answer ring)."""
+    """Answer a call in that rings (see: sipactors run --answer ring)."""
     with connected(run_dir) as client:
         client.answer(call, **_audio_arguments(options))
 

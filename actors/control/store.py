@@ -104,13 +104,13 @@ class Store:
         """
         growing = self._growing if len(self._growing) < SEGMENT else []
         cells = self._changes.cells
-        if batch := list(events):
-            growing = [*growing, *batch]
-            cells[_segment_key(growing[0][0])] = (_encode(growing), None)
         for first, end in self._segments:
             if end >= oldest:
                 break
             cells[_segment_key(first)] = (None, None)
+        if batch := list(events):  # after those to go: it may be one of them that goes on
+            growing = [*growing, *batch]
+            cells[_segment_key(growing[0][0])] = (_encode(growing), None)
         self._changes.meta[b"reserved"] = _NUMBER.pack(last + (0 if closing else RESERVED))
         try:
             self._journal.commit(self._changes)

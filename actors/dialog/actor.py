@@ -66,7 +66,7 @@ class DialogActor(LayerActor):
             ),
             transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
             media.SessionPrepared: lambda m, now, wall: agent.prepared(m.session, m.host, m.port, now, wall),
-            media.SessionRefused: lambda m, now, wall: agent.session_lost(m.session, m.reason, now, wall),
+            media.SessionRefused: lambda m, now, wall: agent.session_refused(m.session, m.reason, now, wall),
             media.SessionLost: lambda m, now, wall: agent.session_lost(m.session, m.reason, now, wall),
             media.SessionClosed: lambda m, now, wall: agent.session_closed(
                 m.session, (m.packets_sent, m.packets_received, m.packets_lost), now, wall

@@ -13,6 +13,7 @@ from actors.dialog.policy import outcome_of, treatment
 from actors.dialog.reply import ALLOW, answer, our_contact, retry_after, warning
 from actors.runtime.machine import Arm, Effects
 from actors.sip import REASONS, RemoteProtocolError
+from actors.sip.headers import parse_name_addr
 
 PROGRESS = 60.0  # RFC 3261 s13.3.1.1: a provisional response every minute, lest proxies cancel
 HUNG_UP = 603  # what HangUp refuses a call in with
@@ -38,12 +39,17 @@ def new_call(agent: Agent, asked: Asked, now: float) -> Call:
         agent.names.id_of_call_in(tag),
         inbound=True,
         remote=str(caller.uri),
-        local=str(invite.to.uri),
+        local=_address(invite.get("To") or ""),
         begun=now,
         display_name=caller.display_name,
         invitation=Invitation(asked.key, asked.head.cseq, ringing),
         dialog=dialog,
     )
+
+
+def _address(value: str) -> str:
+    """The URI in a To value; it is for people, and any URI is good in a To (s8.2.2.1)."""
+    return value[1 : value.find(">")] if value.startswith("<") else str(parse_name_addr(value).uri)
 
 
 def response(ringing: bytes, status: int, reason: str = "") -> bytes:

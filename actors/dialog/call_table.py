@@ -24,7 +24,7 @@ OUT = (
     Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (out.rung_out_early,)),
     Row(S.INVITING, I.PROVISIONAL, None, (out.progress,)),
     Row(S.INVITING, I.ACCEPTED, (S.CONFIRMED, S.CLOSING), (out.accepted,)),
-    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.CLOSING, S.TERMINATED), (out.refused,)),
+    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.CLOSING), (out.refused,)),
     Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.INVITING, I.HANG_UP, S.CANCELLING, (out.cancel,)),
     Row(S.INVITING, I.RUNG_OUT, S.CANCELLING, (out.rung_out,)),

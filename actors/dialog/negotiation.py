@@ -14,13 +14,14 @@ from actors.sip.offer_answer import Capabilities, Negotiated, apply_answer, make
 MAX_SHAPES = 256  # offers whose answers are remembered
 # An offer with an origin as RFC 8866 s5.2 has it, cut at that origin and at the port of its first m= line.
 _usual = re.compile(
-    rb"(v=0\r\n)o=[!-~]+ [0-9]{1,19} [0-9]{1,19} IN IP[46] [0-9A-Fa-f.:]+(\r\n(?:[a-z]=(?<!m=)[^\r\n]+\r\n)*m=audio )"
+    rb"(v=0\r\n)o=[!-~]+ [0-9]{1,19} [0-9]{1,19} IN IP[46] [0-9A-Fa-f.:]+(\r\n(?:[a-ln-z]=[^\r\n]+\r\n)*m=audio )"
     rb"([1-9][0-9]{0,4})( .*)",
     re.DOTALL,
 ).fullmatch
 
 PLACEHOLDER = 65535  # the port in an answer that is made before there is one
-_PLACEHOLDER_LINE = f"\r\nm=audio {PLACEHOLDER} ".encode()
+_PLACEHOLDER_AUDIO = f"audio {PLACEHOLDER} ".encode()
+_PLACEHOLDER_LINE = b"\r\nm=" + _PLACEHOLDER_AUDIO
 
 
 def prepared(call: Call, agent: Agent, host: str) -> tuple[Call, Effects]:
@@ -71,21 +72,30 @@ def answered(call: Call, agent: Agent, offer: bytes) -> Call:
 
 
 def _answer(agent: Agent, offer: bytes, capabilities: Capabilities, version: int) -> tuple[bytes, Negotiated]:
-    """The answer to an offer. Offers that differ in their origin and the port of their first line only are read once."""
+    """The answer to an offer. Offers that differ only in origin and in the port of their first line are read once."""
     found = _usual(offer)
     port = int(found[3]) if found is not None else 0
     if found is None or not 0 < port < PLACEHOLDER or capabilities.port != PLACEHOLDER or version:
-        answer, agreed = make_answer(sdp.parse(offer), capabilities, version=version)
-        return bytes(answer), agreed
+        return _read(offer, capabilities, version)
     shape = (capabilities.host, found[1], found[2], found[4])
     known = agent.answers.get(shape)
     if known is None:
         answer, agreed = make_answer(sdp.parse(offer), capabilities._replace(session_id=0))
+        known = (bytes(answer), agreed)
         if len(agent.answers) >= MAX_SHAPES:
             agent.answers.clear()
-        known = agent.answers[shape] = (bytes(answer), agreed)
+        agent.answers[shape] = known
     text, agreed = known
+    if not text.partition(b"\r\nm=")[2].startswith(
+        _PLACEHOLDER_AUDIO
+    ):  # its first line is refused: the port is another line's
+        return _read(offer, capabilities, version)
     return text.replace(b"\r\no=- 0 ", b"\r\no=- %d " % capabilities.session_id, 1), agreed._replace(port=port)
+
+
+def _read(offer: bytes, capabilities: Capabilities, version: int) -> tuple[bytes, Negotiated]:
+    answer, agreed = make_answer(sdp.parse(offer), capabilities, version=version)
+    return bytes(answer), agreed
 
 
 def received_at(call: Call, agent: Agent, host: str, port: int) -> Call:

@@ -29,7 +29,7 @@ from actors.dialog.call import (
 from actors.dialog.call_end import ending
 from actors.dialog.call_table import CALL, expire, step
 from actors.dialog.call_up import Finished
-from actors.dialog.effects import Reply, Report
+from actors.dialog.effects import Cancel, Reply, Report
 from actors.dialog.events import (
     AnswerCall,
     CommandDone,
@@ -249,8 +249,16 @@ class UserAgent:
         """A session receives at host:port."""
         return self._media(session, Input.PREPARED, (host, port), now, wall)
 
+    def session_refused(self, session: str, reason: str, now: float, wall: float) -> Effects:
+        """A session could not be had; or it stands, but cannot do what was asked of it, and is closed."""
+        call = self._cells.get(tag_of_session(session).encode())
+        if call is None or call.media.session != session:
+            return ()
+        effects = closed(call) if call.media.port else ()
+        return effects + self._step(call, Input.MEDIA_LOST, reason, now, wall)
+
     def session_lost(self, session: str, reason: str, now: float, wall: float) -> Effects:
-        """A session could not be had, or is gone."""
+        """A session is gone."""
         return self._media(session, Input.MEDIA_LOST, reason, now, wall)
 
     def session_closed(self, session: str, totals: tuple[int, int, int], now: float, wall: float) -> Effects:
@@ -360,6 +368,8 @@ class UserAgent:
             seq = call.dialog.local_seq + 1
             bye, hop = dialog_state.attempt(call.dialog, "bye", "BYE", dialog_state.request(call.dialog, "BYE", seq))
             effects += begin(bye, hop, self._names, now)[1] if hop is not None else ()
+        elif call.state is State.INVITING and call.attempt is not None and call.attempt.key is not None:
+            effects += (Cancel(call.attempt.key),)
         if call.announced and not call.told:
             over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
             effects += (ending(over, Given(self.agent, wall), now),)

@@ -118,7 +118,7 @@ class JitterBuffer:
         if not size:
             return
         if not self._anchored:
-            self._anchor(timestamp)
+            self.anchor(timestamp)
         offset = ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
         fits = 0 <= offset <= REACH - size
         if not fits or (self._dry >= _DRY and not -FRAME <= offset - self.target <= _EXCESS):
@@ -176,7 +176,7 @@ class JitterBuffer:
             self.wild += 1
             return None
         if self._dry >= _DRY:
-            self._anchor(timestamp)
+            self.anchor(timestamp)
         elif -REACH < offset < 0:
             cut = min(-offset, size)
             if cut == size:
@@ -185,10 +185,10 @@ class JitterBuffer:
                 if self._late_run < _LATE - 1 or self._in_time:
                     return None
                 self.target = min(self.target + FRAME, MAX_TARGET)
-                self._anchor(timestamp)
+                self.anchor(timestamp)
                 cut = 0
         elif self._follows_wild(timestamp):
-            self._anchor(timestamp)
+            self.anchor(timestamp)
         else:
             self.wild += 1
             return None
@@ -199,7 +199,7 @@ class JitterBuffer:
         before, self._wild_at = self._wild_at, timestamp
         return before is not None and (timestamp - before) & _MODULUS <= REACH - self.target
 
-    def _anchor(self, timestamp: int) -> None:
+    def anchor(self, timestamp: int) -> None:
         """Play the sample at `timestamp` after the target delay; what was held is dropped."""
         self._anchored = True
         self._first = timestamp

@@ -226,15 +226,18 @@ class Peer:
         if not candidate.source.update(sequence_number):
             candidate.pending = packet
             return None
-        self._lock(candidate, expected=expected)
+        self._lock(candidate, packet[0], expected=expected)
         return candidate.source
 
-    def _lock(self, candidate: _Candidate, *, expected: bool) -> None:
-        """The candidate is the peer from here on."""
+    def _lock(self, candidate: _Candidate, timestamp: int, *, expected: bool) -> None:
+        """The candidate is the peer from here on; `timestamp` is of the packet that proved it."""
         known = self.source
         if known is None or known.ssrc != candidate.source.ssrc:
             target = self._target if self.buffer is None else self.buffer.target
             self.buffer = JitterBuffer(target) if self.listening else None
+            if self.buffer is not None:
+                # The delay counts from now: the packet held back would else make it one packet longer.
+                self.buffer.anchor(timestamp)
             self.lsr, self.lsr_at, self.left = 0, 0.0, False
         self.source = candidate.source
         self._candidates = [None, None]

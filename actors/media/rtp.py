@@ -103,6 +103,8 @@ def build(packet: Packet) -> bytes:
     Raises:
         ValueError: more than 15 CSRCs, an extension that is not whole words, or a field out of range.
     """
+    if not 0 <= packet.payload_type <= 127:
+        raise ValueError(f"payload type {packet.payload_type}")
     if len(packet.csrcs) > 15:
         raise ValueError(f"{len(packet.csrcs)} CSRCs; the header counts to 15")
     first = 0x80 | len(packet.csrcs)

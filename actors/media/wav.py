@@ -198,8 +198,8 @@ class Writer:
                 # All but the two sizes must be ours.
                 if found[8:40] == expected[8:40] and found[:4] == expected[:4]:
                     self.length = (os.fstat(self._fd).st_size - HEADER_SIZE) // 2
-            if not self.length:
-                os.ftruncate(self._fd, 0)
+            # Half a sample that a kill left behind goes too.
+            os.ftruncate(self._fd, HEADER_SIZE + 2 * self.length if self.length else 0)
             self._patch()
         except BaseException:
             os.close(self._fd)

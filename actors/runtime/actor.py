@@ -25,7 +25,8 @@ from actors.runtime.cells import Cells
 from actors.runtime.channel import Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
-from actors.runtime.journal import Changes, Journal, JournalCorrupt
+from actors.runtime.journal import Journal, JournalCorrupt
+from actors.runtime.ledger import Ledger
 from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import Batch, Mailbox, clock
@@ -38,11 +39,9 @@ PERIOD = 60.0
 KEPT_QUARANTINES = 16  # snapshots kept aside for a post-mortem
 EXPIRIES = 256  # deadlines a turn
 HOUSEKEEPING = 60.0  # seconds
-FLUSH_DELAY = 0.1  # seconds until a durable journal is on the disk
 YOUNG = 10_000  # allocations between collections of the youngest objects
 
 _EXPIRE = poison.source("expire")
-_KEPT = b"kept:"
 _REMAINS = b"quarantine:"
 
 
@@ -82,17 +81,8 @@ class LayerActor(pykka.Actor):
         self._finishing = False
         self._giving_up: str = ""
         self._pipes: dict[str, Pipe] = {}
-        self._changes = Changes()
-        # of the step in hand:
-        self._told: list[tuple[Pipe, bytes, bool]] = []
-        self._keeping: list[tuple[bytes, bytes]] = []
-        self._deferring: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        # of the batch in hand:
-        self._deferred: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self._kept: dict[bytes, bytes | None] = {}
         self._quarantines: deque[float] = deque()
         self._housekeeping_at = 0.0
-        self._flush_at = 0.0
 
     # What a layer gives
 
@@ -141,24 +131,19 @@ class LayerActor(pykka.Actor):
             KeyError: there is no such peer.
             BodyTooLarge: it takes more than 4 MiB.
         """
-        self._told.append((self._pipes[peer], encode_body(message), journalled))
+        self._ledger.told.append((self._pipes[peer], encode_body(message), journalled))
 
     def defer(self, function: Callable[..., object], *args: object) -> None:
         """Call `function` after the commit of this batch, as a step of its own, if this step does not fail."""
-        self._deferring.append((function, args))
+        self._ledger.deferring.append((function, args))
 
     def keep(self, name: bytes, value: bytes) -> None:
         """Keep a small value in the journal beside the cells."""
-        self._keeping.append((name, value))
+        self._ledger.keeping.append((name, value))
 
     def kept(self, name: bytes) -> bytes | None:
         """What was kept under `name` last, by this start or an earlier one."""
-        for kept, value in reversed(self._keeping):
-            if kept == name:
-                return value
-        if name not in self._kept:
-            self._kept[name] = self._journal.meta(_KEPT + name)
-        return self._kept[name]
+        return self._ledger.kept(name)
 
     def busy(self, peer: str) -> bool:
         """Whether new work for `peer` should be refused at the edge: it lags, or our journal can not grow."""
@@ -243,6 +228,7 @@ class LayerActor(pykka.Actor):
         self._journal = Journal(folder / "journal" / f"{self.name}.mdb", epoch=context.epoch, durable=self.durable)
         self._slot = poison.Slot(context.run_dir / "poison" / self.name, context.last_death)
         self.cells = Cells(self._journal, self.cell_type)
+        self._ledger = Ledger(self._journal, self.cells, self._pipes)
         if self._slot.suspect is not None:
             self.cells.witness = self._slot.note
         sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
@@ -278,7 +264,7 @@ class LayerActor(pykka.Actor):
         due = self.cells.next_deadline
         for pipe in self._pipes.values():
             due = min(due, pipe.deadline)
-        return min(due, self._flush_at) if self._flush_at else due
+        return min(due, self._ledger.flush_at)
 
     def _ordered(self, now: float) -> bool:
         for order in self.context.channel.receive():
@@ -314,9 +300,8 @@ class LayerActor(pykka.Actor):
         if now >= self._housekeeping_at:
             self._housekeeping_at = now + HOUSEKEEPING
             self._journal.housekeep()
-        if self._flush_at and now >= self._flush_at:
-            self._flush_at = 0.0
-            self._journal.flush()
+        if now >= self._ledger.flush_at:
+            self._ledger.flush()
 
     def _drain(self, pipes: list[Pipe], now: float) -> None:
         """Handle what the pipes have read."""
@@ -334,7 +319,7 @@ class LayerActor(pykka.Actor):
     def _deliver(self, pipe: Pipe, run: Deliver, now: float) -> None:
         """The hot path: decode, step, settle each envelope of a run."""
         peer, decode, source, seq = pipe.peer, pipe.decode, pipe.source, run.seq
-        handle, settle, slot = self.handle, self._settle, self._slot
+        handle, settle, slot = self.handle, self._ledger.settle, self._slot
         hold, suspect = slot.hold, slot.suspect
         for body in run.bodies:
             hold(source, seq)
@@ -357,9 +342,8 @@ class LayerActor(pykka.Actor):
         for key in self.cells.due(now, EXPIRIES):
             number = zlib.crc32(key) + 1
             slot.hold(_EXPIRE, number)
-            if slot.suspect is not None:
-                if self._leave_out(_EXPIRE, number, now):
-                    continue
+            if slot.suspect is not None and self._leave_out(_EXPIRE, number, now):
+                continue
             if slot.suspect is not None:
                 slot.note(key)
             self._step(key, self.expire, key, now)
@@ -375,63 +359,23 @@ class LayerActor(pykka.Actor):
         except Exception as error:  # noqa: BLE001 - whatever a step raises spoils its own cell only
             self._failed(error, key, clock())
             return None
-        self._settle()
+        self._ledger.settle()
         return result
-
-    def _settle(self) -> None:
-        """The step in hand has succeeded: what it told takes its numbers."""
-        if self._told:
-            sent = self._changes.sent
-            for pipe, body, journalled in self._told:
-                seq = pipe.tell(body, journalled=journalled)
-                if journalled:
-                    sent.append((pipe.peer, seq, body))
-            self._told.clear()
-        if self._deferring:
-            self._deferred += self._deferring
-            self._deferring.clear()
-        if self._keeping:
-            for name, value in self._keeping:
-                self._kept[name] = value
-                self._changes.meta[_KEPT + name] = value
-            self._keeping.clear()
-        if self.cells.touched is not None:
-            self.cells.settle()
-
-    def _undo(self) -> None:
-        self._told.clear()
-        self._deferring.clear()
-        self._keeping.clear()
-        self.cells.undo()
 
     def _commit(self, now: float) -> None:
         """Commit, then let everything out; again for what deferred functions changed."""
-        changes = self._changes
-        while True:
-            self._settle()
-            self.cells.collect(changes)
-            stirred = [pipe for pipe in self._pipes.values() if pipe.stirred or pipe.deadline <= now]
-            for pipe in stirred:
-                pipe.collect(changes)
-            if changes.cells or changes.sent or changes.meta:  # what only was acknowledged can wait for company
-                self._journal.commit(changes)
-                if self.durable and not self._flush_at:
-                    self._flush_at = now + FLUSH_DELAY
-            for pipe in stirred:
-                pipe.flush(now)
+        while deferred := self._ledger.commit(now):
             self._slot.release()
-            if not self._deferred:
-                return
-            deferred, self._deferred = self._deferred, []
             for function, args in deferred:
                 self._step(None, function, *args)
+        self._slot.release()
 
     # Failure
 
     def _failed(self, error: Exception, key: bytes | None, now: float) -> None:
         """A step raised: undo it, and quarantine the cell it was in."""
         cell = error.key if isinstance(error, JournalCorrupt) else key or self.cells.touched
-        self._undo()
+        self._ledger.undo()
         self.log.error("step_failed", cell=cell, exc_info=error)
         if cell is not None:
             self._quarantine(cell, error, now)
@@ -445,14 +389,14 @@ class LayerActor(pykka.Actor):
         self.cells.settle()
         if remains is not None:
             slot = b"%d" % (len(self._quarantines) % KEPT_QUARANTINES)
-            self._changes.meta[_REMAINS + slot] = remains
+            self._ledger.changes.meta[_REMAINS + slot] = remains
         try:
             self.spoiled(key, value, error, now)
         except Exception as second:  # the cell is gone already; there is no more to spoil
-            self._undo()
+            self._ledger.undo()
             self.log.exception("spoiled_failed", cell=key, exc_info=second)
         else:
-            self._settle()
+            self._ledger.settle()
         self._quarantines.append(now)
         while self._quarantines[0] < now - PERIOD:
             self._quarantines.popleft()
@@ -474,7 +418,7 @@ class LayerActor(pykka.Actor):
             if key:
                 self._quarantine(key, error, now)
             return True
-        if slot.suspect is not None and slot.suspect[0] == source and number > slot.suspect[1]:
+        if slot.is_past(source, number):
             self._acquit()
         return False
 

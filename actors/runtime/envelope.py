@@ -6,16 +6,59 @@ reads a frame without looking into the bodies, and decodes each once, straight i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from actors.runtime.link import Data, Item
-
 BODY_LIMIT = 4 * 1024 * 1024  # bytes of one envelope
 FRAME_SIZE = 256 * 1024  # bytes above which a frame of several envelopes is divided
 FRAME_LIMIT = BODY_LIMIT + FRAME_SIZE  # no frame of ours is larger; a larger one ends its connection
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """I hold or may yet send `first` to `last`; tell me your mark. `peer` is the journal I believe yours, or empty."""
+
+    journal_id: str
+    peer: str
+    first: int
+    last: int
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """The answer to Hello: all up to `mark` has taken effect here."""
+
+    journal_id: str
+    mark: int
+
+
+class Data(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A run of envelopes numbered from `seq` without a gap. The link does not look into them."""
+
+    seq: int
+    bodies: Sequence[msgspec.Raw]
+
+
+class Ack(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """All up to `mark` has taken effect and is committed."""
+
+    mark: int
+
+
+class Resume(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Something after `mark` is missing: send from there again."""
+
+    mark: int
+
+
+class Skip(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """The numbers `first` to `last` hold nothing and never will."""
+
+    first: int
+    last: int
+
+
+Item = Hello | Welcome | Data | Ack | Resume | Skip
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):

@@ -26,8 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
+from actors.runtime.envelope import Ack, Data, Hello, Item, Resume, Skip, Welcome
 from actors.runtime.machine import Effect
 
 HELLO_INTERVAL = 0.05
@@ -37,51 +36,6 @@ RETRY_INTERVAL_LIMIT = 3.2
 BLOCK = 4096  # numbers reserved in the journal at a time
 NEVER = float("inf")
 UNKNOWN = -1  # a mark before the first Hello
-
-
-class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """I hold or may yet send `first` to `last`; tell me your mark. `peer` is the journal I believe yours, or empty."""
-
-    journal_id: str
-    peer: str
-    first: int
-    last: int
-
-
-class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """The answer to Hello: all up to `mark` has taken effect here."""
-
-    journal_id: str
-    mark: int
-
-
-class Data(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A run of envelopes numbered from `seq` without a gap. The link does not look into them."""
-
-    seq: int
-    bodies: Sequence[msgspec.Raw]
-
-
-class Ack(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """All up to `mark` has taken effect and is committed."""
-
-    mark: int
-
-
-class Resume(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Something after `mark` is missing: send from there again."""
-
-    mark: int
-
-
-class Skip(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """The numbers `first` to `last` hold nothing and never will."""
-
-    first: int
-    last: int
-
-
-Item = Hello | Welcome | Data | Ack | Resume | Skip
 
 
 class Deliver(Effect, frozen=True):

@@ -16,9 +16,9 @@ from actors.runtime.link import NEVER
 from actors.runtime.pipe import Pipe
 
 PIPE_LIMIT = 256  # envelopes of one pipe a turn
-QUICK = 0.002  # seconds between turns below which messages may be a stream
+QUICK = 0.003  # seconds between turns below which messages may be a stream
 STREAK = 8  # quick turns in a row from which they are
-PAUSE = 0.0005  # seconds to let a batch form in a stream
+PAUSE = 0.001  # seconds to let a batch form in a stream
 EXACT = 0.001  # seconds before an exact deadline from which it is slept to: epoll knows milliseconds only
 LONGEST = 1.0  # seconds between turns at most, for the heartbeat
 
@@ -54,7 +54,7 @@ class Mailbox:
     """The inbox of one actor. Only :meth:`put` and :meth:`empty` may be called from other threads.
 
     Args:
-        coalesce: pause half a millisecond before a turn when turns come in quick succession, so that batches form;
+        coalesce: pause a millisecond before a turn when turns come in quick succession, so that batches form;
             never when idle and never with an exact deadline.
 
     Attributes:

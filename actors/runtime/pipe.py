@@ -12,9 +12,9 @@ import msgspec
 import zmq
 
 from actors.runtime import poison
-from actors.runtime.envelope import FRAME_LIMIT, Frame, body_decoder, decode_frame, encode_frames
+from actors.runtime.envelope import FRAME_LIMIT, Data, Frame, body_decoder, decode_frame, encode_frames
 from actors.runtime.journal import Changes, Journal
-from actors.runtime.link import NEVER, Data, Deliver, Link, Memory, PeerReset, Reopen
+from actors.runtime.link import NEVER, Deliver, Link, Memory, PeerReset, Reopen
 
 ACK_DELAY = 0.01  # seconds an Ack waits for an envelope to ride with: alone it costs both ends a wake-up
 ACK_LIMIT = 64  # envelopes after which it waits no longer
@@ -186,7 +186,7 @@ class Pipe:
         elif owed and self._ack_at == NEVER:
             self._ack_at = now + ACK_DELAY
         due = link.sender.due
-        self.deadline = due if due < self._ack_at else self._ack_at
+        self.deadline = min(self._ack_at, due)
 
     def _send(self, data: bytes) -> None:
         try:

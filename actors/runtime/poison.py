@@ -100,6 +100,10 @@ class Slot:
         """Whether this is to be left out."""
         return self.strikes >= FATAL and self.suspect == (of, number)
 
+    def is_past(self, of: int, number: int) -> bool:
+        """Whether the suspect was before this, so it is harmless or will not come."""
+        return self.suspect is not None and self.suspect[0] == of and number > self.suspect[1]
+
     def acquit(self) -> None:
         """The suspect is past, or can not come any more."""
         self.suspect = None

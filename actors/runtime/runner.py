@@ -20,7 +20,7 @@ from actors.runtime.errors import LaunchError
 from actors.runtime.forkserver import CONTEXT, ForkServer
 from actors.runtime.prologue import Birth, call_main, run_child
 
-_STATUS_PATIENCE = 0.1  # seconds for an exit status to be reported; the fork server needs under a millisecond
+_STATUS_PATIENCE = 0.25  # seconds for an exit status to be reported; the fork server needs under a millisecond
 _STATUS_POLL = 0.001  # seconds
 _UNKNOWN = 255  # what multiprocessing says when the fork server died before it could report
 

@@ -9,10 +9,10 @@ import re
 
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 from actors.sip.fields import canonical
-from actors.sip.grammar import TOKEN, VALUE, check_printable, token
+from actors.sip.grammar import TOKEN, VALUE, check_printable, header_line
 from actors.sip.message import Headers
 from actors.sip.reasons import REASONS
-from actors.sip.scan import is_answerable, split
+from actors.sip.scan import MAX_LINES, MAX_MESSAGE, is_answerable, split
 from actors.sip.uri import HOST
 
 _tag = re.compile(f"{VALUE}++").fullmatch
@@ -20,7 +20,6 @@ _tag = re.compile(f"{VALUE}++").fullmatch
 _usable_via = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+{TOKEN}++[ \t]++{HOST}", re.IGNORECASE).match
 _has_tag = re.compile(r";[ \t\r\n]*+tag[ \t\r\n]*+=", re.IGNORECASE).search
 _REFUSED = ("via", "from", "to", "call-id", "cseq")
-_MOST = 65_535
 
 
 def build_cancel(invite: bytes, headers: Headers = ()) -> bytes:
@@ -71,10 +70,7 @@ def _follow(invite: bytes, method: str, to: str | None, headers: Headers) -> byt
             lines.append(line if to is None else to)
         elif name in ("from", "call-id", "route", "max-forwards"):
             lines.append(line)
-    for name, value in headers:
-        if token(name) is None:
-            raise LocalProtocolError(f"not a header name: {name!r}")
-        lines.append(check_printable(f"{name}: {value}", name))
+    lines += [header_line(name, value) for name, value in headers]
     lines.append("Content-Length: 0\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
@@ -118,16 +114,16 @@ def build_refusal(
         return None
     phrase = REASONS.get(status, "Unknown") if reason is None else check_printable(reason, "a reason phrase")
     lines = [f"SIP/2.0 {status} {phrase}", *copied]
-    lines += [check_printable(f"{name}: {value}", name) for name, value in headers]
+    lines += [header_line(name, value) for name, value in headers]
     lines.append("Content-Length: 0\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _head_lines(data: bytes) -> list[str]:
     """The header lines in which there is nothing that may not be copied, folds kept."""
-    head = data[:_MOST].lstrip(b"\r\n").partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
+    head = data[:MAX_MESSAGE].lstrip(b"\r\n").partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
     groups: list[list[str]] = []
-    for line in head.split("\r\n")[1:]:
+    for line in head.split("\r\n", MAX_LINES + 1)[1 : MAX_LINES + 1]:
         if line[:1] in (" ", "\t") and groups:
             groups[-1].append(line)
         else:

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.scan import MAX_MESSAGE
 
-_CRLF = b"\r\n"
+_CR = 13
 _END = b"\r\n\r\n"
 # Every line that gives a Content-Length, in whatever spelling; its value may be folded.
-_lengths = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*+:([^\r]*+(?:\r\n[ \t][^\r]*+)*+)", re.IGNORECASE
-).findall
+_lengths = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:([^\r]*+(?:\r\n[ \t][^\r]*+)*+)", re.IGNORECASE).findall
+_line_ends = re.compile(rb"(?:\r\n)*+").match
 _number = re.compile(rb"[0-9]{1,10}").fullmatch
 
 
@@ -84,19 +83,24 @@ class Framer:
         self._buffer += chunk
         out: list[Framed] = []
         try:
-            while (framed := self._next()) is not None:
-                out.append(framed)
+            while True:
+                if not self._length and self._buffer[:1] == b"\r":
+                    self._take_line_ends(out)
+                frame = self._next()
+                if frame is None:
+                    return out
+                out.append(frame)
         except RemoteProtocolError as error:
             self._error = error
             if not out:
                 raise
         return out
 
-    def _next(self) -> Framed | None:
+    def _next(self) -> Frame | None:
         buffer = self._buffer
         if not self._length:
-            if buffer[:1] == b"\r" or not buffer:
-                return self._line_end()
+            if not buffer or buffer == b"\r":
+                return None
             self._line_ends = 0
             end = buffer.find(_END, self._searched, MAX_MESSAGE)
             if end < 0:
@@ -111,14 +115,17 @@ class Framer:
         self._advance(self._length)
         return Frame(data, self._offset)
 
-    def _line_end(self) -> Framed | None:
-        if len(self._buffer) < 2:
-            return None
-        if self._buffer[:2] != _CRLF:
+    def _take_line_ends(self, out: list[Framed]) -> None:
+        """Take every line end that the buffer begins with; a CR that no LF follows is none (s7.5)."""
+        size = _line_ends(self._buffer).end()  # type: ignore[union-attr]  # it matches nothing too
+        if len(self._buffer) > size and self._buffer[size] == _CR and len(self._buffer) > size + 1:
             raise RemoteProtocolError(400, "Bare CR or LF")
-        self._advance(2)
-        self._line_ends += 1
-        return Pong(self._offset) if self._line_ends % 2 else Ping(self._offset)
+        first, ends = self._line_ends + 1, self._offset
+        for turn in range(first, first + size // 2):
+            ends += 2
+            out.append(Pong(ends) if turn % 2 else Ping(ends))
+        self._line_ends += size // 2
+        self._advance(size)
 
     def _advance(self, count: int) -> None:
         del self._buffer[:count]

@@ -19,8 +19,7 @@ QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 VALUE = r"[!#-+\--:=?-~]"
 
 token = re.compile(TOKEN + "+").fullmatch
-visible = re.compile("[!-~]+").fullmatch
-_quoted = re.compile(QUOTED, re.DOTALL)
+_nul_in_pairs = re.compile(r'[^"\0]*+(?:"[^"\\\0]*+(?:\\.[^"\\\0]*+)*+"[^"\0]*+)*+', re.DOTALL).fullmatch
 _param = re.compile(
     rf"[ \t]*+;[ \t]*+({TOKEN}++)(?:[ \t]*+=[ \t]*+({QUOTED}|{VALUE}++))?+[ \t]*+",
     re.DOTALL,
@@ -151,17 +150,7 @@ def readable(text: str) -> str:
 
 def nul_outside_quotes(text: str) -> bool:
     """Whether a NUL stands where none may: anywhere but in a quoted-pair of a quoted string (s25.1)."""
-    position = 0
-    while (quote_at := text.find('"', position)) >= 0:
-        if "\0" in text[position:quote_at]:
-            return True
-        found = _quoted.match(text, quote_at)
-        if found is None:
-            return "\0" in text[quote_at:]
-        if "\0" in _escaped_pair.sub("", found[0]):
-            return True
-        position = found.end()
-    return "\0" in text[position:]
+    return "\0" in text and _nul_in_pairs(text) is None
 
 
 def check_printable(text: str, what: str) -> str:
@@ -179,3 +168,14 @@ def check_printable(text: str, what: str) -> str:
     except UnicodeEncodeError as error:
         raise LocalProtocolError(f"{what} is not Unicode text") from error
     return text
+
+
+def header_line(name: str, value: object) -> str:
+    """A header line of ours.
+
+    Raises:
+        LocalProtocolError: a name that is no token, a value that may not go into a head.
+    """
+    if token(name) is None:
+        raise LocalProtocolError(f"not a header name: {name!r}")
+    return check_printable(f"{name}: {value}", name)

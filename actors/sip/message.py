@@ -13,7 +13,7 @@ from typing import Any, cast
 from actors.sip import uri as uris
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 from actors.sip.fields import FIELDS, Field, Kind, canonical
-from actors.sip.grammar import VALUE, check_printable, readable, split_list, token, unfold
+from actors.sip.grammar import VALUE, check_printable, header_line, readable, split_list, unfold
 from actors.sip.reasons import REASONS
 from actors.sip.scan import body_length, read_head, read_start, remote_error, split
 from actors.sip.typed import TypedHeaders
@@ -93,7 +93,7 @@ class Message(TypedHeaders):
             LocalProtocolError: a name or value that may not be sent.
         """
         key = canonical(name)
-        line = _line(name, value)
+        line = header_line(name, value)
         places = [place for place, other in enumerate(self._names) if other == key]
         if not places:
             self._put(len(self._names), key, line)
@@ -104,11 +104,11 @@ class Message(TypedHeaders):
 
     def append(self, name: str, value: object) -> None:
         """Add a header line at the end."""
-        self._put(len(self._names), canonical(name), _line(name, value))
+        self._put(len(self._names), canonical(name), header_line(name, value))
 
     def insert(self, name: str, value: object) -> None:
         """Add a header line on top."""
-        self._put(0, canonical(name), _line(name, value))
+        self._put(0, canonical(name), header_line(name, value))
 
     def remove(self, name: str) -> None:
         """Remove all header lines of that name."""
@@ -370,12 +370,6 @@ def _value(line: str) -> str:
     return line[line.find(":") + 1 :].strip(" \t")
 
 
-def _line(name: str, value: object) -> str:
-    if token(name) is None:
-        raise LocalProtocolError(f"not a header name: {name!r}")
-    return check_printable(f"{name}: {value}", name)
-
-
 def _build_lines(headers: Headers, body: bytes) -> tuple[list[str], list[str]]:
     """The names and lines of `headers` and of the Content-Length, which is always our own."""
     names: list[str] = []
@@ -384,7 +378,7 @@ def _build_lines(headers: Headers, body: bytes) -> tuple[list[str], list[str]]:
         key = canonical(name)
         if key != "content-length":
             names.append(key)
-            raw.append(_line(name, value))
+            raw.append(header_line(name, value))
     names.append("content-length")
     raw.append(f"Content-Length: {len(body)}")
     return names, raw

@@ -144,10 +144,10 @@ def split(data: bytes) -> Split:
     if "" in names:  # a folded line, an unusual spelling, or a header that the table does not know
         raw, lines = _join_folds(raw)
         names = [_read_name(line) for line in raw]
-    if "\0" in joined and any(map(nul_outside_quotes, (start, *raw))):
-        raise RemoteProtocolError(400, "NUL in the head")
     if end - base > MAX_LINE and max(map(len, (start, *raw))) > MAX_LINE:
         raise RemoteProtocolError(400, "Header line too long")
+    if "\0" in joined and any(map(nul_outside_quotes, (start, *raw))):
+        raise RemoteProtocolError(400, "NUL in the head")
     first = dict(zip(names, lines, strict=True))
     if len(first) != len(names):
         first = _read_repeated(names, lines)

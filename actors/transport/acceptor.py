@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 
+from actors.transport import sockets
 from actors.transport.admission import Admission, PeerClass, source_of
 from actors.transport.connection import Shell
 from actors.transport.kept import PAUSE_KEY, PauseCell
@@ -72,7 +73,7 @@ class Acceptor:
                     self._pause(now + _PAUSE)
                     return False
                 continue  # that peer has gone again; accept(2) hands its network error to us
-            host, port = source[0], source[1]
+            host, port = sockets.peer_address(source)
             if self._is_over_cap(host):
                 self.refused += 1
                 sock.close()

@@ -12,6 +12,7 @@ from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
+from actors.runtime.slots import Slots
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transport import sockets
 from actors.transport.admission import Admission
@@ -64,7 +65,9 @@ class TransportActor(LayerActor):
         admission = Admission(
             settings.max_requests, secret=self._secret(), trusted=settings.trusted, known=settings.known
         )
-        self._reception = Reception(admission, self._listeners, settings.shards, self.busy)
+        slots = Slots(settings.shards)
+        names = tuple(f"transaction-{shard}" for shard in range(settings.shards))
+        self._reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy)
         self._connections = Connections(
             self,
             self.context.channel,
@@ -170,7 +173,10 @@ class TransportActor(LayerActor):
         self, token: str, where: tuple[str, int], peer: str, message: TransmitRequest | TransmitResponse, now: float
     ) -> None:
         try:
-            connection = self._connections.find(token, *where) or self._connections.open(*where, now)
+            response = type(message) is TransmitResponse
+            connection = self._connections.find(token, *where, response=response)
+            if connection is None:
+                connection = self._connections.open(*where, now)
         except OSError as error:
             self._fail(peer, message.key, error.strerror or str(error))
             return

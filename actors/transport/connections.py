@@ -145,11 +145,15 @@ class Connections:
             edge=True,
         )
 
-    def find(self, token: str, host: str, port: int) -> Connection | None:
-        """The connection to write to a peer on: by its token, else by its address (RFC 3261 section 18.1.1)."""
+    def find(self, token: str, host: str, port: int, *, response: bool) -> Connection | None:
+        """The connection to write to a peer on: by its token, else by its address (RFC 3261 section 18.1.1).
+
+        A peer that has half closed a connection may still be answered on it, but it answers nothing.
+        """
         connection = self._all.get(token)
-        if connection is None or connection.closing:
-            connection = self._by_address.get((host, port))
+        if connection is not None and not connection.closing and (response or not connection.ended):
+            return connection
+        connection = self._by_address.get((host, port))
         return None if connection is None or connection.closing else connection
 
     # Reading
@@ -240,12 +244,13 @@ class Connections:
     def _refuse(self, connection: Connection, error: RemoteProtocolError, now: float) -> None:
         """Answer bytes that cannot be framed where that may be, then end: nothing after them can be trusted."""
         stream = connection.stream
-        answer = self._reception.refuse(stream.refused_head, stream.flow, error)
+        answer = self._reception.refuse(stream.refused(), stream.flow, error)
         if answer is None:
             self.close(connection, error.reason)
             return
         self.write(connection, answer)
         connection.closing = error.reason
+        self._shell.defer(self._consume, connection)  # what stays unread turns our FIN into a reset
         self._arm(connection, now + self._settings.message_timeout)
 
     # Writing

@@ -68,7 +68,7 @@ class UdpPort:
         bound = self.bound
         if len(self._flows) >= _FLOWS:
             self._flows.clear()
-        flow = Flow(bound.token, "udp", bound.host, bound.port, source[0], source[1])
+        flow = Flow(bound.token, "udp", bound.host, bound.port, *sockets.peer_address(source))
         self._flows[source] = flow
         return flow
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from actors.runtime.slots import Slots
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.scan import scan
 from actors.sip.vocabulary import Flow, Head
@@ -30,18 +29,23 @@ class Reception:
     Args:
         admission: decides on what creates state.
         listeners: knows our addresses.
-        shards: of the transaction layer.
+        shard_of: the name of the actor that a Call-ID belongs to.
         busy: whether a shard, by its actor's name, has no room for new state.
 
     Attributes:
         dropped: how many messages were dropped or refused, by reason.
     """
 
-    def __init__(self, admission: Admission, listeners: Listeners, shards: int, busy: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        listeners: Listeners,
+        shard_of: Callable[[str], str],
+        busy: Callable[[str], bool],
+    ) -> None:
         self._admission = admission
         self._listeners = listeners
-        self._slots = Slots(shards)
-        self._names = tuple(f"transaction-{shard}" for shard in range(shards))
+        self._shard_of = shard_of
         self._busy = busy
         self.dropped: Counter[str] = Counter()
 
@@ -71,7 +75,7 @@ class Reception:
                 return None
         else:
             raw = stamp(raw, via_start, via_end, flow.host, flow.port)
-        peer = self._names[self._slots.shard(head.call_id)]
+        peer = self._shard_of(head.call_id)
         if not head.status:
             if not head.to_tag:
                 if head.method not in {"ACK", "CANCEL"} and not self._admission.admit(

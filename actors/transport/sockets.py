@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import termios
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DATAGRAM = 65_535
 PEEK = 256 * 1024
@@ -79,6 +79,13 @@ def address(sock: socket.socket) -> tuple[str, int]:
     """The local address of a socket: host without brackets, port."""
     name = sock.getsockname()
     return str(name[0]), int(name[1])
+
+
+def peer_address(source: tuple[Any, ...]) -> tuple[str, int]:
+    """Host and port of a peer as the kernel names it, with the zone of a link-local address."""
+    if len(source) == 4 and source[3]:
+        return f"{source[0]}%{source[3]}", source[1]
+    return source[0], source[1]
 
 
 def peek(sock: socket.socket, buffer: bytearray) -> int:

@@ -98,9 +98,9 @@ class Stream:
             self.read_offset = framed[-1].end
         return framed
 
-    @property
-    def refused_head(self) -> bytes:
-        """The bytes that could not be framed: to find whom to answer."""
+    def refused(self) -> bytes:
+        """The bytes that could not be framed, to find whom to answer; they count as taken over from now on."""
+        self.read_offset = self._fed
         return self._framer.pending
 
     # Out

@@ -18,6 +18,7 @@ from actors.control.client import Client, EventStream, Lost
 from tests.live import sipp
 from tests.live.rtp import Packet, RtpPeer, longest_gap
 from tests.live.service import Service
+from tests.live.sound import tone, write_wav
 
 ACTORS = ("transport", "transaction-0", "dialog-0", "media-0", "control")
 PHASES = ("ringing", "call", "bye")
@@ -133,6 +134,7 @@ def run_cell(service: Service, folder: Path, actor: str, phase: str, transport: 
     seen: list[Any] = []
     before: dict[str, int] = {}
     restart = 0.0
+    music = write_wav(folder / "music.wav", tone(440.0, 2.0))
     with Client(service.run_dir) as client, RtpPeer() as rtp, client.events() as stream:
         before = {name: child.restarts for name, child in children(client).items()}
         with calling(folder, service, transport, scenario, rtp.port) as process:
@@ -144,7 +146,7 @@ def run_cell(service: Service, folder: Path, actor: str, phase: str, transport: 
             call = next_event(stream, "CallReceived", seen).call
             if phase == "ringing":
                 restart = strike()
-            client.answer(call)
+            client.answer(call, play=str(music), loop=True)
             next_event(stream, "CallAnswered", seen)
             rtp.wait_for(10)
             if phase == "call":

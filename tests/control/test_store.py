@@ -63,6 +63,16 @@ def test_events_that_trickle_in_share_segments_also_over_a_restart(tmp_path: Pat
     last.close()
 
 
+def test_a_burst_that_outruns_the_log_is_kept_with_the_segment_it_goes_on_with(tmp_path: Path) -> None:
+    store = Store(tmp_path / "control.journal", 1)
+    store.save(entries(1, 50), oldest=1, last=50)
+    store.save(entries(51, 300), oldest=201, last=300)
+    store.close()
+    again = Store(tmp_path / "control.journal", 2)
+    assert again.load().events[-100:] == entries(201, 300)
+    again.close()
+
+
 def test_settled_commands_are_there_again_until_forgotten(tmp_path: Path) -> None:
     store = Store(tmp_path / "control.journal", 1)
     commands = {key: Settled(b"digest", Reply(message=key.decode())) for key in (b"one", b"two")}

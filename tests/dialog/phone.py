@@ -115,6 +115,9 @@ class Phone:
     def lost(self, session: str) -> list[Any]:
         return self._did(self.agent.session_lost(session, "gone", *self.clock))
 
+    def refused(self, session: str) -> list[Any]:
+        return self._did(self.agent.session_refused(session, "no ports", *self.clock))
+
     def closed(self, session: str) -> list[Any]:
         return self._did(self.agent.session_closed(session, (10, 20, 1), *self.clock))
 

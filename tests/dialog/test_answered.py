@@ -225,6 +225,17 @@ def test_lost_media_ends_the_call_with_bye() -> None:
     assert not phone.cells
 
 
+def test_media_that_cannot_do_what_was_agreed_is_closed_and_the_call_with_it() -> None:
+    phone = up()
+    phone.refused(phone.session)
+    assert len(phone.sent("BYE")) == 1
+    assert phone.last(Close).session == phone.session
+    phone.finish()
+    assert phone.ended.outcome == "failed"
+    assert not phone.cells
+    assert phone.refused(phone.session) == []
+
+
 def test_lost_media_before_the_ack_ends_the_call_after_it() -> None:
     phone = Phone("echo")
     phone.receive_call()
@@ -328,3 +339,26 @@ def test_cseq_rises_over_a_restart() -> None:
     assert parse(phone.last(Send).raw).head.cseq == 1
     assert phone.call.dialog is not None
     assert phone.call.dialog.local_seq == 1
+
+
+def test_a_bye_to_a_call_without_media_that_waits_for_its_ack_ends_it_at_once() -> None:
+    phone = Phone("echo")
+    phone.receive_call()
+    phone.lost(phone.session)
+    phone.request(message("BYE", to_tag=phone.call.tag, cseq=2))
+    assert phone.ended.outcome == "failed"
+    assert not phone.cells
+
+
+def test_a_reinvited_call_out_still_lingers_for_other_forks() -> None:
+    phone = Phone()
+    key = phone.place_call()
+    phone.response(answer_to(phone.last(Send).raw, 200, body=OFFER), key)
+    theirs = {"From": "<sip:bob@192.0.2.9>;tag=callee", "Call_ID": "call-1@host", "to_tag": phone.call.tag}
+    phone.request(message("INVITE", body=OFFER, cseq=7, **theirs))  # type: ignore[arg-type]
+    assert phone.statuses == [200]
+    phone.lost(phone.session)
+    phone.request(message("BYE", cseq=8, **theirs))  # type: ignore[arg-type]
+    assert phone.state == "LINGERING"
+    phone.wait(32)
+    assert not phone.cells

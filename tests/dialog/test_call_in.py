@@ -137,8 +137,9 @@ def test_a_420_names_what_is_not_supported_and_a_415_what_is() -> None:
 def test_no_ports_means_503_and_one_event_each() -> None:
     phone = Phone("echo")
     phone.request(invite())
-    phone.lost(phone.session)
+    phone.refused(phone.session)
     assert phone.statuses == [503]
+    assert not phone.all(Close)
     assert len(phone.reports(CallReceived)) == 1
     assert phone.ended.outcome == "failed"
     assert not phone.cells
@@ -383,4 +384,13 @@ def test_totals_that_do_not_come_do_not_hold_up_the_end() -> None:
     phone.request(message("BYE", to_tag=phone.our_tag(), cseq=2))
     phone.wait(2)
     assert phone.ended.packets_sent == 0
+    assert not phone.cells
+
+
+def test_media_lost_while_it_rings_refuses_the_call() -> None:
+    phone = Phone()
+    phone.receive_call()
+    phone.lost(phone.session)
+    assert phone.statuses == [180, 503]
+    assert phone.ended.outcome == "failed"
     assert not phone.cells

@@ -106,8 +106,9 @@ def test_no_ports_fails_the_call() -> None:
     phone = Phone()
     phone.command(place())
     phone.located(phone.last(Find).ref, NEAR)
-    phone.lost(phone.session)
+    phone.refused(phone.session)
     assert phone.ended.outcome == "failed"
+    assert not phone.all(Close)
     assert not phone.cells
 
 
@@ -420,3 +421,93 @@ def test_on_a_stream_requests_of_the_dialog_go_to_the_contact() -> None:
     assert line(sent_invite(phone), "Contact") == "<sip:sipactors@192.0.2.1:5060;transport=tcp>"
     respond(phone, 200, body=OFFER, contact="<sip:bob@192.0.2.9:5070;transport=tcp>")
     assert phone.last(SendAck).target == stream.target
+
+
+def test_next_hops_by_name_are_located_for_each_request_of_each_fork() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 200, body=OFFER, contact="<sip:bob@one.example>")
+    respond(phone, 200, body=OFFER, contact="<sip:bob@two.example>", tag="other")
+    hang_up(phone)
+    finds = phone.all(Find)[1:]
+    assert [find.uri for find in finds] == ["sip:bob@one.example", *["sip:bob@two.example"] * 2, "sip:bob@one.example"]
+    assert len({find.ref for find in finds}) == 4
+    for find in finds:
+        phone.located(find.ref, NEAR, FAR)
+    assert [message.to.tag for message in phone.sent("ACK")] == ["callee", "other"]
+    assert [message.to.tag for message in phone.sent("BYE")] == ["other", "callee"]
+    fork_bye, own_bye = (sent for sent in phone.all(Send) if sent.key.method == "BYE")
+    phone.failed(fork_bye.key, 503)
+    phone.response(answer_to(own_bye.raw, 503), own_bye.key)
+    assert [sent.target for sent in phone.all(Send)][-2:] == [FAR.target, FAR.target]
+    phone.finish()
+    assert phone.state == "LINGERING"
+
+
+def test_a_bye_that_finds_no_way_ends_the_call() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 200, body=OFFER, contact="<sip:bob@one.example>")
+    hang_up(phone)
+    phone.closed(phone.session)
+    assert phone.state == "CLOSING"
+    phone.located(phone.last(Find).ref)
+    assert phone.state == "LINGERING"
+
+
+def test_a_bye_of_which_nothing_is_heard_any_more_does_not_keep_the_call() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 200, body=OFFER)
+    hang_up(phone)
+    phone.closed(phone.session)
+    phone.wait(60)
+    assert not phone.cells
+    assert phone.ended.outcome == "answered"
+
+
+def test_lost_media_while_it_rings_cancels_and_a_crossing_answer_is_hung_up() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 180)
+    phone.lost(phone.session)
+    assert phone.all(Cancel)
+    respond(phone, 200, body=OFFER)
+    assert len(phone.sent("BYE")) == 1
+    phone.finish()
+    assert phone.ended.outcome == "failed"
+    assert phone.state == "LINGERING"
+
+
+def test_after_a_provisional_a_503_still_tries_the_next() -> None:
+    phone = Phone()
+    phone.place_call(NEAR, FAR)
+    respond(phone, 180)
+    respond(phone, 503)
+    assert phone.last(Send).target == FAR.target
+
+
+def cancelled_without_media() -> Phone:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 180)
+    hang_up(phone)
+    phone.lost(phone.session)
+    assert phone.state == "CANCELLING"
+    return phone
+
+
+def test_a_cancelled_call_without_media_ends_with_its_final_response() -> None:
+    phone = cancelled_without_media()
+    respond(phone, 487)
+    assert phone.ended.outcome == "cancelled"
+    assert not phone.cells
+
+
+def test_a_cancelled_call_without_media_or_final_response_lingers() -> None:
+    phone = cancelled_without_media()
+    phone.wait(64)
+    assert phone.ended.outcome == "cancelled"
+    assert phone.state == "LINGERING"
+    phone.wait(32)
+    assert not phone.cells

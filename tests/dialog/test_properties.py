@@ -1,4 +1,4 @@
-"""What holds for any sequence of events: everything ends, once, a restart changes nothing, calls do not touch another."""
+"""What holds for any sequence of events: all ends, once; a restart changes nothing; calls do not touch one another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.dialog import call_up
 from actors.dialog.call import Call, Given
-from actors.dialog.effects import Find, Prepare, Send
+from actors.dialog.effects import Cancel, Find, Prepare, Send
 from actors.dialog.events import (
     AnswerCall,
     CallEnded,
@@ -48,7 +48,7 @@ event = st.one_of(
     st.tuples(st.just("fail"), small, st.sampled_from([408, 503])),
     st.tuples(st.just("broken"), st.integers(0, 2)),
     st.tuples(st.just("located"), small, st.sampled_from(HOPS)),
-    st.tuples(st.sampled_from(["prepared", "prepared", "prepared", "lost", "closed", "played"]), small),
+    st.tuples(st.sampled_from(["prepared", "prepared", "prepared", "lost", "refused", "closed", "played"]), small),
     st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0])),
     st.tuples(st.sampled_from(["answer", "reject", "hang_up"]), small),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0])),
@@ -96,7 +96,7 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
         find = of(phone.all(Find), number)
         if find is not None:
             phone.located(find.ref, *rest[1])
-    elif kind in ("prepared", "lost", "closed", "played"):
+    elif kind in ("prepared", "lost", "refused", "closed", "played"):
         prepare = of(phone.all(Prepare), number)
         if prepare is not None:
             host = (prepare.host,) if kind == "prepared" else ()
@@ -214,6 +214,16 @@ def test_a_step_that_breaks_leaves_its_own_cell_and_all_others_as_they_were(monk
     other = phone.call
     phone.request(message("ACK", to_tag=other.tag, Call_ID="two@peer"))
     assert phone.state == "CONFIRMED"
+
+
+def test_a_call_out_whose_cell_is_lost_is_cancelled() -> None:
+    phone = Phone()
+    key = phone.place_call()
+    lost = phone.call
+    phone.cells.delete(lost.key)
+    phone._did(phone.agent.abandon(lost, *phone.clock))
+    assert phone.last(Cancel).key == key
+    assert phone.ended.outcome == "failed"
 
 
 def test_a_ringing_call_whose_cell_is_lost_is_refused_with_500() -> None:

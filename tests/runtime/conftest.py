@@ -143,8 +143,15 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def start_service(tmp_path: Path) -> Iterator[Start]:
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where multiprocessing keeps its socket, which a killed supervisor leaves behind; a short path, for a socket."""
+    return tmp_path_factory.mktemp("s")
+
+
+@pytest.fixture
+def start_service(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start a service: positional arguments are the specs, as mappings."""
+    monkeypatch.setenv("TMPDIR", str(scratch))
     services: list[Service] = []
 
     def start(*specs: dict[str, Any], placement: str = "process", intensity: tuple[int, float] = (5, 10.0)) -> Service:

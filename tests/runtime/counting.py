@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from actors.runtime.actor import LayerActor, run
-from actors.runtime.context import Context
 from actors.runtime.machine import Event
 from tests.runtime.harness import context_for
 
@@ -24,8 +23,6 @@ class Heard(msgspec.Struct, frozen=True, array_like=True):
     in_order: bool
 
 
-
-
 class Counter(LayerActor):
     """Says the numbers 1 to `settings` to its peer, some at a time, and listens to the peer's."""
 
@@ -36,7 +33,7 @@ class Counter(LayerActor):
         if b"said" not in self.cells:
             self.cells.put(b"said", 0, 1e-9)
 
-    def handle(self, peer: str, message: Number, now: float) -> None:
+    def handle(self, peer: str, message: Number, now: float) -> None:  # noqa: ARG002
         heard = self.cells.get(b"heard") or Heard(0, True)
         self.cells.put(b"heard", Heard(heard.count + 1, heard.in_order and message.value == heard.count + 1))
 
@@ -47,7 +44,7 @@ class Counter(LayerActor):
             said = value
         self.cells.put(key, said, None if said == self.context.settings else now + 0.003)
 
-    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ARG002
         raise error
 
 

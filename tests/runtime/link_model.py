@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from actors.runtime.link import NEVER, Data, Deliver, Item, Link, Memory, PeerReset, Receiver, Reopen, Sender
+from actors.runtime.envelope import Data, Item
+from actors.runtime.link import NEVER, Deliver, Link, Memory, PeerReset, Receiver, Reopen, Sender
 
 LATER = 1e9
 SENDER = ("is_open", "next", "acked", "journalled", "gaps", "sent", "greet", "probing", "reserved", "dropped")
@@ -18,7 +19,7 @@ RECEIVER = Receiver.__slots__
 SHARED = ("peer_journal", "peer_epoch", "greeted")
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - says what is, as OSError's kin do
     """The promise is broken."""
 
 
@@ -146,21 +147,7 @@ class Model:
     def steps(self, world: World) -> Iterator[World]:
         """Every world that one step leads to."""
         for n in (0, 1):
-            ready = len(world.wires[1 - n][-1]) < self.depth
-            if world.sides[n].busy and ready:
-                yield from self.flush(world, n, ack=False)
-            if self.batched or (ready and not world.sides[n].busy):
-                for after in self._moves(world, n):
-                    if self.batched:
-                        yield after
-                    else:
-                        yield from self.flush(after, n, ack=False)
-            if ready and self.may_tick(world, n):
-                moving = any(connection for wire in world.wires for connection in wire)
-                if not moving:
-                    yield from self.tick(world, n)
-                elif world.early:
-                    yield from self.tick(world._replace(early=world.early - 1), n)
+            yield from self._turns(world, n)
             if world.kills or world.wipes:
                 yield from self._kill(world, n)
             if world.hiccups:
@@ -168,6 +155,24 @@ class Model:
                 for at in range(len(live)):
                     wire = (*world.wires[n][:-1], live[:at] + live[at + 1 :])
                     yield _wired(world, n, wire)._replace(hiccups=world.hiccups - 1)
+
+    def _turns(self, world: World, n: int) -> Iterator[World]:
+        """What side n may do by itself."""
+        ready = len(world.wires[1 - n][-1]) < self.depth
+        if world.sides[n].busy and ready:
+            yield from self.flush(world, n, ack=False)
+        if self.batched or (ready and not world.sides[n].busy):
+            for after in self._moves(world, n):
+                if self.batched:
+                    yield after
+                else:
+                    yield from self.flush(after, n, ack=False)
+        if ready and self.may_tick(world, n):
+            moving = any(connection for wire in world.wires for connection in wire)
+            if not moving:
+                yield from self.tick(world, n)
+            elif world.early:
+                yield from self.tick(world._replace(early=world.early - 1), n)
 
     def _moves(self, world: World, n: int) -> Iterator[World]:
         yield from self._tell(world, n)

@@ -52,14 +52,14 @@ class Adder(LayerActor):
         if message.amount == 99:
             raise SystemExit(0)
 
-    def expire(self, key: bytes, now: float) -> None:
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
         self.cells.delete(key)
         self.tell("user", Gone(key, "expired"))
 
-    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ARG002
         self.tell("user", Gone(key, f"{error} after {cell.total if cell else None}"))
 
-    def peer_reset(self, peer: str, now: float) -> None:
+    def peer_reset(self, peer: str, now: float) -> None:  # noqa: ARG002
         self.tell("user", Gone(b"", "reset"))
 
 

@@ -1,19 +1,14 @@
-"""Every interleaving of tell, commit, send, kill, loss, acknowledge and timer keeps the pipe's promise, within bounds."""
+"""Every interleaving of tell, commit, send, kill, loss, acknowledge and timer keeps the pipe's promise."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from link_model import Model, Violation, explore
-
 from actors.runtime import link
 from actors.runtime.link import Link, Receiver
+from tests.runtime.link_model import Model, Violation, explore
 
 JOURNALLED, VOLATILE = True, False
 LIMIT = 60_000

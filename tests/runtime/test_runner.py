@@ -44,6 +44,11 @@ def await_death(run):
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_scratch(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(scratch))
+
+
 def run_script(tmp_path: Path, script: str) -> list[str]:
     """Run a script in a program of its own, for a fork server lives as long as its program."""
     path = os.pathsep.join([str(ROOT), str(SUPERVISED)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actors.sip import CSeq, NameAddr, RemoteProtocolError, Request, Response, Uri, Via, parse
+from actors.sip import uri as module
 from actors.sip.build import build_ack_failure, build_cancel, build_refusal
 from actors.sip.headers import parse_cseq, parse_name_addr, parse_via
 from actors.sip.scan import scan
@@ -17,16 +19,47 @@ PLAIN = (
     b"INVITE sip:bob@b.example;x=1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5061;branch=z9hG4bK-1-0;rport\r\n"
     b'From: "A \\" B" <sip:a@a.example>;tag=1f\r\nTo: <sip:bob@b.example>\r\nCall-ID: 1-7@192.0.2.1\r\n'
     b"CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1:5061;transport=udp>, sip:b@h;q=0.5\r\nMax-Forwards: 70\r\n"
-    b"Route: <sip:p.example;lr>\r\nSupported: timer, 100rel\r\nReason: Q.850;cause=16;text=\"x\"\r\n"
+    b'Route: <sip:p.example;lr>\r\nSupported: timer, 100rel\r\nReason: Q.850;cause=16;text="x"\r\n'
     b"Date: Sat, 13 Nov 2010 23:29:00 GMT\r\nRetry-After: 5 (busy);duration=9\r\nContent-Length: 4\r\n\r\nbody"
 )
 FOLDED = (
     b"SIP/2.0 200 \xc3\xa9\r\nv  : SIP / 2.0 / TCP\r\n  [2001:db8::1]:5060 ; branch = z9hG4bKq ; X, SIP/2.0/UDP h\r\n"
-    b"t: sip:bob@b.example ;tag=2\r\nf : <sip:a@a.example>\r\n ;tag=1\r\nx-k: \xff\xfe\r\ni: c@d\r\nCSEQ:0009\r\n INVITE\r\n"
+    b"t: sip:bob@b.example ;tag=2\r\nf : <sip:a@a.example>\r\n ;tag=1\r\nx-k: \xff\xfe\r\ni: c@d\r\n"
+    b"CSEQ:0009\r\n INVITE\r\n"
     b"m: *\r\nl: 0\r\n\r\n"
 )
-PIECES = [b"\r\n", b"\r", b"\n", b"\0", b" ", b"\t", b";", b",", b'"', b"\\", b"<", b">", b":", b"=", b"%", b"%4", b"\xff"]
-PIECES += [b"\r\n ", b";tag=", b";branch=", b"Via: ", b"l: 1\r\n", b"sip:", b"@", b"[::1]", b"SIP/2.0", b"9" * 30, b"ACK"]
+PIECES = [
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"\0",
+    b" ",
+    b"\t",
+    b";",
+    b",",
+    b'"',
+    b"\\",
+    b"<",
+    b">",
+    b":",
+    b"=",
+    b"%",
+    b"%4",
+    b"\xff",
+]
+PIECES += [
+    b"\r\n ",
+    b";tag=",
+    b";branch=",
+    b"Via: ",
+    b"l: 1\r\n",
+    b"sip:",
+    b"@",
+    b"[::1]",
+    b"SIP/2.0",
+    b"9" * 30,
+    b"ACK",
+]
 edits = st.lists(
     st.tuples(st.integers(0, 700), st.integers(0, 12), st.sampled_from(PIECES) | st.binary(max_size=4)), max_size=6
 )
@@ -82,7 +115,9 @@ def test_the_offsets_of_a_scan_cut_out_the_top_via_and_the_body(data: bytes) -> 
     value = data[found.via_start : found.via_end]
     assert value == value.strip()
     unfolded = b" ".join(line.strip(b" \t") for line in value.split(b"\r\n")).decode("utf-8", "surrogateescape")
-    assert outcome(lambda _: parse_via(unfolded), data)[:2] == outcome(lambda _: message.via, data)[:2] or True
+    top = outcome(lambda _: message.via, data)
+    if isinstance(top, Via):
+        assert parse_via(unfolded) == top
     end = len(data) if found.content_length is None else found.body_start + found.content_length
     assert data[found.body_start : end] == message.body
 
@@ -184,10 +219,6 @@ header_params = st.dictionaries(tokens.map(str.lower), st.none() | tokens, max_s
 
 @given(uris, words)
 def test_a_uri_prints_and_parses_back(uri: Uri, password: str) -> None:
-    import dataclasses
-
-    from actors.sip import uri as module
-
     if uri.user is not None:
         uri = dataclasses.replace(uri, password=password)
     text = str(uri)
@@ -198,7 +229,9 @@ def test_a_uri_prints_and_parses_back(uri: Uri, password: str) -> None:
 
 
 @given(tokens.map(str.upper), hosts, ports, header_params.filter(lambda params: params.get("branch", "x")))
-def test_a_via_prints_and_parses_back(transport: str, host: str, port: int | None, params: dict[str, str | None]) -> None:
+def test_a_via_prints_and_parses_back(
+    transport: str, host: str, port: int | None, params: dict[str, str | None]
+) -> None:
     via = Via(transport, host, port, params)
     assert parse_via(str(via)) == via
 

@@ -27,6 +27,7 @@ from actors.transport.settings import TransportSettings
 from actors.transport.takeover import take_over
 
 SHARD = "transaction-0"
+DIALLED = b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"
 CRASHES = ("before commit", "after commit", "between deferred", "after deferred")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Received | TransmitFailed | FlowDead).decode
@@ -39,10 +40,13 @@ class Shell:
         path: of the journal.
         channel: to the parent.
         epoch: of this start.
-        crash: where to be killed (one of CRASHES), at the first message that comes.
+        crash: where to be killed (one of CRASHES), at the first message that comes or goes.
+        dial: where a request waits to be sent, until a commit holds it.
     """
 
-    def __init__(self, path: Path, channel: Channel, epoch: int, crash: str = "") -> None:
+    def __init__(
+        self, path: Path, channel: Channel, epoch: int, crash: str = "", dial: tuple[str, int] | None = None
+    ) -> None:
         self.journal = Journal(path, epoch=epoch)
         self.changes = Changes()
         self.cells = Cells(self.journal, Kept)
@@ -65,7 +69,7 @@ class Shell:
             epoch=epoch,
             settings=settings,
             limit=100,
-            reception=Reception(admission, listeners, 1, lambda _: False),
+            reception=Reception(admission, listeners, lambda _: SHARD, lambda _: False),
             admission=admission,
             listeners=listeners,
         )
@@ -73,6 +77,12 @@ class Shell:
         self.commit()
         for bound, sock in opened:
             self.connections.acceptor.listen(sock, bound)
+        if dial is not None and self.journal.meta(b"dialled") is None:
+            self._armed = True
+            connection = self.connections.find("", *dial, response=False) or self.connections.open(*dial, clock())
+            self.connections.write(connection, DIALLED)
+            self.changes.meta[b"dialled"] = b"1"
+            self.commit()
 
     def tell(self, peer: str, message: Event, *, journalled: bool = True) -> None:
         assert journalled
@@ -81,7 +91,7 @@ class Shell:
         if isinstance(message, Received) and not message.head.status:
             self._armed = True
             flow = message.flow
-            connection = self.connections.find(flow.token, flow.host, flow.port)
+            connection = self.connections.find(flow.token, flow.host, flow.port, response=True)
             assert connection is not None
             self.connections.write(connection, answer_to(message.raw))
 
@@ -122,7 +132,8 @@ class Shell:
 def answer_to(request: bytes) -> bytes:
     """The 200 to a request, named after its Call-ID."""
     call_id = request.partition(b"Call-ID: ")[2].partition(b"\r\n")[0]
-    return b"SIP/2.0 200 OK\r\nCall-ID: " + call_id + b"\r\nContent-Length: 0\r\n\r\n"
+    filler = request.partition(b"Fill: ")[2].partition(b"\r\n")[0] or b"0"
+    return b"SIP/2.0 200 OK\r\nCall-ID: " + call_id + b"\r\n\r\n" + call_id * int(filler)
 
 
 class Store:
@@ -146,7 +157,7 @@ class Store:
         sock.detach()
         return str(name[0]), int(name[1])
 
-    def start(self, crash: str = "") -> None:
+    def start(self, crash: str = "", dial: tuple[str, int] | None = None) -> None:
         """Fork the next child; it takes over whatever is held."""
         self.epoch += 1
         end, theirs = channel_pair()
@@ -154,7 +165,7 @@ class Store:
         self.pid = os.fork()
         if not self.pid:
             os.close(turned)
-            serve(self, theirs, turn, crash)
+            serve(self, theirs, turn, crash, dial)
         theirs.close()
         os.close(turn)
         self.end = end
@@ -197,13 +208,13 @@ class Store:
             os.close(descriptor.fd)
 
 
-def serve(store: Store, theirs: socket.socket, turn: int, crash: str) -> None:
+def serve(store: Store, theirs: socket.socket, turn: int, crash: str = "", dial: tuple[str, int] | None = None) -> None:
     """The child: serves until it is killed."""
     code = 70
     try:
         channel = Channel(theirs)
         channel.descriptors = {token: Descriptor(os.dup(held.fd), held.note) for token, held in store.held.items()}
-        shell = Shell(store.path, channel, store.epoch, crash)
+        shell = Shell(store.path, channel, store.epoch, crash, dial)
         os.write(turn, b".")
         while True:
             shell.turn()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.transport.events import FlowDead, Received
-from tests.transport.shell import CRASHES, Store, answer_to
+from tests.transport.shell import CRASHES, DIALLED, Store, answer_to
 
 
 def _request(number: int, body: bytes = b"") -> bytes:
@@ -102,6 +102,69 @@ def test_pipelined_requests_and_a_half_one_survive_a_kill(store: Store, crash: s
         assert _read_exactly(peer, len(ANSWERS)) == ANSWERS
         store.kill()
         assert _received_call_ids(store) == ["1", "2", "3"]
+
+
+def test_what_a_slow_reader_has_not_read_is_written_on_to_the_byte(store: Store) -> None:
+    with _connect(store) as peer:
+        requests = [_request(number).replace(b"l: 0\r\n", b"Fill: 150000\r\nl: 0\r\n") for number in range(10, 16)]
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        expected = b"".join(map(answer_to, requests))
+        received = b""
+        for request in requests:
+            store.start()
+            peer.sendall(request)
+            while f"{request.partition(b'Call-ID: ')[2][:2].decode()}" not in _received_call_ids(store):
+                assert store.wait_turn()
+            received += peer.recv(50_000)
+            store.kill()
+        assert len(received) < len(expected)
+        store.start()
+        received += _read_exactly(peer, len(expected) - len(received))
+        assert received == expected
+        store.kill()
+
+
+@pytest.mark.parametrize("crash", CRASHES)
+def test_a_request_on_a_connection_that_we_open_goes_out_once(store: Store, crash: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(10)
+        store.start(crash, listener.getsockname())
+        while store.wait_turn():
+            pass
+        store.buried()
+        store.start("", listener.getsockname())
+        peer, _ = listener.accept()
+        with peer:
+            assert _read_exactly(peer, len(DIALLED)) == DIALLED
+            assert store.wait_turn()
+            store.kill()
+            peer.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                peer.recv(1)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_a_connection_whose_snapshot_is_spoiled_ends_and_is_reported(store: Store) -> None:
+    import lmdb
+
+    with _connect(store) as peer:
+        store.start()
+        peer.sendall(REQUESTS[0])
+        _read_exactly(peer, len(answer_to(REQUESTS[0])))
+        store.kill()
+        with lmdb.open(str(store.path), subdir=False) as env, env.begin(write=True) as txn:
+            key = b"ctcp:1.1"
+            txn.put(key, (txn.get(key) or b"")[:-1])
+        store.start()
+        assert peer.recv(1) == b""
+        while not any(isinstance(event, FlowDead) for event in store.told()):
+            assert store.wait_turn()
+        store.kill()
+        assert list(store.held) == ["tcp:listener:0"]
 
 
 def test_a_connection_that_ended_while_nobody_served_it_is_reported_dead(store: Store) -> None:

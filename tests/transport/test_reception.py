@@ -17,9 +17,13 @@ FLOW = Flow("udp:0", "udp", "127.0.0.1", 5060, "192.0.2.4", 4711)
 SHARDS = 4
 
 
+def _shard_of(call_id: str) -> str:
+    return f"transaction-{Slots(SHARDS).shard(call_id)}"
+
+
 def _reception(*, busy: bool = False, rate: float = 1e6) -> Reception:
     listeners = Listeners([Bound("udp:0", "udp", "127.0.0.1", 5060)], lambda host: host, lambda _: False)
-    return Reception(Admission(rate, secret=b"k"), listeners, SHARDS, lambda _: busy)
+    return Reception(Admission(rate, secret=b"k"), listeners, _shard_of, lambda _: busy)
 
 
 def _request(method: str = "INVITE", **replaced: str) -> bytes:
@@ -48,7 +52,7 @@ def test_a_request_goes_stamped_to_the_shard_of_its_call_id() -> None:
         up = _reception().take(_request(call_id=call_id), FLOW, 0.0)
         assert isinstance(up, tuple)
         peer, received = up
-        assert peer == f"transaction-{Slots(SHARDS).shard(call_id)}"
+        assert peer == _shard_of(call_id)
         assert received.flow is FLOW
         assert received.head.call_id == call_id
         assert b";branch=z9hG4bKx;rport=4711;received=192.0.2.4\r\n" in received.raw

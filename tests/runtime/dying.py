@@ -1,0 +1,62 @@
+"""An actor that some messages kill, run in a process of its own by the poison tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.runtime.actor import LayerActor, run
+from actors.runtime.machine import Event
+from tests.runtime.harness import context_for
+
+
+class Do(Event, frozen=True):
+    key: bytes
+    what: str = ""
+
+
+class Done(Event, frozen=True):
+    key: bytes
+    times: int
+
+
+class LeftOut(Event, frozen=True):
+    key: bytes
+    why: str
+
+
+class Times(msgspec.Struct, frozen=True, array_like=True):
+    times: int
+
+
+class Dying(LayerActor):
+    """Counts what it does to each key; "abort" and "kill" are its end, "late" aborts when the deadline comes."""
+
+    accepts = {"user": Do}  # noqa: RUF012
+    cell_type = Times
+
+    def handle(self, peer: str, message: Do, now: float) -> None:
+        times = (self.cells.get(message.key) or Times(0)).times + 1
+        if message.what == "abort":
+            os.abort()
+        if message.what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.cells.put(message.key, Times(times), now if message.what == "late" else None)
+        self.tell(peer, Done(message.key, times))
+
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+        os.abort()
+
+    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ARG002
+        self.tell("user", LeftOut(key, type(error).__name__))
+
+
+def serve(tmp_path: str, epoch: int, last_death: str) -> None:
+    context, _supervisor, _theirs = context_for(
+        "dying", ("user",), Path(tmp_path), epoch=epoch, placement="process", last_death=last_death
+    )
+    run(Dying, context)

@@ -1,0 +1,151 @@
+"""The values of single headers."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.sip import MediaType, Reason, RemoteProtocolError, RetryAfter, Via
+from actors.sip.fields import FIELDS, Kind, canonical
+from actors.sip.headers import (
+    STAR,
+    parse_contact,
+    parse_media_type,
+    parse_name_addr,
+    parse_reason,
+    parse_retry_after,
+    parse_route,
+    parse_via,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "via"),
+    [
+        ("SIP/2.0/UDP h", Via("UDP", "h", None, {})),
+        ("sip / 2.0 /\ttls [::1] : 5061 ; branch=z9hG4bK1", Via("TLS", "::1", 5061, {"branch": "z9hG4bK1"})),
+        ("SIP/2.0/UDP h;received=[::2];RPORT=7", Via("UDP", "h", None, {"received": "[::2]", "rport": "7"})),
+    ],
+)
+def test_a_via_is_read(text: str, via: Via) -> None:
+    assert parse_via(text) == via
+
+
+def test_a_via_says_where_a_request_came_from() -> None:
+    via = parse_via("SIP/2.0/UDP h;received=[::2];rport=7")
+    assert (via.received, via.rport, via.branch) == ("::2", 7, "")
+    assert str(via) == "SIP/2.0/UDP h;received=[::2];rport=7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "SIP/2.0/UDP",
+        "SIP/2.0 h",
+        "SIP/3.0/UDP h",
+        "SIP/2.0/UDP h:0",
+        "SIP/2.0/UDP h:99999",
+        "SIP/2.0/UDP h;",
+        "SIP/2.0/UDP h;;x",
+        "SIP/2.0/UDP h;branch=",
+        "SIP/2.0/UDP h;branch",
+        "SIP/2.0/UDP h;x=1;X=2",
+        "SIP/2.0/UDP [h]",
+    ],
+)
+def test_what_is_no_via_is_refused(text: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_via(text)
+
+
+@pytest.mark.parametrize("rport", ["x", "65536", "-1"])
+def test_an_rport_that_is_no_port_is_refused(rport: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        _ = parse_via(f"SIP/2.0/UDP h;rport={rport}").rport
+
+
+@pytest.mark.parametrize(
+    ("text", "display", "uri", "params"),
+    [
+        ("<sip:a@h>", "", "sip:a@h", {}),
+        ("sip:a@h;x=1", "", "sip:a@h", {"x": "1"}),
+        ("caller<sip:a@h;lr>;Tag=1", "caller", "sip:a@h;lr", {"tag": "1"}),
+        ("A. G. Bell\t<sip:a@h>", "A. G. Bell", "sip:a@h", {}),
+        ('"" <sip:a@h>', "", "sip:a@h", {}),
+        ('"a\\"b\\\\" <sip:a@h> ; x = "y;z"', 'a"b\\', "sip:a@h", {"x": '"y;z"'}),
+        ("Jürgen (Büro) <sip:a@h>", "Jürgen (Büro)", "sip:a@h", {}),
+        ("<tel:+1>;q=0.3", "", "tel:+1", {"q": "0.3"}),
+    ],
+)
+def test_an_address_is_read(text: str, display: str, uri: str, params: dict[str, str]) -> None:
+    address = parse_name_addr(text)
+    assert (address.display_name, str(address.uri), address.params) == (display, uri, params)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<>",
+        "<sip:a@h",
+        "sip:a@h>",
+        '"a <sip:a@h>',
+        "a, b <sip:a@h>",
+        "< sip:a@h >",
+        "<sip:a@h>;",
+        "<sip:a@h>;tag=",
+        "<sip:a@h>;tag",
+        "<sip:a@h>x",
+        "sip:a@h?x=y",
+        "sip:a@h,sip:b@h",
+        "<sip:a@h>;x=1;x=2",
+        '<sip:a@h>;x="',
+        "*",
+        "<a>",
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_name_addr(text)
+
+
+def test_a_star_is_a_contact_and_prints_as_one() -> None:
+    assert parse_contact("*") is STAR
+    assert STAR.is_star
+    assert str(STAR) == "*"
+
+
+def test_a_contact_expires() -> None:
+    assert parse_contact("<sip:a@h>;expires=60").expires == 60
+    assert parse_contact("<sip:a@h>").expires is None
+    with pytest.raises(RemoteProtocolError):
+        _ = parse_contact("<sip:a@h>;expires=4294967296").expires
+
+
+def test_a_route_needs_its_brackets() -> None:
+    assert parse_route("<sip:h;lr>").uri.loose
+    with pytest.raises(RemoteProtocolError):
+        parse_route("sip:h;lr")
+
+
+def test_other_values_are_read_and_print_back() -> None:
+    assert parse_media_type("Application / SDP;charset=x") == MediaType("application/sdp", {"charset": "x"})
+    assert parse_retry_after("18000;duration=3600") == RetryAfter(18000, "", {"duration": "3600"})
+    assert str(parse_retry_after("120 (I'm in a meeting)")) == "120 (I'm in a meeting)"
+    reason = parse_reason('Q.850 ;cause=16 ;text="Terminated"')
+    assert (reason.protocol, reason.cause, reason.text) == ("Q.850", 16, "Terminated")
+    assert str(Reason("SIP", {"cause": "200"})) == "SIP;cause=200"
+    assert Reason("SIP", {}).cause is None
+
+
+@pytest.mark.parametrize("text", ["", "x", "5 (", "5)", "5 x", "99999999999", "-5"])
+def test_what_is_no_retry_after_is_refused(text: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_retry_after(text)
+
+
+def test_every_compact_form_is_known_once() -> None:
+    compact = [field.compact for field in FIELDS.values() if field.compact]
+    assert sorted(compact) == sorted(set(compact))
+    assert {canonical(form.upper()) for form in compact} == {key for key, field in FIELDS.items() if field.compact}
+    assert FIELDS["via"].kind is Kind.LIST
