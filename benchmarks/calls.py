@@ -80,7 +80,7 @@ def call_for(folder: Path, address: tuple[str, int], rate: float, seconds: float
     """Place calls at `rate` for `seconds`, saying now and then how it goes."""
     folder.mkdir(parents=True, exist_ok=True)
     total = int(rate * seconds)
-    extra = ("-r", f"{rate:g}", "-m", str(total), "-l", "20000", "-timeout", f"{seconds + 60:.0f}s", "-mp", "30000")
+    extra = ("-r", f"{rate:g}", "-m", str(total), "-l", "10000", "-timeout", f"{seconds + 60:.0f}s", "-mp", "30000")
     print(f"  {name}: {total} calls at {rate:g}/s ...", file=sys.stderr, flush=True)
     return sipp.call(folder, address, *extra, timeout=seconds + 120)
 
@@ -119,7 +119,7 @@ def wait_until_up(statistics: Path, number: int, process: subprocess.Popen[bytes
 
 def measure_service(folder: Path, rate: float, seconds: float, held: int) -> Result:
     """One pass against the service."""
-    with running("--answer", "echo", config="[media]\nports = [16384, 30383]\n") as service:
+    with running("--answer", "echo", config="[media]\nports = [16384, 22383]\n") as service:
         address = service.addresses["udp"]
         with held_calls(folder / "held", address, held, seconds):
             pids = processes(service)

@@ -6,7 +6,7 @@ from actors.dialog import call_end as end
 from actors.dialog import call_in as into
 from actors.dialog import call_out as out
 from actors.dialog import call_up as up
-from actors.dialog.call import Call, Given, Input, State, replace
+from actors.dialog.call import Call, Given, Input, State
 from actors.runtime.machine import Effects, Row, Table
 
 S = State
@@ -191,15 +191,5 @@ def step(call: Call, event: Input, given: Given, now: float) -> tuple[Call, Effe
 
 
 def expire(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Fire every timer of a call that is due at `now`, earliest first, each once.
-
-    As ``Table.expire``, but the actions of a call need what they are `given` at a timer too.
-    """
-    effects: Effects = ()
-    for timer, deadline in sorted(call.deadlines, key=lambda pair: (pair[1], pair[0])):
-        if deadline > now or (timer, deadline) not in call.deadlines:
-            continue  # not due, or an earlier timer of this round left the state that owned it
-        left = tuple(pair for pair in call.deadlines if pair[0] is not timer)
-        call, more = CALL.step(replace(call, deadlines=left), timer, given, now)
-        effects += more
-    return call, effects
+    """Fire every timer of a call that is due at `now`, earliest first, each once."""
+    return CALL.expire(call, now, given)

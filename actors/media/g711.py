@@ -102,6 +102,14 @@ _AS_PCMU: Codes = np.stack(
 )
 
 
-def patch(codes: bytes | bytearray, laws: bytes | bytearray) -> bytes:
-    """A frame whose samples are of several laws, or missing (law 0), as PCMU with silence where nothing is."""
-    return _AS_PCMU[np.frombuffer(laws, np.uint8), np.frombuffer(codes, np.uint8)].tobytes()
+def patch(codes: bytes | bytearray, laws: bytes | bytearray) -> tuple[bytes, int]:
+    """Fill a frame of which samples are missing (law 0) with silence.
+
+    Returns:
+        The codes and their law: that of the samples, or PCMU where they are of both.
+    """
+    marks, values = np.frombuffer(laws, np.uint8), np.frombuffer(codes, np.uint8)
+    for law in Law:
+        if not (marks & ~np.uint8(law)).any():
+            return np.where(marks == law, values, np.uint8(SILENCE[law])).tobytes(), int(law)
+    return _AS_PCMU[marks, values].tobytes(), int(Law.PCMU)

@@ -235,7 +235,7 @@ class JitterBuffer:
         if law and held.laws == _MARKS[law]:
             return bytes(held.codes), law
         self.concealed += cursor >= self._first
-        return patch(held.codes, held.laws), int(Law.PCMU)
+        return patch(held.codes, held.laws)
 
     def _judge(self, level: int) -> None:
         """Count late ticks, watch the delay, and shorten it by a frame when it has been too long for a whole window."""

@@ -162,15 +162,18 @@ class Table(Generic[M]):
             machine = msgspec.structs.replace(machine, state=after, deadlines=deadlines)
         return machine, tuple(rest)
 
-    def expire(self, machine: M, now: float) -> tuple[M, Effects]:
-        """Fire every timer that is due at `now`, earliest first, each once: a long pause gives no burst."""
+    def expire(self, machine: M, now: float, argument: Any = None) -> tuple[M, Effects]:  # noqa: ANN401
+        """Fire every timer that is due at `now`, earliest first, each once: a long pause gives no burst.
+
+        `argument` is what the actions of a timer are given.
+        """
         effects: Effects = ()
         due = sorted((deadline, timer.value, timer) for timer, deadline in machine.deadlines if deadline <= now)
         for deadline, _, timer in due:
             if (timer, deadline) not in machine.deadlines:
                 continue  # an earlier timer of this round left the state that owned it
             left = tuple(pair for pair in machine.deadlines if pair[0] is not timer)
-            machine, more = self.step(msgspec.structs.replace(machine, deadlines=left), timer, None, now)
+            machine, more = self.step(msgspec.structs.replace(machine, deadlines=left), timer, argument, now)
             effects += more
         return machine, effects
 

@@ -183,7 +183,10 @@ class Mailbox:
         events = self._epoll.poll(max(min(self.deadline() - now, LONGEST), 0))
         if self._streak > STREAK and self._coalesce and self.exact is None:
             time.sleep(PAUSE)
-            return self._epoll.poll(0)  # level-triggered or hot: what was seen is seen again
+            merged = dict(events)  # an edge that was seen is not seen again
+            for fd, event in self._epoll.poll(0):
+                merged[fd] = merged.get(fd, 0) | event
+            return list(merged.items())
         return events
 
     def _poll_exactly(self, exact: float, now: float) -> list[tuple[int, int]]:

@@ -117,15 +117,15 @@ class Framer:
 
     def _take_line_ends(self, out: list[Framed]) -> None:
         """Take every line end that the buffer begins with; a CR that no LF follows is none (s7.5)."""
-        size = _line_ends(self._buffer).end()  # type: ignore[union-attr]  # it matches nothing too
-        if len(self._buffer) > size and self._buffer[size] == _CR and len(self._buffer) > size + 1:
-            raise RemoteProtocolError(400, "Bare CR or LF")
+        size = _line_ends(self._buffer).end()  # type: ignore[union-attr] # it always matches
         first, ends = self._line_ends + 1, self._offset
         for turn in range(first, first + size // 2):
             ends += 2
             out.append(Pong(ends) if turn % 2 else Ping(ends))
         self._line_ends += size // 2
         self._advance(size)
+        if len(self._buffer) > 1 and self._buffer[0] == _CR:
+            raise RemoteProtocolError(400, "Bare CR or LF")
 
     def _advance(self, count: int) -> None:
         del self._buffer[:count]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Event
-from actors.runtime.mailbox import clock
+from actors.runtime.mailbox import Mailbox, clock
 from actors.runtime.slots import Slots
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transport import sockets
@@ -56,6 +56,11 @@ class TransportActor(LayerActor):
         self._hosts_changed = 0
 
     # Life
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        """A mailbox that makes no pause between two polls: it would drop the edges that the first one had."""
+        return Mailbox(coalesce=False)
 
     def started(self) -> None:
         """Take the sockets over and serve."""

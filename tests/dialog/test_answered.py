@@ -362,3 +362,9 @@ def test_a_reinvited_call_out_still_lingers_for_other_forks() -> None:
     assert phone.state == "LINGERING"
     phone.wait(32)
     assert not phone.cells
+
+
+def test_only_a_lower_cseq_is_out_of_order() -> None:
+    phone = up()
+    phone.request(message("BYE", to_tag=phone.call.tag, cseq=1))
+    assert phone.statuses[-1] == 200

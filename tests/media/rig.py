@@ -1,4 +1,4 @@
-"""An engine over real loopback sockets with a clock of the test's, the phones it talks with, and where the corpora are."""
+"""An engine over real loopback sockets with a clock of the test's, the phones it talks with, and the corpora."""
 
 from __future__ import annotations
 

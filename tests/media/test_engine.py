@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import wave
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def test_silence_is_sent_a_packet_a_tick_with_numbers_and_time_in_step(rig: Rig)
     assert [packet.payload for packet in heard] == [SILENCE] * OPENING
     assert [packet.marker for packet in heard] == [True] + [False] * (OPENING - 1)
     assert len({packet.ssrc for packet in heard}) == 1
-    for one, next_one in zip(heard, heard[1:], strict=False):
+    for one, next_one in itertools.pairwise(heard):
         assert (next_one.sequence_number - one.sequence_number) & 0xFFFF == 1
         assert (next_one.timestamp - one.timestamp) & 0xFFFFFFFF == FRAME
 
@@ -173,7 +174,7 @@ def test_packets_are_as_long_as_was_agreed(rig: Rig, tmp_path: Path, ptime: int,
     heard = phone.heard()
     assert [len(packet.payload) for packet in heard] == sizes
     assert b"".join(packet.payload for packet in heard) == encode(samples, Law.PCMU).tobytes()[:1920]
-    for one, next_one in zip(heard, heard[1:], strict=False):
+    for one, next_one in itertools.pairwise(heard):
         assert (next_one.timestamp - one.timestamp) & 0xFFFFFFFF == len(one.payload)
     assert [packet.marker for packet in heard] == [True] + [False] * (len(heard) - 1)
 
@@ -274,13 +275,12 @@ def test_a_capture_of_real_speech_is_recorded_sample_for_sample(rig: Rig, tmp_pa
             rig.step()
             due += FRAME
         phone.rtp.sendto(data, ("127.0.0.1", port))
-    rig.step(5)
+    rig.step(10)
     rig.engine.close("a", rig.now, 0.0)
     written(rig, thread)
     source = decode(np.frombuffer(b"".join(rtp.parse(data).payload for data in packets), np.uint8), Law.PCMA)
     samples = samples_of(tmp_path / "a.wav")
-    lag = next(lag for lag in range(0, 5 * FRAME, FRAME) if np.array_equal(samples[lag : lag + 800], source[:800]))
-    assert np.array_equal(samples[lag : lag + len(source)], source)
+    assert any(np.array_equal(samples[lag : lag + len(source)], source) for lag in range(5 * FRAME))
 
 
 def test_a_recording_that_cannot_be_made_is_told_and_the_call_goes_on(rig: Rig, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_a_gap_is_no_burst(rig: Rig) -> None:
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 12), st.floats(0, 0.3)), min_size=1, max_size=5), st.sampled_from([10, 20, 30]))
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.floats(0, 0.3)), min_size=1, max_size=5), st.sampled_from([10, 20, 30])
+)
 def test_no_sequence_number_is_used_twice_over_any_kills(
     tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, float]], ptime: int
 ) -> None:
@@ -253,6 +255,10 @@ def test_a_recording_goes_on_in_its_file_with_silence_for_the_gap(rig: Rig, tmp_
         thread.start()
         if round_number == 0:
             rig.engine.record("a", record, rig.now)
+            recorder = rig.engine.sessions["a"].recorder
+            assert recorder is not None
+            while not recorder.made:
+                thread.join(0.001)
         talk(rig, phone, port, 100)
         if round_number == 0:
             facts = rig.facts("a", phone, record=record)

@@ -80,7 +80,9 @@ def test_eight_bits_and_both_laws_are_read(tmp_path: Path) -> None:
     eight = read(tmp_path / "a.wav", riff(1, 1, 8000, 8, ((samples >> 8) + 128).astype(np.uint8).tobytes()))
     assert correlation(eight, samples) > 0.99
     for tag, law in ((6, Law.PCMA), (7, Law.PCMU)):
-        assert correlation(read(tmp_path / "a.wav", riff(tag, 1, 8000, 8, encode(samples, law).tobytes())), samples) > 0.99
+        assert (
+            correlation(read(tmp_path / "a.wav", riff(tag, 1, 8000, 8, encode(samples, law).tobytes())), samples) > 0.99
+        )
 
 
 def test_the_extensible_format_is_read(tmp_path: Path) -> None:

@@ -140,10 +140,11 @@ def test_a_far_exact_deadline_does_not_hold_up_a_near_ordinary_one(mailbox: Mail
         assert clock() < due + 1.0
 
 
-def test_a_stream_of_turns_still_loses_no_event(mailbox: Mailbox) -> None:
+@pytest.mark.parametrize("edge", [False, True])
+def test_a_stream_of_turns_still_loses_no_event(mailbox: Mailbox, edge: bool) -> None:
     reading, writing = os.pipe2(os.O_NONBLOCK)
     got: list[bytes] = []
-    mailbox.watch(reading, lambda _: bool(got.append(os.read(reading, 1))), edge=False)
+    mailbox.watch(reading, lambda _: bool(got.append(os.read(reading, 1))), edge=edge)
     for number in range(3 * STREAK):
         os.write(writing, b"%c" % number)
         turn(mailbox)

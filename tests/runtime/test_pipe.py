@@ -1,4 +1,4 @@
-"""Pipes over real ZeroMQ sockets: both transports, successors, malformed frames, large ones, delayed acknowledgements."""
+"""Pipes over real ZeroMQ sockets: both transports, successors, malformed and large frames, delayed acknowledgements."""
 
 from __future__ import annotations
 

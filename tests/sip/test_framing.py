@@ -75,6 +75,11 @@ def test_the_frames_and_what_waits_are_the_stream(stream: bytes) -> None:
     assert framer.buffered == len(stream) - start
 
 
+def test_line_ends_before_a_bare_one_come_out_first() -> None:
+    assert Framer().feed(b"\r\n\rX") == [Pong(2)]
+    assert Framer().feed(b"\r\n\r") == [Pong(2)]
+
+
 def test_a_successor_goes_on_at_the_offset_of_the_last_frame() -> None:
     stream = message(b"one") + message(b"two") + message(b"three")
     first = Framer()

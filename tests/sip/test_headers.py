@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.sip import MediaType, Reason, RemoteProtocolError, RetryAfter, Via
+from actors.sip import LocalProtocolError, MediaType, Reason, RemoteProtocolError, RetryAfter, Via
 from actors.sip.fields import FIELDS, Kind, canonical
 from actors.sip.headers import (
     STAR,
@@ -142,6 +142,30 @@ def test_other_values_are_read_and_print_back() -> None:
 def test_what_is_no_retry_after_is_refused(text: str) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_retry_after(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["CSeq", "Call-ID", "Supported", "Date", "Max-Forwards", "Expires", "Content-Type", "Reason"]
+)
+@pytest.mark.parametrize("text", ["", "é", "a b c"])
+def test_what_a_header_may_not_be_is_refused(name: str, text: str) -> None:
+    with pytest.raises(RemoteProtocolError) as raised:
+        FIELDS[name.lower()].parse(text)
+    assert raised.value.status == 400
+
+
+def test_numbers_have_their_bounds() -> None:
+    assert (FIELDS["max-forwards"].parse("0255"), FIELDS["expires"].parse("4294967295")) == (255, 2**32 - 1)
+    for name, text in (("max-forwards", "256"), ("expires", "4294967296"), ("content-length", "4294967296")):
+        with pytest.raises(RemoteProtocolError):
+            FIELDS[name].parse(text)
+
+
+def test_values_that_could_not_be_read_back_are_not_printed() -> None:
+    values = (Via("U DP", "h", None, {}), Via("UDP", "h h", None, {}), Via("UDP", "h", None, {"a b": None}))
+    for value in (*values, MediaType("text/plain", {"charset": "a;b"})):
+        with pytest.raises(LocalProtocolError):
+            str(value)
 
 
 def test_every_compact_form_is_known_once() -> None:

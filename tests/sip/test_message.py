@@ -287,6 +287,28 @@ def test_an_error_repeats_nothing_of_what_the_peer_sent() -> None:
     assert reason.isascii()
 
 
+def test_a_list_that_is_not_closed_is_refused_when_it_is_cut() -> None:
+    message = parse(changed(b"Allow: INVITE, ACK", b'Allow: a, "b'))
+    assert message.get("Allow") == 'a, "b'
+    with pytest.raises(RemoteProtocolError) as raised:
+        message.get_all("Allow")
+    assert raised.value.status == 400
+
+
+def test_a_length_is_added_to_a_changed_message_that_had_none() -> None:
+    message = parse(changed(b"Content-Length: 4\r\n", b""))
+    assert message.content_length is None
+    message.set("Subject", "x")
+    assert bytes(message).endswith(b"Subject: x\r\nContent-Length: 4\r\n\r\nv=0\n")
+
+
+def test_an_error_says_what_it_is() -> None:
+    assert str(RemoteProtocolError(400, "Malformed Via")) == "400 Malformed Via"
+    assert str(RemoteProtocolError(None, "Malformed Via")) == "Malformed Via"
+    assert repr(invite()) == "<Request INVITE sip:bob@biloxi.example.com>"
+    assert repr(parse(OK)) == "<Response 200 OK>"
+
+
 # Limits (FAULTS: head bombs).
 
 
