@@ -226,11 +226,11 @@ class Peer:
         if not candidate.source.update(sequence_number):
             candidate.pending = packet
             return None
-        self._lock(candidate, packet[0], expected=expected)
-        return candidate.source
+        self._lock(candidate, sequence_number, packet[0], expected=expected)
+        return self.source
 
-    def _lock(self, candidate: _Candidate, timestamp: int, *, expected: bool) -> None:
-        """The candidate is the peer from here on; `timestamp` is of the packet that proved it."""
+    def _lock(self, candidate: _Candidate, sequence_number: int, timestamp: int, *, expected: bool) -> None:
+        """The candidate is the peer from here on; both numbers are of the packet that proved it."""
         known = self.source
         if known is None or known.ssrc != candidate.source.ssrc:
             target = self._target if self.buffer is None else self.buffer.target
@@ -239,7 +239,9 @@ class Peer:
                 # The delay counts from now: the packet held back would else make it one packet longer.
                 self.buffer.anchor(timestamp)
             self.lsr, self.lsr_at, self.left = 0, 0.0, False
-        self.source = candidate.source
+        if known is None or known.ssrc != candidate.source.ssrc or not known.update(sequence_number):
+            # Else the stream that was known goes on from elsewhere, or after a hold, and so do its counts.
+            self.source = candidate.source
         self._candidates = [None, None]
         self.take_up(candidate.address, learnt=not expected or (self.learnt and candidate.address == self.locked))
         if not expected:

@@ -14,7 +14,7 @@ from actors.media.events import StartSession
 from actors.media.facts import law_of
 from actors.media.g711 import FADED, SILENCE, Law, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
-from actors.media.peer import Peer
+from actors.media.peer import Address, Peer
 from actors.media.player import Player
 from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
@@ -71,6 +71,7 @@ class Session:
 
     __slots__ = (
         "_slow",
+        "_slow_locked",
         "_slow_source",
         "_slow_until",
         "awake_until",
@@ -140,6 +141,7 @@ class Session:
         self.served = 0
         self._slow = b""
         self._slow_source: Source | None = None
+        self._slow_locked: Address | None = None
         self._slow_until = 0
 
     def apply(self, start: StartSession) -> None:
@@ -251,9 +253,10 @@ class Session:
         """The session as of `tick`, for the mapped record."""
         peer = self.peer
         source, buffer, player = peer.source, peer.buffer, self.player
-        if tick >= self._slow_until or source is not self._slow_source:
+        if tick >= self._slow_until or source is not self._slow_source or peer.locked is not self._slow_locked:
             self._slow = self._slow_row()
             self._slow_source = source
+            self._slow_locked = peer.locked
             self._slow_until = tick + _SLOW_TICKS
         flags = cursor = 0
         if buffer is not None and (at := buffer.cursor) is not None:

@@ -16,9 +16,9 @@ from actors.runtime.link import NEVER
 from actors.runtime.pipe import Pipe
 
 PIPE_LIMIT = 256  # envelopes of one pipe a turn
-QUICK = 0.003  # seconds between turns below which messages may be a stream
+QUICK = 0.008
 STREAK = 8  # quick turns in a row from which they are
-PAUSE = 0.001  # seconds to let a batch form in a stream
+PAUSE = 0.004  # seconds to let a batch form in a stream
 EXACT = 0.001  # seconds before an exact deadline from which it is slept to: epoll knows milliseconds only
 LONGEST = 1.0  # seconds between turns at most, for the heartbeat
 

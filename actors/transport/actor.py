@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Event
-from actors.runtime.mailbox import Mailbox, clock
+from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transport import sockets
@@ -36,7 +36,6 @@ from actors.transport.settings import TransportSettings
 from actors.transport.takeover import take_over
 
 _HOSTS = Path("/etc/hosts")
-_RESERVED = 64  # descriptors for pipes, listeners, journal and the like
 _ROUTES = 4096
 
 
@@ -56,11 +55,6 @@ class TransportActor(LayerActor):
         self._hosts_changed = 0
 
     # Life
-
-    @staticmethod
-    def _create_actor_inbox() -> Mailbox:
-        """A mailbox that makes no pause between two polls: it would drop the edges that the first one had."""
-        return Mailbox(coalesce=False)
 
     def started(self) -> None:
         """Take the sockets over and serve."""
@@ -229,9 +223,9 @@ class TransportActor(LayerActor):
 
 
 def _connection_limit() -> int:
-    """Connections in all, from the descriptors we may have; each needs one here and one in the supervisor."""
+    """Connections in all: half of the descriptors we may have, for each needs one in the supervisor beside its own."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, soft - _RESERVED)
+    return max(1, soft // 2)
 
 
 def main(context: Context) -> None:

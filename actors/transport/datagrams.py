@@ -8,7 +8,7 @@ from collections.abc import Callable
 from actors.sip.vocabulary import Flow
 from actors.transport import sockets
 from actors.transport.reception import Reception
-from actors.transport.route import Bound, response_address
+from actors.transport.route import WILDCARDS, Bound, response_address
 
 _BATCH = 64
 _FLOWS = 4096
@@ -68,7 +68,11 @@ class UdpPort:
         bound = self.bound
         if len(self._flows) >= _FLOWS:
             self._flows.clear()
-        flow = Flow(bound.token, "udp", bound.host, bound.port, *sockets.peer_address(source))
+        host, port = sockets.peer_address(source)
+        local = bound.host
+        if local in WILDCARDS:
+            local = sockets.local_address(host) or local  # the address that our answers come from
+        flow = Flow(bound.token, "udp", local, bound.port, host, port)
         self._flows[source] = flow
         return flow
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 READY_TIMEOUT = 30.0
+RTP_SLICE = 600  # ports of one service
+RTP_SLICES = range(20_000, 32_000, RTP_SLICE)  # below the ephemeral ports, above the default pool
 
 
 @dataclass
@@ -75,17 +78,24 @@ def running(
     base: Path | None = None,
     config: str = "",
 ) -> Iterator[Service]:
-    """A service with `arguments`, stopped hard at the end. `base` keeps run and state directories over two starts."""
-    with tempfile.TemporaryDirectory(prefix="sa-") as made:
+    """A service with `arguments`, stopped hard at the end.
+
+    `base` keeps the run and state directories, and the RTP ports, over two starts. `config` is TOML; without a table
+    [media] it gets RTP ports that no other service of the tests has.
+    """
+    with tempfile.TemporaryDirectory(prefix="sa-") as made, contextlib.ExitStack() as held:
         where = base or Path(made)
         run_dir, state_dir = where / "run", where / "state"
         words = [sys.executable, "supervisor.py", "run", "--run-dir", str(run_dir), "--state-dir", str(state_dir)]
         for address in listen:
             words += ["--listen", address]
-        if config:
-            file = where / "sipactors.toml"
+        file = where / "sipactors.toml"
+        if config or not file.exists():
+            if "[media]" not in config:
+                first = held.enter_context(_rtp_slice())
+                config += f"\n[media]\nports = [{first}, {first + RTP_SLICE - 1}]\n"
             file.write_text(config, encoding="utf-8")
-            words += ["-c", str(file)]
+        words += ["-c", str(file)]
         process = subprocess.Popen(
             [*words, *arguments],
             cwd=ROOT,
@@ -104,6 +114,20 @@ def running(
             process.wait(timeout=30)
             assert process.stdout is not None
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def _rtp_slice() -> Iterator[int]:
+    """Hold a slice of the ports against every other test of this machine; its first port."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        for first in RTP_SLICES:
+            try:
+                lock.bind(f"\0sipactors-test-rtp-{first}")  # an abstract name: it is free again when we end, however
+            except OSError:
+                continue
+            yield first
+            return
+    raise AssertionError("every slice of RTP ports is taken by other tests")
 
 
 def _wait_ready(service: Service) -> None:

@@ -15,6 +15,7 @@ from actors.media import rtcp, rtp
 from actors.media.events import Play, PlayFinished, Record, RecordFailed, SessionClosed, SessionLost
 from actors.media.g711 import Law, decode, encode, transcode
 from actors.media.jitter import FRAME
+from actors.media.peer import Address, Peer
 from actors.media.session import OPENING, Session
 from tests.media.rig import PCMA, PCMU, Format, Phone, Rig, corpus, received
 
@@ -444,3 +445,73 @@ def test_a_v6_pool_serves_both_families(tmp_path: Path) -> None:
                 heard += phone.heard()
             assert voice(3) in [packet.payload for packet in heard], key
             assert not rig.engine.sessions[key].peer.learnt
+
+
+def test_counts_go_on_after_a_hold(rig: Rig) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    talk(rig, phone, port, 10)
+    start = phone.start("a")
+    rig.engine.start("a", type(start)("a", "0.0.0.0", phone.port, PCMU, (PCMU,), "inactive"), rig.now)
+    rig.step(50)
+    phone.timestamp += 50 * FRAME
+    rig.engine.start("a", start, rig.now)
+    talk(rig, phone, port, 10)
+    closed = rig.engine.close("a", rig.now, 0.0)
+    assert closed is not None
+    assert (closed.packets_received, closed.packets_lost) == (18, 1)
+
+
+def test_a_packet_that_breaks_its_session_loses_it_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    phones = [rig.phone(), rig.phone()]
+    ports = [rig.call(key, phone) for key, phone in zip("ab", phones, strict=True)]
+    accept = Peer.accept
+
+    def broken(self: Peer, data: bytes, address: Address, arrival: int) -> bool:
+        if data.endswith(b"bug"):
+            raise ZeroDivisionError("a bug")
+        return accept(self, data, address, arrival)
+
+    monkeypatch.setattr(Peer, "accept", broken)
+    for _ in range(3):
+        phones[0].say(b"bug", ports[0])
+        phones[1].say(voice(1), ports[1])
+    assert rig.step() == [("a", SessionLost("a", "ZeroDivisionError: a bug"))]
+    assert len(phones[1].heard()) == 1
+    assert rig.engine.sessions["b"].peer.source is not None
+
+
+def test_a_player_goes_on_in_the_law_agreed_meanwhile(rig: Rig, tmp_path: Path) -> None:
+    phone = rig.phone()
+    rig.call("a", phone)
+    samples = (np.arange(4000) * 8).astype(np.int16)
+    rig.engine.play("a", Play("a", wav(tmp_path / "a.wav", samples)))
+    rig.step(5)
+    rig.engine.start("a", phone.start("a", PCMA), rig.now)
+    rig.step(5)
+    heard = phone.heard()
+    assert [packet.payload_type for packet in heard] == [0] * 5 + [8] * 5
+    assert b"".join(p.payload for p in heard[5:]) == encode(samples[800:1600], Law.PCMA).tobytes()
+
+
+def test_a_disk_that_does_not_answer_delays_the_end_a_second_and_a_half(rig: Rig, tmp_path: Path) -> None:
+    rig.call("a", rig.phone())
+    rig.engine.record("a", Record("a", str(tmp_path / "a.wav")), rig.now)  # no thread takes the jobs
+    rig.step(5)
+    assert rig.engine.close("a", rig.now, 0.0) is None
+    assert rig.step(73) == []
+    assert isinstance(rig.step(3)[0][1], SessionClosed)
+    assert rig.engine.next_wake() is None
+
+
+def test_another_recording_takes_the_place_of_the_first(rig: Rig, tmp_path: Path) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    thread = recording(rig)
+    for name in ("a.wav", "b.wav"):
+        rig.engine.record("a", Record("a", str(tmp_path / name)), rig.now)
+        talk(rig, phone, port, 20)
+    rig.engine.finish()
+    written(rig, thread)
+    lengths = [len(samples_of(tmp_path / name)) // FRAME for name in ("a.wav", "b.wav")]
+    assert lengths == [20, 20]

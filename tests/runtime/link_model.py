@@ -7,7 +7,7 @@ is left of an older connection may arrive at any time, also after frames of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from actors.runtime.envelope import Data, Item
@@ -338,7 +338,7 @@ def _wired(world: World, n: int, wire: Wire) -> World:
     return world._replace(wires=(wire, world.wires[1]) if n == 0 else (world.wires[0], wire))
 
 
-def explore(model: Model, *, limit: int, seen: Callable[[int], None] | None = None) -> int:
+def explore(model: Model, *, limit: int) -> int:
     """Visit every world within `limit`, breadth first, and drain from each; returns how many there are.
 
     Raises:
@@ -359,8 +359,6 @@ def explore(model: Model, *, limit: int, seen: Callable[[int], None] | None = No
         if len(visited) > limit:
             raise RuntimeError(f"more than {limit} worlds")
         layer = following
-    if seen is not None:
-        seen(len(visited))
     return len(visited)
 
 

@@ -6,14 +6,14 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.sip import CSeq, NameAddr, RemoteProtocolError, Request, Response, Uri, Via, parse
 from actors.sip import uri as module
 from actors.sip.build import build_ack_failure, build_cancel, build_refusal
 from actors.sip.headers import parse_cseq, parse_name_addr, parse_via
-from actors.sip.scan import scan
+from actors.sip.scan import Scan, scan
 
 PLAIN = (
     b"INVITE sip:bob@b.example;x=1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5061;branch=z9hG4bK-1-0;rport\r\n"
@@ -75,7 +75,42 @@ def mutants(draw: st.DrawFn) -> bytes:
     return data
 
 
-anything = mutants() | st.binary(max_size=300)
+# Other ways to say the same, or more: what is changed so nearly always stays well-formed.
+VARIANTS = [
+    (b": ", b" :\r\n\t"),
+    (b": ", b":"),
+    (b";", b" ; "),
+    (b"=", b" = "),
+    (b"Via", b"v"),
+    (b"v  :", b"VIA:"),
+    (b"From", b"f"),
+    (b"\r\nTo", b"\r\nt "),
+    (b"\r\nVia", b"\r\nX: \xff, Via: SIP/2.0/UDP x\r\n \xc3\xa9\r\n Via: y\r\nVia"),
+    (b"rport", b'x=",\xc3\xa9"'),
+    (b"rport", b"rport, SIP/2.0/TCP z;branch=z9hG4bKz"),
+    (b"rport", b"RPORT;received=[::1]"),
+    (b"branch", b"BRANCH"),
+    (b"UDP 192.0.2.1:5061", b"tls\t[2001:db8::1]"),
+    (b">;tag=1", b'>; x="\\\0;";Tag=1'),
+    (b"<sip:a@a.example>", b"sip:a@a.example"),
+    (b"<sip:bob@b.example>", b"Bob B <tel:+1>"),
+    (b"Max", b"Content-Type: text/plain\r\nAllow: A, B\r\nMax"),
+    (b"INVITE", b"BYE"),
+    (b"body", b"bod\0 and more"),
+]
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> bytes:
+    """A message that says the same in other ways."""
+    data = draw(st.sampled_from([PLAIN, FOLDED]))
+    for old, new in draw(st.lists(st.sampled_from(VARIANTS), max_size=5)):
+        data = data.replace(old, new) if draw(st.booleans()) else data.replace(old, new, 1)
+    return data
+
+
+messages = variants() | mutants()
+anything = messages | st.binary(max_size=300)
 
 
 def outcome(reader: Any, data: bytes) -> Any:
@@ -107,10 +142,11 @@ def test_scanning_agrees_with_parsing(data: bytes) -> None:
     assert outcome(lambda data: scan(data).head, data) == outcome(lambda data: parse(data).head, data)
 
 
-@given(mutants())
+@given(messages)
 def test_the_offsets_of_a_scan_cut_out_the_top_via_and_the_body(data: bytes) -> None:
     found = outcome(scan, data)
-    assume(hasattr(found, "via_start"))
+    if not isinstance(found, Scan):
+        return
     message = parse(data)
     value = data[found.via_start : found.via_end]
     assert value == value.strip()
@@ -122,7 +158,7 @@ def test_the_offsets_of_a_scan_cut_out_the_top_via_and_the_body(data: bytes) -> 
     assert data[found.body_start : end] == message.body
 
 
-@given(mutants())
+@given(messages)
 def test_the_head_is_what_the_typed_headers_say(data: bytes) -> None:
     try:
         message = parse(data)
@@ -136,17 +172,17 @@ def test_the_head_is_what_the_typed_headers_say(data: bytes) -> None:
     assert (head.method, head.cseq) == (message.cseq.method, message.cseq.number)
 
 
-@given(mutants(), st.sampled_from([b"Via", b"From", b"To", b"CSeq", b"Call-ID"]))
+@given(messages, st.sampled_from([b"Via", b"From", b"To", b"CSeq", b"Call-ID"]))
 def test_folding_a_line_changes_nothing_of_what_it_says(data: bytes, name: bytes) -> None:
     mark = b"\r\n" + name + b": "
-    assume(data.count(mark) == 1)
     head, _, _ = data.partition(b"\r\n\r\n")
-    assume(mark in head)
+    if data.count(mark) != 1 or mark not in head:
+        return
     folded = data.replace(mark, b"\r\n" + name + b":\r\n\t", 1)
     assert outcome(lambda data: parse(data).head, folded) == outcome(lambda data: parse(data).head, data)
 
 
-@given(mutants())
+@given(messages)
 def test_a_changed_message_reads_back_the_same(data: bytes) -> None:
     try:
         message = parse(data)
@@ -157,7 +193,7 @@ def test_a_changed_message_reads_back_the_same(data: bytes) -> None:
     assert (again.head, again.body, again.get("X-Mark")) == (message.head, message.body, "1")
 
 
-@given(mutants())
+@given(messages)
 def test_every_request_that_is_taken_can_be_answered(data: bytes) -> None:
     try:
         message = parse(data)
@@ -183,7 +219,7 @@ def test_a_refusal_is_a_response_that_adds_no_line(data: bytes) -> None:
     assert refusal.count(b"\r") == refusal.count(b"\n") == len(lines) - 1
 
 
-@given(mutants())
+@given(messages)
 def test_what_follows_an_invite_that_is_taken_is_taken_itself(data: bytes) -> None:
     try:
         message = parse(data)

@@ -178,6 +178,26 @@ def test_a_datagram_goes_up_stamped_and_its_response_back_to_its_source(service:
         assert _datagram(it, peer) == raw
 
 
+@pytest.mark.parametrize(("wildcard", "host"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])
+def test_a_flow_of_a_listener_on_all_addresses_names_the_one_the_peer_reaches(
+    tmp_path: Path, wildcard: str, host: str
+) -> None:
+    service = Service(tmp_path, wildcard)
+    with service.harness() as it:
+        for transport in ("udp", "tcp"):
+            service.addresses[transport] = (host, service.addresses[transport][1])
+        with service.udp() as peer, service.tcp() as stream:
+            peer.send(_request(1))
+            assert it.expect(SHARD, Received).flow.local_host == host
+            stream.sendall(_request(2))
+            assert it.expect(SHARD, Received).flow.local_host == host
+            shown = f"[{host}]" if ":" in host else host
+            it.send(DIALOG, Locate("1", f"sip:a@{shown}"))
+            assert it.expect(DIALOG, Located).candidates[0].sent_by == service.sent_by("udp")
+        service.store(it)
+    service.close()
+
+
 def test_line_ends_and_rubbish_are_dropped_and_the_next_message_is_served(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
         for rubbish in (

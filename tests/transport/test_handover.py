@@ -19,6 +19,8 @@ def _request(number: int, body: bytes = b"") -> bytes:
     )
 
 
+pytestmark = pytest.mark.chaos
+
 REQUESTS = [_request(1, b"body"), _request(2), _request(3, b"x" * 20)]
 STREAM = b"".join(REQUESTS)
 ANSWERS = b"".join(map(answer_to, REQUESTS))
