@@ -13,12 +13,10 @@ from typing import Any
 from pykka._envelope import Envelope
 
 from actors.runtime.link import NEVER
+from actors.runtime.moderation import Moderation
 from actors.runtime.pipe import Pipe
 
 PIPE_LIMIT = 256  # envelopes of one pipe a turn
-QUICK = 0.008
-STREAK = 8  # quick turns in a row from which they are
-PAUSE = 0.004  # seconds to let a batch form in a stream
 EXACT = 0.001  # seconds before an exact deadline from which it is slept to: epoll knows milliseconds only
 LONGEST = 1.0  # seconds between turns at most, for the heartbeat
 
@@ -53,19 +51,15 @@ class Batch:
 class Mailbox:
     """The inbox of one actor. Only :meth:`put` and :meth:`empty` may be called from other threads.
 
-    Args:
-        coalesce: pause a millisecond before a turn when turns come in quick succession, so that batches form;
-            never when idle and never with an exact deadline.
-
     Attributes:
         deadline: gives the second at which the next turn is due at the latest; a millisecond late is in time.
         exact: gives a second that must be met to some ten microseconds, None where there is no such work.
+        moderation: how busy the actor is, and the pause that lets batches form.
     """
 
-    def __init__(self, *, coalesce: bool = True) -> None:
+    def __init__(self) -> None:
         self.deadline: Callable[[], float] = _never
         self.exact: Callable[[], float | None] | None = None
-        self._coalesce = coalesce
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -74,8 +68,8 @@ class Mailbox:
         self._watched: dict[int, tuple[Readable, Writable | None, int]] = {}
         self._hot_pipes: dict[int, None] = {}  # dicts for their order: served in turn
         self._hot: dict[int, None] = {}
-        self._turned = 0.0
-        self._streak = 0
+        self._began = clock()
+        self.moderation = Moderation(self._began)
         self._closing = threading.Lock()
 
     # Pykka's protocol
@@ -95,10 +89,10 @@ class Mailbox:
         """Wait for the next turn: one local message, or all that pipes, sockets and deadlines have for it."""
         if self._local:
             return self._local.popleft()
+        self.moderation.turned(self._began, clock())
         events = self._poll()
-        batch = Batch(clock())
-        self._streak = self._streak + 1 if batch.now - self._turned < QUICK else 0
-        self._turned = batch.now
+        self._began = now = clock()
+        batch = Batch(now)
         pipes = self._hot_pipes
         self._hot_pipes = {}
         hot = self._hot
@@ -181,13 +175,15 @@ class Mailbox:
         if exact is not None:
             return self._poll_exactly(exact, now)
         events = self._epoll.poll(max(min(self.deadline() - now, LONGEST), 0))
-        if self._streak > STREAK and self._coalesce and self.exact is None:
-            time.sleep(PAUSE)
-            merged = dict(events)  # an edge that was seen is not seen again
-            for fd, event in self._epoll.poll(0):
-                merged[fd] = merged.get(fd, 0) | event
-            return list(merged.items())
-        return events
+        return self._joined(events) if events and self.moderation.pause else events
+
+    def _joined(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Let a batch form: what came, and what comes within the pause."""
+        time.sleep(self.moderation.pause)
+        merged = dict(events)  # an edge that was seen is not seen again
+        for fd, event in self._epoll.poll(0):
+            merged[fd] = merged.get(fd, 0) | event
+        return list(merged.items())
 
     def _poll_exactly(self, exact: float, now: float) -> list[tuple[int, int]]:
         """Wait for events until the millisecond before `exact`, then sleep the rest."""
@@ -196,6 +192,8 @@ class Mailbox:
             timeout = min(left - EXACT, self.deadline() - now, LONGEST)  # epoll rounds it up by less than EXACT
             events = self._epoll.poll(max(timeout, 0))
             left = exact - clock()
+            if events and 0.0 < self.moderation.pause < left - EXACT:
+                return self._joined(events)
             if events or left > EXACT:
                 return events  # for a deadline, or the time is not near
         if left > 0:

@@ -20,6 +20,7 @@ from actors.runtime.restart import History, Intensity, Restart, Verdict, decide
 from actors.runtime.runner import Run
 
 OVERSLEPT = 1.0  # seconds late after which the supervisor blames itself, not its children
+LOOK = 1.0  # seconds between two turns at most: the children's deadlines alone are too far apart to see it oversleep
 
 log = structlog.get_logger("supervisor")
 
@@ -167,8 +168,11 @@ class Nursery:
 
     def _turn(self) -> None:
         """Wait for the next event or deadline and handle what is there: messages first, they move deadlines."""
+        began = time.monotonic()
         planned = min((child.deadline for child in self._children if child.deadline is not None), default=None)
-        timeout = None if planned is None else max(0.0, planned - time.monotonic())
+        if planned is not None:
+            planned = min(planned, began + LOOK)
+        timeout = None if planned is None else max(0.0, planned - began)
         events = self._selector.select(timeout)
         now = time.monotonic()
         if planned is not None and now - planned > OVERSLEPT:

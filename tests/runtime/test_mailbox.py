@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from pykka._envelope import Envelope
 
-from actors.runtime.mailbox import STREAK, Batch, Mailbox, clock
+from actors.runtime.mailbox import Batch, Mailbox, clock
 
 
 @pytest.fixture
@@ -141,13 +141,22 @@ def test_a_far_exact_deadline_does_not_hold_up_a_near_ordinary_one(mailbox: Mail
 
 
 @pytest.mark.parametrize("edge", [False, True])
-def test_a_stream_of_turns_still_loses_no_event(mailbox: Mailbox, edge: bool) -> None:
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_busy_mailbox_that_pauses_for_batches_loses_no_event(mailbox: Mailbox, edge: bool, exact: bool) -> None:
     reading, writing = os.pipe2(os.O_NONBLOCK)
     got: list[bytes] = []
     mailbox.watch(reading, lambda _: bool(got.append(os.read(reading, 1))), edge=edge)
-    for number in range(3 * STREAK):
+    if exact:
+        mailbox.exact = lambda: clock() + 100.0
+    paused = 0
+    for number in range(200):
         os.write(writing, b"%c" % number)
         turn(mailbox)
-    assert got == [b"%c" % number for number in range(3 * STREAK)]
+        work_until = clock() + 0.0005
+        while clock() < work_until:
+            pass  # the load from which pauses follow
+        paused += mailbox.moderation.pause > 0
+    assert paused, "it never was busy enough to pause"
+    assert got == [b"%c" % number for number in range(200)]
     os.close(reading)
     os.close(writing)

@@ -1,0 +1,37 @@
+"""How long a busy actor lets a batch form before its next turn, as network cards moderate their interrupts. Pure.
+
+A turn costs the same for one message as for ten: the wake-up, the commit, the sends. So the busier an actor is, the
+longer it pauses after the first sign of news; an idle one answers at once.
+"""
+
+from __future__ import annotations
+
+WINDOW = 0.1  # seconds over which the load is averaged
+FULL = 0.2  # the share of its time at work from which an actor pauses longest
+LONGEST = 0.004  # seconds
+SHORTEST = 0.0005  # seconds; less is not worth the call
+
+
+class Moderation:
+    """The load of one actor and the pause that follows from it.
+
+    Attributes:
+        pause: seconds to wait once there is news.
+    """
+
+    __slots__ = ("_busy", "_ended", "pause")
+
+    def __init__(self, now: float) -> None:
+        self.pause = 0.0
+        self._busy = 0.0
+        self._ended = now
+
+    def turned(self, began: float, ended: float) -> None:
+        """The work of a turn went on from `began` to `ended`."""
+        elapsed = ended - self._ended
+        if elapsed <= 0.0:
+            return  # a clock too coarse to tell two turns apart
+        self._ended = ended
+        self._busy += min(1.0, elapsed / WINDOW) * ((ended - began) / elapsed - self._busy)
+        pause = min(LONGEST, LONGEST * self._busy / FULL)
+        self.pause = pause if pause >= SHORTEST else 0.0

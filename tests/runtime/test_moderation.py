@@ -1,0 +1,44 @@
+"""The pause before a turn: none for the idle, longer for the busy, gone when the load is."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.moderation import LONGEST, SHORTEST, WINDOW, Moderation
+
+
+def loaded(share: float, turns: int = 1000, period: float = 0.001) -> Moderation:
+    moderation = Moderation(0.0)
+    for number in range(1, turns):
+        ended = number * period
+        moderation.turned(ended - share * period, ended)
+    return moderation
+
+
+def test_an_idle_actor_answers_at_once() -> None:
+    assert Moderation(0.0).pause == 0.0
+    assert loaded(0.01).pause == 0.0
+
+
+def test_the_busier_the_longer_up_to_a_bound() -> None:
+    pauses = [loaded(share).pause for share in (0.05, 0.1, 0.15, 0.3, 0.9)]
+    assert pauses == sorted(pauses)
+    assert SHORTEST <= pauses[0] < pauses[2] < LONGEST
+    assert pauses[-1] == LONGEST
+
+
+def test_one_idle_window_forgets_the_load() -> None:
+    moderation = loaded(0.9)
+    moderation.turned(1.0 + WINDOW, 1.0 + WINDOW + 1e-6)
+    assert moderation.pause == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+def test_whatever_the_load_the_pause_stays_in_its_bounds(turns: list[tuple[float, float]]) -> None:
+    moderation, now = Moderation(0.0), 0.0
+    for idle, work in turns:
+        began = now + idle
+        now = began + work
+        moderation.turned(began, now)
+        assert moderation.pause == 0.0 or SHORTEST <= moderation.pause <= LONGEST
