@@ -10,13 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = {"transport", "transaction", "dialog", "media", "control"}
-NEIGHBOURS = {  # those with a pipe between them
-    "transport": {"transaction", "dialog"},
-    "transaction": {"transport", "dialog"},
-    "dialog": {"transaction", "transport", "media", "control"},
-    "media": {"dialog"},
-    "control": {"dialog"},
-}
 BELOW = {  # layers never import upward, so an actor speaks the language of the layer below it
     "transport": set[str](),
     "transaction": {"transport"},
@@ -26,9 +19,13 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
 }
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
-SHELLS = {"actor.py", "sockets.py"}  # the impure files of a layer
-MEDIA_SHELLS = {"engine.py", "record.py", "wav.py", "files.py"}  # owns sockets, mapped records and files
-CONTROL_SHELLS = {"store.py", "client.py", "cli.py", "render.py", "follow.py"}  # a journal; the user's process
+SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
+    "transport": {"actor", "sockets", "datagrams", "acceptor", "connection", "connections", "takeover"},
+    "transaction": {"actor"},
+    "dialog": {"actor"},
+    "media": {"actor", "engine", "sockets", "record", "recordings", "disk", "wav", "player"},
+    "control": {"actor", "sockets", "store", "client", "cli", "follow", "render"},
+}
 
 
 def modules() -> list[Path]:
@@ -58,8 +55,7 @@ def place(path: Path) -> str:
 
 
 def pure(path: Path) -> bool:
-    shells = SHELLS | {"media": MEDIA_SHELLS, "control": CONTROL_SHELLS}.get(place(path), set())
-    return place(path) in LAYERS and path.name not in shells
+    return place(path) in LAYERS and path.stem not in SHELLS[place(path)]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -94,6 +90,11 @@ def test_the_vocabulary_stands_on_the_standard_library_alone(path: Path) -> None
     found = {name.split(".")[0] for name in imports(path)} - {"actors"}
     assert found <= sys.stdlib_module_names
     assert not found & (IMPURE | CLOCKS)
+
+
+def test_every_shell_that_is_named_exists() -> None:
+    for layer, names in SHELLS.items():
+        assert {path.stem for path in (ROOT / "actors" / layer).glob("*.py")} >= names
 
 
 def test_only_the_launcher_imports_the_service_and_nothing_imports_the_launcher() -> None:

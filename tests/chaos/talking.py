@@ -63,7 +63,7 @@ def talking(service: Service, folder: Path, transport: str = "udp") -> Iterator[
             client.hangup(talk.call)
             ended = next_event(stream, "CallEnded", talk.seen, timeout=45.0)
             code = process.wait(timeout=45)
-        assert client.calls() == []
+        assert talk.call not in {info.call for info in client.calls()}
     sent, received = messages(folder / "sipp")
     events = [type(event).__name__ for event in talk.seen]
     assert faults(Outcome(code, events, ended.outcome, sent, received, rtp.packets, {}), NONE) == [], longest_gap(

@@ -21,12 +21,13 @@ def service() -> Iterator[Service]:
         assert started.stop() == 0, "\n".join(started.lines[-20:])
 
 
+@pytest.mark.parametrize("again", [1, 2])
 @pytest.mark.parametrize("ender", ENDERS)
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("actor", ACTORS)
 def test_a_call_survives_a_kill(
-    service: Service, tmp_path: Path, actor: str, phase: str, transport: str, ender: str
+    service: Service, tmp_path: Path, actor: str, phase: str, transport: str, ender: str, again: int
 ) -> None:
     outcome = run_cell(service, tmp_path, actor, phase, transport, ender)
-    assert faults(outcome, actor) == []
+    assert faults(outcome, actor) == [], f"round {again}"

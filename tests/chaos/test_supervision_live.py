@@ -1,4 +1,4 @@
-"""FAULTS 76 with the whole service: fork server and supervisor killed, actors stopped, killed together and in a restore."""
+"""FAULTS 76, the whole service: fork server or supervisor killed, actors stopped, killed together and in a restore."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.killing import ACTORS
 from tests.chaos.talking import talking
+from tests.live.ports import media
 from tests.live.processes import Census, family, followed, fork_server, kill, newborn, process
 from tests.live.service import Service, running
 
@@ -24,7 +25,7 @@ LONG = 60.0  # seconds: no test judges how long anything takes, it only must not
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """One service for all cases of a worker: what one left behind would show in the next."""
-    with running("--answer", "ring") as started:
+    with running("--answer", "ring", config=media()) as started:
         yield started
         assert started.stop() == 0, "\n".join(started.lines[-20:])
 
@@ -60,7 +61,7 @@ def test_children_outlive_the_fork_server_and_are_restarted_by_a_new_one(
 ) -> None:
     before = pids(service)
     with never_twice(service), talking(service, tmp_path, transport) as talk:
-        old = fork_server(service.process.pid, before["dialog-0"])
+        old = fork_server(service.process.pid, ACTORS)
         kill(old)
         talk.rtp.wait_for(15)
         assert pids(service) == before, "children died with the fork server"
@@ -68,28 +69,19 @@ def test_children_outlive_the_fork_server_and_are_restarted_by_a_new_one(
             kill(before[actor])
             talk.wait_again(actor)
         assert talk.restarts() == {"dialog-0": 1, "media-0": 1, "transport": 1}
-        assert fork_server(service.process.pid, pids(service)["dialog-0"]) != old
+        assert fork_server(service.process.pid, ACTORS) != old
 
 
 def test_the_fork_server_and_an_actor_may_die_in_the_same_instant(service: Service, tmp_path: Path) -> None:
     before = pids(service)
     with never_twice(service), talking(service, tmp_path) as talk:
-        server = fork_server(service.process.pid, before["transaction-0"])
+        server = fork_server(service.process.pid, ACTORS)
         with followed([server, before["transaction-0"]]) as wait:
             os.kill(before["transaction-0"], signal.SIGKILL)
             os.kill(server, signal.SIGKILL)
             assert wait(LONG) == []
         talk.wait_again("transaction-0")
         assert talk.restarts() == {"transaction-0": 1}
-
-
-def test_a_stopped_fork_server_does_not_keep_an_actor_from_its_restart(service: Service, tmp_path: Path) -> None:
-    before = pids(service)
-    with never_twice(service), talking(service, tmp_path) as talk:
-        with stopped(fork_server(service.process.pid, before["media-0"])):
-            kill(before["media-0"])
-            talk.wait_again("media-0", timeout=LONG)
-        assert talk.restarts() == {"media-0": 1}
 
 
 def test_all_actors_killed_at_once_come_back_and_the_call_goes_on(service: Service, tmp_path: Path) -> None:
@@ -107,7 +99,7 @@ def test_all_actors_killed_at_once_come_back_and_the_call_goes_on(service: Servi
 def test_a_call_survives_kills_in_the_middle_of_the_restore(service: Service, tmp_path: Path, actor: str) -> None:
     root = service.process.pid
     with never_twice(service), talking(service, tmp_path) as talk:
-        fork_server(root, service.pid(actor))  # none is being made anew, which would look like a child
+        fork_server(root, ACTORS)  # none is being made anew, which would look like a child
         known = {each.pid for each in family(root)}
         kill(service.pid(actor))
         for _ in range(2):
@@ -159,16 +151,16 @@ def test_the_whole_service_stopped_for_five_seconds_goes_on_and_nothing_is_resta
 
 def test_nothing_outlives_the_supervisor_and_a_new_one_takes_its_ports_and_its_call(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="sa-") as made, ExitStack() as services:
-        base = Path(made)
-        first = services.enter_context(running("--answer", "ring", base=base))
-        with talking(first, tmp_path) as talk:
+        base, config = Path(made), media()
+        first = services.enter_context(running("--answer", "ring", base=base, config=config))
+        with talking(first, tmp_path):
             everyone = [each.pid for each in family(first.process.pid)]
             assert len(everyone) > len(ACTORS) + 1
             with followed(everyone) as wait:
                 first.process.kill()
                 assert wait(LONG) == [], "they outlive the supervisor"
             listen = tuple(f"{transport}:{host}:{port}" for transport, (host, port) in first.addresses.items())
-            second = services.enter_context(running("--answer", "ring", base=base, listen=listen))
+            second = services.enter_context(running("--answer", "ring", base=base, config=config, listen=listen))
             assert second.addresses == first.addresses
         for transport in ("udp", "tcp"):
             with talking(second, tmp_path / transport, transport):
