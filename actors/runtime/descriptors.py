@@ -142,22 +142,23 @@ def _open_listener(spec: SocketSpec, warn: Callable[[str], None]) -> socket.sock
 
 def _open_pair(spec: SocketSpec) -> tuple[socket.socket, socket.socket]:
     """Open an RTP port and the RTCP port above it (RFC 3550 s11), both or neither."""
-    rtp = _bound(spec.host, spec.port, socket.SOCK_DGRAM)
+    rtp = _bound(spec.host, spec.port, socket.SOCK_DGRAM, both_families=True)
     try:
-        rtcp = _bound(spec.host, spec.port + 1, socket.SOCK_DGRAM)
+        rtcp = _bound(spec.host, spec.port + 1, socket.SOCK_DGRAM, both_families=True)
     except OSError:
         rtp.close()
         raise
     return rtp, rtcp
 
 
-def _bound(host: str, port: int, kind: int) -> socket.socket:
+def _bound(host: str, port: int, kind: int, *, both_families: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, kind)
     try:
         sock.setblocking(False)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a listener of its own
+            # An IPv4 listener is a socket of its own; a port for RTP is one for both, as dialogs may be of either.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both_families)
         if kind == socket.SOCK_STREAM:
             # A restart meets connections in TIME_WAIT. Never SO_REUSEPORT: two services would share the calls.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -19,8 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 READY_TIMEOUT = 30.0
-RTP_SLICE = 600  # ports of one service
-RTP_SLICES = range(20_000, 32_000, RTP_SLICE)  # below the ephemeral ports, above the default pool
+RTP_PORTS = range(22_400, 32_000, 600)  # a slice for each service; below the ephemeral ports, above all others here
 
 
 @dataclass
@@ -31,6 +30,7 @@ class Service:
         process: `sipactors run`; its pid is the supervisor's.
         run_dir: where its sockets are.
         addresses: transport -> (host, port), the first of each.
+        listeners: every (transport, host, port).
         lines: what it printed.
     """
 
@@ -38,7 +38,12 @@ class Service:
     run_dir: Path
     state_dir: Path
     addresses: dict[str, tuple[str, int]] = field(default_factory=dict)
+    listeners: list[tuple[str, str, int]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+
+    def listening(self, transport: str, host: str) -> tuple[str, int]:
+        """The address of the listener of `transport` on `host`."""
+        return next((at, port) for kind, at, port in self.listeners if (kind, at) == (transport, host))
 
     def command(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run a client command of the command line against this service."""
@@ -80,8 +85,8 @@ def running(
 ) -> Iterator[Service]:
     """A service with `arguments`, stopped hard at the end.
 
-    `base` keeps the run and state directories, and the RTP ports, over two starts. `config` is TOML; without a table
-    [media] it gets RTP ports that no other service of the tests has.
+    `base` keeps the run and state directories, and the RTP ports, over two starts. `config` is TOML; unless it names
+    RTP ports it gets some that no other service of the tests has.
     """
     with tempfile.TemporaryDirectory(prefix="sa-") as made, contextlib.ExitStack() as held:
         where = base or Path(made)
@@ -91,9 +96,10 @@ def running(
             words += ["--listen", address]
         file = where / "sipactors.toml"
         if config or not file.exists():
-            if "[media]" not in config:
-                first = held.enter_context(_rtp_slice())
-                config += f"\n[media]\nports = [{first}, {first + RTP_SLICE - 1}]\n"
+            if "ports = " not in config:
+                first = held.enter_context(own_ports(RTP_PORTS))
+                config = config if "[media]" in config else f"{config}\n[media]"
+                config = config.replace("[media]", f"[media]\nports = [{first}, {first + RTP_PORTS.step - 1}]")
             file.write_text(config, encoding="utf-8")
         words += ["-c", str(file)]
         process = subprocess.Popen(
@@ -117,17 +123,17 @@ def running(
 
 
 @contextlib.contextmanager
-def _rtp_slice() -> Iterator[int]:
-    """Hold a slice of the ports against every other test of this machine; its first port."""
+def own_ports(slices: range) -> Iterator[int]:
+    """Hold a slice of ports, `slices.step` of them, against every other test of this machine; the first of them."""
     with socket.socket(socket.AF_UNIX) as lock:
-        for first in RTP_SLICES:
+        for first in slices:
             try:
-                lock.bind(f"\0sipactors-test-rtp-{first}")  # an abstract name: it is free again when we end, however
+                lock.bind(f"\0sipactors-test-ports-{first}")  # an abstract name: free again when we end, however
             except OSError:
                 continue
             yield first
             return
-    raise AssertionError("every slice of RTP ports is taken by other tests")
+    raise AssertionError(f"every slice of {slices} is taken by other tests")
 
 
 def _wait_ready(service: Service) -> None:
@@ -138,8 +144,10 @@ def _wait_ready(service: Service) -> None:
         with contextlib.suppress(ValueError):  # closed under us at the end
             for line in service.process.stdout or ():
                 service.lines.append(line.rstrip("\n"))
-                for transport, host, port in re.findall(r"\b(udp|tcp):(\[[^\]]+\]|[\d.]+):(\d+)", line):
-                    service.addresses.setdefault(transport, (host.strip("[]"), int(port)))
+                if line.lstrip().startswith("listening on"):
+                    for transport, host, port in re.findall(r"\b(udp|tcp):(\[[^\]]+\]|[\d.]+):(\d+)", line):
+                        service.addresses.setdefault(transport, (host.strip("[]"), int(port)))
+                        service.listeners.append((transport, host.strip("[]"), int(port)))
                 if line.startswith("ready in "):
                     ready.set()
         ready.set()

@@ -32,6 +32,14 @@ def test_calls_succeed_over_ipv6(tmp_path: Path, transport: str) -> None:
         assert (report.successful, report.failed, report.unexpected) == (40, 0, 0), report.errors
 
 
+def test_one_service_takes_calls_of_both_families(tmp_path: Path) -> None:
+    with running("--answer", "echo", listen=("udp:127.0.0.1:0", "udp:[::1]:0")) as service:
+        for local in ("127.0.0.1", "::1"):
+            address = service.listening("udp", local)
+            report = sipp.call(tmp_path / local.strip(":"), address, *FEW, local=local)
+            assert (report.successful, report.failed, report.unexpected) == (40, 0, 0), report.errors
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_call_out_is_answered_talks_and_hangs_up(tmp_path: Path, transport: str) -> None:
     with running() as service, sipp.answering(tmp_path / "uas", transport=transport) as (host, port):
