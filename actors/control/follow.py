@@ -15,8 +15,16 @@ import click
 
 from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost
 from actors.control.protocol import plain
-from actors.control.records import CallAnswered, CallEnded, CallProgressed, Event, UnknownEvent
-from actors.control.render import Progress, ended, span
+from actors.control.records import (
+    CallAnswered,
+    CallEnded,
+    CallPlayFinished,
+    CallProgressed,
+    CallRecordFailed,
+    Event,
+    UnknownEvent,
+)
+from actors.control.render import Progress, ended, printable, sentence, span
 
 _TICK = 0.5  # seconds between two states of the progress line
 _GOODBYE = 5.0  # seconds that a hung up call may take to end
@@ -128,6 +136,9 @@ class _CallProgress:
         elif isinstance(event, CallEnded):
             self._line.clear()
             click.echo(f"{self._uri}: {ended(event)}")
+        elif isinstance(event, CallRecordFailed) or (isinstance(event, CallPlayFinished) and event.error):
+            self._line.clear()
+            click.echo(f"sipactors: {printable(sentence(event))}", err=True)  # the call goes on
         elif isinstance(event, CallProgressed):
             self._state = "ringing" if event.status == 180 else f"{event.status} {event.reason}"
         elif isinstance(event, CallAnswered):

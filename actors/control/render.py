@@ -97,10 +97,11 @@ def event_line(event: Event | Lost) -> str:
     moment = getattr(event, "time", 0.0)
     head = f"{clock(moment) if moment else '':8}  {event.seq}"
     call = getattr(event, "call", "")
-    return printable(f"{head}  {call + '  ' if call else ''}{_sentence(event)}")
+    return printable(f"{head}  {call + '  ' if call else ''}{sentence(event)}")
 
 
-def _sentence(event: Event) -> str:  # noqa: PLR0911 - one sentence a kind
+def sentence(event: Event) -> str:  # noqa: PLR0911 - one sentence a kind
+    """What an event says, without its number, time and call."""
     match event:
         case CallReceived():
             name = f'"{event.display_name}" ' if event.display_name else ""
@@ -130,8 +131,8 @@ def ended(event: CallEnded) -> str:
     if event.outcome == "answered":
         counts = f"{event.packets_sent} sent, {event.packets_received} received, {event.packets_lost} lost"
         return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}"
-    status = f": {event.status} {event.reason}" if event.status else f": {event.reason}" if event.reason else ""
-    return f"{event.outcome.replace('_', ' ')}{status}"
+    why = " ".join(filter(None, (str(event.status or ""), event.reason)))
+    return event.outcome.replace("_", " ") + (f": {why}" if why else "")
 
 
 class Progress:

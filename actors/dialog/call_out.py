@@ -19,6 +19,7 @@ from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
 
 FIRST_SEQ = 1  # RFC 3261 s8.1.1.5: any number below 2**31
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
+SILENCE = 4  # times T1: how long an INVITE that nobody has answered at all holds up the end of its call
 MAX_FORKS = 16  # other forks' 2xx that are acknowledged and hung up
 # The header lines that are never the caller's to give, compact forms among them.
 OURS = {"via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "content-length", "content-type", "allow"}
@@ -324,10 +325,12 @@ def cancel_without_media(call: Call, given: Given, now: float) -> tuple[Call, Ef
 
 def _cancel(call: Call, given: Given, now: float, outcome: Outcome) -> tuple[Call, Effects]:
     assert call.attempt is not None
+    # A CANCEL waits for the first provisional (s9.1). Where none came, there may be nobody to send one: the user is not
+    # kept waiting for Timer B. Who answers later is met as after any cancelled INVITE that had no final response.
+    silent = call.attempt.state is AttemptState.TRYING
+    patience = SILENCE * given.agent.settings.t1 if silent else 2 * given.agent.give_up
     invite, effects = attempt_step(call.attempt, AttemptInput.CANCEL, News(given.agent.names), now)
-    # A CANCEL may wait for a first provisional, so twice the time that s9.1 gives it.
-    give_up = Arm(Input.GIVE_UP, now + 2 * given.agent.give_up)
-    return replace(call, attempt=invite, outcome=outcome), (*effects, give_up)
+    return replace(call, attempt=invite, outcome=outcome), (*effects, Arm(Input.GIVE_UP, now + patience))
 
 
 def refused_after_cancel(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from actors.runtime.channel import Channel
 from actors.runtime.context import Context
+from actors.runtime.logs import configure_logs
 
 EX_SOFTWARE = 70  # an actor failed
 EX_CONFIG = 78  # the process was not born as it must be
@@ -63,6 +64,7 @@ def run_child(birth: Birth, end: socket.socket, life: Connection) -> None:
     _leave_fork_server()
     _ignore_signals()
     os.umask(0o077)
+    configure_logs()
     Path("/proc/self/comm").write_text(birth.name[:15], encoding="utf-8")  # what ps and top show
     channel = Channel(end, interval=birth.interval)
     channel.hello(threads, missing)

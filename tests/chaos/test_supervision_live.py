@@ -13,7 +13,6 @@ import pytest
 
 from tests.chaos.killing import ACTORS
 from tests.chaos.talking import talking
-from tests.live.ports import media
 from tests.live.processes import Census, family, followed, fork_server, kill, newborn, process
 from tests.live.service import Service, running
 
@@ -25,7 +24,7 @@ LONG = 60.0  # seconds: no test judges how long anything takes, it only must not
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """One service for all cases of a worker: what one left behind would show in the next."""
-    with running("--answer", "ring", config=media()) as started:
+    with running("--answer", "ring") as started:
         yield started
         assert started.stop() == 0, "\n".join(started.lines[-20:])
 
@@ -151,8 +150,8 @@ def test_the_whole_service_stopped_for_five_seconds_goes_on_and_nothing_is_resta
 
 def test_nothing_outlives_the_supervisor_and_a_new_one_takes_its_ports_and_its_call(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="sa-") as made, ExitStack() as services:
-        base, config = Path(made), media()
-        first = services.enter_context(running("--answer", "ring", base=base, config=config))
+        base = Path(made)
+        first = services.enter_context(running("--answer", "ring", base=base))
         with talking(first, tmp_path):
             everyone = [each.pid for each in family(first.process.pid)]
             assert len(everyone) > len(ACTORS) + 1
@@ -160,7 +159,7 @@ def test_nothing_outlives_the_supervisor_and_a_new_one_takes_its_ports_and_its_c
                 first.process.kill()
                 assert wait(LONG) == [], "they outlive the supervisor"
             listen = tuple(f"{transport}:{host}:{port}" for transport, (host, port) in first.addresses.items())
-            second = services.enter_context(running("--answer", "ring", base=base, config=config, listen=listen))
+            second = services.enter_context(running("--answer", "ring", base=base, listen=listen))
             assert second.addresses == first.addresses
         for transport in ("udp", "tcp"):
             with talking(second, tmp_path / transport, transport):

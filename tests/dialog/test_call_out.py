@@ -357,6 +357,26 @@ def test_without_a_final_response_the_cancelled_call_ends_and_a_late_2xx_gets_ac
     assert not phone.cells
 
 
+@pytest.mark.parametrize("by", ["us", "the time to ring"])
+def test_a_call_to_somebody_silent_ends_soon_and_a_late_2xx_gets_ack_and_bye(by: str) -> None:
+    phone = Phone()
+    key = phone.place_call(ring_timeout=30.0)
+    if by == "us":
+        hang_up(phone)
+    else:
+        phone.wait(30)
+    assert phone.last(Cancel).key == key  # the transaction holds it back until somebody is heard (s9.1)
+    phone.wait(2.1)
+    phone.finish()
+    assert phone.ended.outcome == ("cancelled" if by == "us" else "no_answer")
+    assert phone.state == "LINGERING"
+    respond(phone, 200, body=OFFER)
+    assert phone.sent("ACK")
+    assert phone.sent("BYE")
+    phone.wait(40)
+    assert not phone.cells
+
+
 def test_the_duration_ends_the_call_with_bye() -> None:
     phone = Phone()
     phone.place_call(duration=5.0)

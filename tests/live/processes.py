@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -41,24 +42,35 @@ def process(pid: int | str) -> Process | None:
 
 def family(supervisor: int) -> list[Process]:
     """The supervisor and all that descends from it."""
-    everyone = [found for entry in os.listdir("/proc") if entry.isdigit() and (found := process(entry))]
+    entries = os.listdir("/proc")  # noqa: PTH208 - many times a second
+    everyone = [found for entry in entries if entry.isdigit() and (found := process(entry))]
     members = {supervisor}
     while grown := {each.pid for each in everyone if each.parent in members} - members:
         members |= grown
     return [each for each in everyone if each.pid in members]
 
 
-def fork_server(supervisor: int, actor: int) -> int:
-    """The pid of the fork server that `actor` was forked from."""
-    found = process(actor)
-    assert found is not None
-    assert found.parent != supervisor, "its fork server has died"
-    return found.parent
+def fork_server(supervisor: int, actors: Iterable[str]) -> int:
+    """Wait until a service has a fork server (a killed one is made anew); its pid."""
+    end = time.monotonic() + 30.0
+    named = frozenset(actors)
+    while time.monotonic() < end:
+        for each in family(supervisor):
+            # Those it forks have its command line until they end, but take their actor's name.
+            if each.name not in named and b"forkserver import main" in _command_line(each.pid):
+                return each.pid
+    raise AssertionError("there is no fork server")
+
+
+def _command_line(pid: int) -> bytes:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def descriptors(supervisor: int) -> dict[str, int]:
     """How many descriptors each process of a service holds, by the process's name and pid."""
-    return {f"{each.name} {each.pid}": len(os.listdir(f"/proc/{each.pid}/fd")) for each in family(supervisor)}
+    return {f"{each.name} {each.pid}": len(list(Path(f"/proc/{each.pid}/fd").iterdir())) for each in family(supervisor)}
 
 
 def memory(supervisor: int) -> int:

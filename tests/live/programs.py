@@ -1,0 +1,80 @@
+"""Commands of the command line as running programs: what they show is awaited, on a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.live.service import ROOT, Service
+
+PATIENCE = 30.0  # seconds; nothing is judged by it, it only ends a test that hangs
+CTRL_C = b"\x03"
+
+
+class Program:
+    """A command that runs; its output, and on a terminal its errors too, is what it `shows`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self.process = process
+        self.shown = ""
+        self._screen = screen
+        self._read_to = 0
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait until it shows what matches, after the last match."""
+        end = time.monotonic() + PATIENCE
+        while (match := re.compile(pattern).search(self.shown, self._read_to)) is None:
+            assert self._more(end - time.monotonic()), f"no {pattern!r} in {self.shown!r}"
+        self._read_to = match.end()
+        return match
+
+    def type(self, keys: bytes) -> None:
+        """Type on its terminal."""
+        os.write(self._screen, keys)
+
+    def end(self) -> int:
+        """Wait for its end; its exit code. All it showed is in `shown`."""
+        code = self.process.wait(timeout=PATIENCE)
+        while self._more(0.0):
+            pass
+        return code
+
+    def _more(self, timeout: float) -> bool:
+        if not select.select([self._screen], [], [], max(0.0, timeout))[0]:
+            return False
+        try:
+            data = os.read(self._screen, 65536)
+        except OSError:  # what a terminal says when its last user is gone
+            return False
+        self.shown += data.decode()
+        return bool(data)
+
+
+@contextmanager
+def program(service: Service, *words: str, terminal: bool = False) -> Iterator[Program]:
+    """Run `sipactors words` against a service; killed at the end. On a terminal it can be typed to."""
+    command = [sys.executable, "-m", "actors.service", *words, "--run-dir", str(service.run_dir)]
+    with ExitStack() as held:
+        screen, inside = pty.openpty() if terminal else os.pipe()
+        held.callback(os.close, screen)
+        try:
+            process = subprocess.Popen(
+                ["setsid", "--ctty", *command] if terminal else command,
+                cwd=ROOT,
+                stdin=inside if terminal else subprocess.DEVNULL,
+                stdout=inside,
+                stderr=inside if terminal else None,
+                env={**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"},
+            )
+        finally:
+            os.close(inside)
+        held.callback(process.wait, PATIENCE)
+        held.callback(process.kill)
+        yield Program(process, screen)
