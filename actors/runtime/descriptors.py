@@ -92,10 +92,10 @@ def open_sockets(store: Store, specs: Iterable[SocketSpec], warn: Callable[[str]
         try:
             sock = _open_listener(spec, warn)
         except OSError as error:
-            raise BindError(_refusal(spec, error)) from error
+            raise BindError(f"{_refusal(spec, error)}; give it another address") from error
         _keep(store, spec.token, sock)
     if wanted and not pairs:
-        raise BindError(f"no RTP port could be bound; the last one: {refusal}")
+        raise BindError(f"no RTP port could be bound: give it another range; the last one: {refusal}")
     if pairs < wanted:
         warn(f"{wanted - pairs} of {wanted} RTP port pairs are taken by others; the last one: {refusal}")
 
