@@ -17,7 +17,7 @@ from actors.dialog.names import Names
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
-from actors.runtime.machine import Effects, Event
+from actors.runtime.machine import Effects
 from actors.runtime.slots import Slots
 from actors.sip.build import build_refusal
 from actors.sip.offer_answer import Codec
@@ -45,6 +45,7 @@ class DialogActor(LayerActor):
         self._leaving = False
         self._user_agent: UserAgent
         self._receivers: dict[Any, Callable[[Any, float, float], Effects]]
+        self._doing = self._deeds()
 
     def started(self) -> None:
         """Take up the secret of our tags; the calls stay in their cells until they are asked for."""
@@ -78,7 +79,7 @@ class DialogActor(LayerActor):
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401, ARG002 - its type says who sent it
         """Lead one message to its call and carry out what follows."""
-        receiver = self._receivers.get(type(message), self._user_agent.command)
+        receiver = self._receivers.get(type(message)) or self._user_agent.command
         self._carry_out(receiver(message, now, time.time()))
 
     def expire(self, key: bytes, now: float) -> None:
@@ -125,21 +126,29 @@ class DialogActor(LayerActor):
         return self._user_agent.command(message, now, wall)
 
     def _carry_out(self, effects: Effects) -> None:
+        doing = self._doing
         for effect in effects:
-            kind = type(effect)
-            if kind in _TO_TRANSACTION:
-                self.tell(self._transaction, _TO_TRANSACTION[kind](effect))
-            elif kind is Report:
-                self.tell("control", effect.event)  # type: ignore[attr-defined]
-            elif kind in _TO_MEDIA:
-                self.tell(f"media-{effect.process}", _TO_MEDIA[kind](effect))  # type: ignore[attr-defined]
-            elif kind is Treat:
-                self._treat(effect)  # type: ignore[arg-type]
-            else:
-                self.tell("transport", _TO_TRANSPORT[kind](effect))
+            doing[type(effect)](effect)
         if self._leaving and not self._user_agent.calls:
             self._leaving = False
             self.defer(self.finish)
+
+    def _deeds(self) -> dict[Any, Callable[[Any], None]]:
+        """What each effect of the user agent comes to."""
+        tell, below = self.tell, self._transaction
+        return {
+            Send: lambda e: tell(below, transaction.SendRequest(e.key, e.target, e.raw)),
+            Cancel: lambda e: tell(below, transaction.CancelRequest(e.key)),
+            Reply: lambda e: tell(below, transaction.Respond(e.key, e.status, e.raw)),
+            SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
+            Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
+            PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target)),
+            Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host)),
+            Start: lambda e: tell(f"media-{e.process}", _start(e)),
+            Treat: self._treat,
+            Close: lambda e: tell(f"media-{e.process}", media.CloseSession(e.session)),
+            Report: lambda e: tell("control", e.event),
+        }
 
     def _treat(self, effect: Treat) -> None:
         peer = f"media-{effect.process}"
@@ -166,23 +175,6 @@ def _start(effect: Start) -> media.StartSession:
         agreed.direction,
         agreed.ptime,
     )
-
-
-_TO_TRANSACTION: dict[Any, Callable[[Any], Event]] = {
-    Send: lambda e: transaction.SendRequest(e.key, e.target, e.raw),
-    Cancel: lambda e: transaction.CancelRequest(e.key),
-    Reply: lambda e: transaction.Respond(e.key, e.status, e.raw),
-    SendAck: lambda e: transaction.SendDirect(e.target, e.raw),
-}
-_TO_TRANSPORT: dict[Any, Callable[[Any], Event]] = {
-    Find: lambda e: transport.Locate(e.ref, e.uri),
-    PutBehind: lambda e: transport.TargetFailed(e.target),
-}
-_TO_MEDIA: dict[Any, Callable[[Any], Event]] = {
-    Prepare: lambda e: media.PrepareSession(e.session, e.host),
-    Start: _start,
-    Close: lambda e: media.CloseSession(e.session),
-}
 
 
 def main(context: Context) -> None:

@@ -13,25 +13,24 @@ from actors.dialog.policy import outcome_of, treatment
 from actors.dialog.reply import ALLOW, answer, our_contact, retry_after, warning
 from actors.runtime.machine import Arm, Effects
 from actors.sip import REASONS, RemoteProtocolError
-from actors.sip.headers import parse_name_addr
+from actors.sip.headers import cut_name_addr
 
 PROGRESS = 60.0  # RFC 3261 s13.3.1.1: a provisional response every minute, lest proxies cancel
 HUNG_UP = 603  # what HangUp refuses a call in with
 
 
-def new_call(agent: Agent, asked: Asked, now: float) -> Call:
-    """The call that an INVITE outside of any dialog begins.
+def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
+    """The call, named `tag`, that an INVITE outside of any dialog begins.
 
     Raises:
         RemoteProtocolError: a header it needs is missing or malformed.
     """
     invite = asked.request
-    tag = agent.names.tag_of_invite(asked.key)
     dialog = dialog_state.of_request(invite, asked.head, asked.flow, tag)
     if not dialog.remote_target:
         raise RemoteProtocolError(400, "Missing Contact")
     caller = invite.from_
-    ringing = answer(agent, asked, 180, (our_contact(agent, asked.flow), ALLOW)).raw
+    ringing = answer(agent, asked, 180, (our_contact(agent, asked.flow), ALLOW), tag=tag).raw
     return Call(
         State.NEW,
         (),
@@ -48,8 +47,8 @@ def new_call(agent: Agent, asked: Asked, now: float) -> Call:
 
 
 def _address(value: str) -> str:
-    """The URI in a To value; it is for people, and any URI is good in a To (s8.2.2.1)."""
-    return value[1 : value.find(">")] if value.startswith("<") else str(parse_name_addr(value).uri)
+    """The URI in a To value as it stands; it is for people, and any URI is good in a To (s8.2.2.1)."""
+    return value[1 : value.find(">")] if value.startswith("<") else cut_name_addr(value)[1]
 
 
 def response(ringing: bytes, status: int, reason: str = "") -> bytes:
@@ -109,7 +108,7 @@ def ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     host, port = given.what
     call = received_at(call, agent, host, port)
     effects = announced(call, given, now)
-    call, more = _progress(replace(call, announced=True), given)
+    call, more = _progress(call, given)
     effects += more
     at_once = treatment(agent.settings.answer, call.call)
     if at_once is None:
@@ -120,9 +119,10 @@ def ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def _progress(call: Call, given: Given) -> tuple[Call, Effects]:
+    """Send the 180; control was told of the call before."""
     invitation = call.invitation
     assert invitation is not None
-    call = replace(call, invitation=replace(invitation, response=invitation.ringing))
+    call = replace(call, announced=True, invitation=replace(invitation, response=invitation.ringing))
     event = CallProgressed(call.call, 180, REASONS[180], given.wall)
     return call, (Reply(invitation.key, 180, invitation.ringing), tell(event))
 

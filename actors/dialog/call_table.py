@@ -185,9 +185,7 @@ CALL: Table[Call] = Table(
 )
 
 
-def step(call: Call, event: Input, given: Given, now: float) -> tuple[Call, Effects]:
-    """Give an input to a call."""
-    return CALL.step(call, event, given, now)
+step = CALL.step  # gives an input to a call
 
 
 def expire(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

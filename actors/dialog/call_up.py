@@ -38,8 +38,9 @@ def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if late:
         call = offered(call, given.agent)
     raw = accepted(invitation.ringing, call.media.local)
-    call = replace(call, state=State.ANSWERED, answered=now)
-    call, effects = _await_ack(call, replace(invitation, late=late), raw, given, now)
+    waiting = replace(invitation, ringing=b"", response=raw, interval=given.agent.settings.t1, late=late)
+    call = replace(call, state=State.ANSWERED, answered=now, invitation=waiting)
+    effects = _sent(waiting, given, now)
     if not late:
         effects += up(call, given)
     if call.duration:
@@ -47,13 +48,11 @@ def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     return call, effects
 
 
-def _await_ack(call: Call, invitation: Invitation, raw: bytes, given: Given, now: float) -> tuple[Call, Effects]:
+def _sent(waiting: Invitation, given: Given, now: float) -> Effects:
     """Send a 2xx and repeat it until its ACK comes, on every transport (s13.3.1.4)."""
-    t1 = given.agent.settings.t1
-    call = replace(call, invitation=replace(invitation, ringing=b"", response=raw, interval=t1))
-    return call, (
-        Reply(invitation.key, 200, raw),
-        Arm(Input.RETRANSMIT, now + t1),
+    return (
+        Reply(waiting.key, 200, waiting.response),
+        Arm(Input.RETRANSMIT, now + waiting.interval),
         Arm(Input.NO_ACK, now + given.agent.give_up),
     )
 
@@ -132,8 +131,9 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call = replace(call, dialog=replace(dialog, remote_target=target))
     contact = our_contact(agent, asked.flow)
     raw = answer(agent, asked, 200, (contact, ALLOW), body=call.media.local).raw
-    invitation = Invitation(asked.key, asked.head.cseq, b"", late=not offer)
-    call, effects = _await_ack(replace(call, state=State.ANSWERED), invitation, raw, given, now)
+    waiting = Invitation(asked.key, asked.head.cseq, b"", raw, agent.settings.t1, late=not offer)
+    call = replace(call, state=State.ANSWERED, invitation=waiting)
+    effects = _sent(waiting, given, now)
     return call, (effects + started(call) if offer else effects)
 
 

@@ -19,10 +19,20 @@ Headers = Iterable[tuple[str, str]]
 
 
 def answer(
-    agent: Agent, asked: Asked, status: int, headers: Headers = (), *, reason: str | None = None, body: bytes = b""
+    agent: Agent,
+    asked: Asked,
+    status: int,
+    headers: Headers = (),
+    *,
+    reason: str | None = None,
+    body: bytes = b"",
+    tag: str = "",
 ) -> Reply:
-    """Answer a request; a To without a tag gets the one that a call by this transaction has (RFC 3261 s8.2.6.2)."""
-    to_tag = None if asked.head.to_tag else agent.names.tag_of_invite(asked.key)
+    """Answer a request; a To without a tag gets the one that a call by this transaction has (RFC 3261 s8.2.6.2).
+
+    That is `tag` where the caller knows it already.
+    """
+    to_tag = None if asked.head.to_tag else tag or agent.names.tag_of_invite(asked.key)
     lines = (*headers, ("Server", agent.settings.user_agent))
     kind = "application/sdp" if body else None
     response = asked.request.response(status, reason, to_tag=to_tag, headers=lines, body=body, content_type=kind)

@@ -117,7 +117,8 @@ class UserAgent:
         return (answer(self.agent, asked, 481),)  # s15.1.2: a BYE without a tag
 
     def _invited(self, asked: Asked, now: float, wall: float) -> Effects:
-        call = self._cells.get(self._names.tag_of_invite(asked.key).encode())
+        tag = self._names.tag_of_invite(asked.key)
+        call = self._cells.get(tag.encode())
         if call is not None:
             return self._invited_again(call, asked, now, wall)
         refusal = unreadable(self.agent, asked)
@@ -126,7 +127,7 @@ class UserAgent:
         status = self._unwilling()
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
-        call = call_in.new_call(self.agent, asked, now)
+        call = call_in.new_call(self.agent, asked, tag, now)
         return self._step(call, Input.INVITE, asked, now, wall)
 
     def _unwilling(self) -> int:

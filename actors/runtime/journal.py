@@ -5,10 +5,11 @@ Durability is against the death of the process, not of the machine: the pages be
 
 Keys of the one table, by their first byte::
 
-    c<cell>                       version, crc32, deadline, snapshot
-    d<deadline, big endian><cell> empty: deadlines sort by time, so a restart lists them without decoding a cell
-    o<peer>\0<sequence>           an envelope not yet acknowledged
-    m<name>                       small values: marks, reserved sequences, the journal's own identity
+    c<cell>                 version, crc32 of what follows, deadline, snapshot; a restart lists the deadlines from here
+    o<peer>\0<last><first>  a run of envelopes numbered without a gap, not yet acknowledged: each its length, its bytes
+    m<name>                 small values: marks, reserved sequences, the journal's own identity
+
+A batch's envelopes to one peer are one run, as they leave together and are acknowledged together.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lmdb
 
 STEP = 16 * 1024 * 1024
 KEY_LIMIT = 400
-_VERSION = 1
-_HEAD = struct.Struct(">BId")  # version, crc32 of what follows it, deadline (0 for none)
-_DEADLINE = struct.Struct(">d")
-_SEQUENCE = struct.Struct(">Q")
+_FORMAT = b"2"  # of the whole; a journal of another format is discarded, as one of another boot
+_VERSION = 2  # of a cell
+_HEAD = struct.Struct(">BI")  # version, crc32 of what follows it
+_DEADLINE = struct.Struct(">d")  # 0 for none
+_SNAPSHOT_AT = _HEAD.size + _DEADLINE.size
+_RUN = struct.Struct(">QQ")  # the numbers of its last and first envelope; the last leads, so that an Ack finds its end
+_LENGTH = struct.Struct(">I")
 _NONE = 0.0
 
 
@@ -154,12 +159,14 @@ class Journal:
                 raise StaleEpoch(f"{self._path}: a later start has it")
             same_boot = txn.get(b"m!boot") == boot
             identity = txn.get(b"m!journal")
-            if identity is None or not (same_boot or self.durable):
+            known = txn.get(b"m!format") == _FORMAT
+            if identity is None or not known or not (same_boot or self.durable):
                 txn.drop(self._env.open_db(txn=txn), delete=False)
                 identity = secrets.token_hex(8).encode()
             elif not same_boot:
                 _make_due(txn)
             txn.put(b"m!journal", identity)
+            txn.put(b"m!format", _FORMAT)
             txn.put(b"m!boot", boot)
             txn.put(b"m!epoch", self._epoch)
         return identity.decode()
@@ -182,9 +189,9 @@ class Journal:
             return [key[1:] for key in _keys(txn, b"c")]
 
     def deadlines(self) -> list[tuple[float, bytes]]:
-        """Every cell that has a deadline, earliest first."""
-        with self._env.begin() as txn:
-            return [(_DEADLINE.unpack_from(key, 1)[0], key[9:]) for key in _keys(txn, b"d")]
+        """Every cell that has a deadline, earliest first; no snapshot is copied or checked for it."""
+        with self._env.begin(buffers=True) as txn:
+            return sorted((at, bytes(key[1:])) for key, value in _prefixed(txn, b"c") if (at := _deadline(value)))
 
     def meta(self, name: bytes) -> bytes | None:
         """A small value by name."""
@@ -195,9 +202,11 @@ class Journal:
     def outbox(self, peer: str) -> list[tuple[int, bytes]]:
         """The envelopes to `peer` that it has not acknowledged, in order."""
         prefix = b"o" + peer.encode() + b"\0"
-        start = len(prefix)
+        found: list[tuple[int, bytes]] = []
         with self._env.begin() as txn:
-            return [(_SEQUENCE.unpack_from(key, start)[0], value) for key, value in _prefixed(txn, prefix)]
+            for key, run in _prefixed(txn, prefix):
+                found += enumerate(_envelopes(run), _RUN.unpack_from(key, len(prefix))[1])
+        return found
 
     # Writing
 
@@ -221,26 +230,17 @@ class Journal:
         changes.clear()
 
     def _write(self, txn: lmdb.Transaction, changes: Changes) -> None:
-        get, put, delete = txn.get, txn.put, txn.delete
-        if get(b"m!epoch") != self._epoch:
+        put, delete = txn.put, txn.delete
+        if txn.get(b"m!epoch") != self._epoch:
             raise StaleEpoch(f"{self._path}: a later start has it")
         for key, (snapshot, deadline) in changes.cells.items():
-            at = b"c" + key
-            old = get(at)
-            before = _HEAD.unpack_from(old)[2] if old is not None else _NONE
             if snapshot is None:
-                after = _NONE
-                delete(at)
+                delete(b"c" + key)
             else:
-                after = deadline or _NONE
-                put(at, _sealed(snapshot, after))
-            if before != after:
-                if before:
-                    delete(b"d" + _DEADLINE.pack(before) + key)
-                if after:
-                    put(b"d" + _DEADLINE.pack(after) + key, b"")
-        for peer, sequence, envelope in changes.sent:
-            put(b"o" + peer.encode() + b"\0" + _SEQUENCE.pack(sequence), envelope)
+                put(b"c" + key, _sealed(snapshot, deadline or _NONE))
+        for peer, first, envelopes in _runs(changes.sent):
+            last = first + len(envelopes) - 1
+            put(b"o" + peer.encode() + b"\0" + _RUN.pack(last, first), _joined(envelopes))
         for peer, mark in changes.acked.items():
             _drop_acknowledged(txn, b"o" + peer.encode() + b"\0", mark)
         for name, value in changes.meta.items():
@@ -280,29 +280,59 @@ class Journal:
 
 
 def _sealed(snapshot: bytes, deadline: float) -> bytes:
-    head = _HEAD.pack(_VERSION, zlib.crc32(snapshot), deadline)
-    return head + snapshot
+    content = _DEADLINE.pack(deadline) + snapshot
+    return _HEAD.pack(_VERSION, zlib.crc32(content)) + content
 
 
 def _snapshot(key: bytes, value: bytes) -> bytes:
-    if len(value) < _HEAD.size:
+    if len(value) < _SNAPSHOT_AT:
         raise JournalCorrupt(key)
-    version, checksum, _ = _HEAD.unpack_from(value)
-    snapshot = value[_HEAD.size :]
-    if version != _VERSION or zlib.crc32(snapshot) != checksum:
+    version, checksum = _HEAD.unpack_from(value)
+    if version != _VERSION or zlib.crc32(memoryview(value)[_HEAD.size :]) != checksum:
         raise JournalCorrupt(key)
-    return snapshot
+    return value[_SNAPSHOT_AT:]
 
 
-def _prefixed(txn: lmdb.Transaction, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _deadline(value: bytes) -> float:
+    """The deadline of a sealed cell, not checked; 0 for none."""
+    return float(_DEADLINE.unpack_from(value, _HEAD.size)[0]) if len(value) >= _SNAPSHOT_AT else _NONE
+
+
+def _runs(sent: list[tuple[str, int, bytes]]) -> list[tuple[str, int, list[bytes]]]:
+    """The envelopes as runs without a gap: (peer, number of the first, envelopes)."""
+    runs: list[tuple[str, int, list[bytes]]] = []
+    latest: dict[str, tuple[str, int, list[bytes]]] = {}
+    for peer, sequence, envelope in sent:
+        run = latest.get(peer)
+        if run is None or sequence != run[1] + len(run[2]):
+            run = latest[peer] = (peer, sequence, [])
+            runs.append(run)
+        run[2].append(envelope)
+    return runs
+
+
+def _joined(envelopes: list[bytes]) -> bytes:
+    return b"".join([part for envelope in envelopes for part in (_LENGTH.pack(len(envelope)), envelope)])
+
+
+def _envelopes(run: bytes) -> Iterator[bytes]:
+    """The envelopes of a run as :func:`_joined` made it."""
+    at = 0
+    while at < len(run):
+        start = at + _LENGTH.size
+        at = start + _LENGTH.unpack_from(run, at)[0]
+        yield run[start:at]
+
+
+def _prefixed(txn: lmdb.Transaction, prefix: bytes) -> Iterator[tuple[Any, Any]]:
+    """Keys and values of one kind, as the transaction gives them: bytes, or views that live as long as it does."""
     with txn.cursor() as cursor:
         if not cursor.set_range(prefix):
             return
-        for item, value in cursor:
-            key = bytes(item)
-            if not key.startswith(prefix):
+        for key, value in cursor:
+            if key[: len(prefix)] != prefix:
                 return
-            yield key, bytes(value)
+            yield key, value
 
 
 def _keys(txn: lmdb.Transaction, prefix: bytes) -> Iterator[bytes]:
@@ -318,23 +348,31 @@ def _keys(txn: lmdb.Transaction, prefix: bytes) -> Iterator[bytes]:
 
 
 def _drop_acknowledged(txn: lmdb.Transaction, prefix: bytes, mark: int) -> None:
-    last = prefix + _SEQUENCE.pack(mark)
+    """Delete the envelopes up to `mark`; a run that goes on after it is cut."""
     with txn.cursor() as cursor:
         found = cursor.set_range(prefix)
-        while found and bytes(cursor.key()) <= last:
+        while found:
+            key = bytes(cursor.key())  # empty behind the last of the table
+            if not key.startswith(prefix):
+                return
+            last, first = _RUN.unpack_from(key, len(prefix))
+            if first > mark:
+                return
+            if last > mark:
+                left = list(_envelopes(bytes(cursor.value())))[mark - first + 1 :]
+                cursor.delete()
+                txn.put(prefix + _RUN.pack(last, mark + 1), _joined(left))
+                return
             found = cursor.delete()
-            # the cursor stands on the next entry, or nowhere after the last of the table
-            found = found and bool(cursor.key())
 
 
 def _make_due(txn: lmdb.Transaction) -> None:
     """Let every deadline of another boot be due at once: never later than it was meant."""
-    for key in list(_keys(txn, b"d")):
-        cell = key[9:]
-        txn.delete(key)
-        value = txn.get(b"c" + cell)
-        if value is not None and len(value) >= _HEAD.size:
-            version, checksum, _ = _HEAD.unpack_from(value)
-            due = 1e-9
-            txn.put(b"c" + cell, _HEAD.pack(version, checksum, due) + value[_HEAD.size :])
-            txn.put(b"d" + _DEADLINE.pack(due) + cell, b"")
+    for key in list(_keys(txn, b"c")):
+        value = bytes(txn.get(key, b""))
+        if _deadline(value):
+            try:
+                snapshot = _snapshot(key[1:], value)
+            except JournalCorrupt:
+                continue  # its owner finds out when it reads it
+            txn.put(key, _sealed(snapshot, 1e-9))

@@ -114,12 +114,14 @@ class Sender:
         self.dropped = 0
 
     def send(self, body: Any, journalled: bool) -> int:  # noqa: ANN401
-        """Hold `body` and return its number, which is above `reserved` where a block must be reserved first."""
+        """Hold `body` and return its number, a block of them reserved where it is the first of one."""
         seq = self.next
         self.next = seq + 1
         self.held[seq] = body
         if journalled:
             self.journalled = seq
+        if seq > self.reserved:
+            self.reserved = seq + BLOCK - 1
         return seq
 
     def close(self, now: float) -> None:
@@ -293,10 +295,7 @@ class Link:
 
     def send(self, body: Any, *, journalled: bool) -> int:  # noqa: ANN401
         """Number an envelope. It leaves with the flush after the commit that holds it and the reserved numbers."""
-        seq = self.sender.send(body, journalled)
-        if seq > self.sender.reserved:
-            self.sender.reserved = seq + BLOCK - 1
-        return seq
+        return self.sender.send(body, journalled)
 
     def heard(self, epoch: int, to: int, now: float) -> tuple[bool, tuple[Effect, ...]]:
         """Judge a frame by its head, before its items.

@@ -18,8 +18,11 @@ import msgspec
 Effects = tuple["Effect", ...]
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """What crosses a pipe or comes out of a machine: an immutable record with a compact msgpack form."""
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What crosses a pipe or comes out of a machine: an immutable record with a compact msgpack form.
+
+    It is made of immutable values only, so it is never part of a cycle and the garbage collector need not follow it.
+    """
 
 
 class Effect(Event, frozen=True):
@@ -39,8 +42,10 @@ class Disarm(Effect, frozen=True):
     timer: Any
 
 
-class Machine(msgspec.Struct, frozen=True, array_like=True):
+class Machine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The base of every machine. A subclass narrows both fields to its own state and input types.
+
+    As an :class:`Event` it is made of immutable values only.
 
     Attributes:
         state: the state of the figure.
@@ -53,7 +58,10 @@ class Machine(msgspec.Struct, frozen=True, array_like=True):
     @property
     def next_deadline(self) -> float | None:
         """The earliest armed deadline, None when no timer is armed."""
-        return min((deadline for _, deadline in self.deadlines), default=None)
+        deadlines = self.deadlines
+        if len(deadlines) > 1:
+            return min([deadline for _, deadline in deadlines])
+        return deadlines[0][1] if deadlines else None
 
 
 M = TypeVar("M", bound=Machine)
@@ -142,20 +150,20 @@ class Table(Generic[M]):
     def _settle(self, machine: M, before: Enum, after: Any, effects: Effects) -> tuple[M, Effects]:  # noqa: ANN401
         """Enter `after`: keep the timers it owns, then apply the step's own Arm and Disarm."""
         deadlines = machine.deadlines
+        owned = self.timers[after]
         if after is not before and deadlines:
-            owned = self.timers[after]
-            deadlines = tuple(pair for pair in deadlines if pair[0] in owned)
+            deadlines = tuple([pair for pair in deadlines if pair[0] in owned])
         rest: list[Effect] = []
         for effect in effects:
             kind = type(effect)
             if kind is Arm:
                 timer = effect.timer  # type: ignore[attr-defined]
-                if timer not in self.timers[after]:
+                if timer not in owned:
                     raise TableError(f"{self.name}: {timer} is not owned by {after.name}")
-                kept = tuple(pair for pair in deadlines if pair[0] is not timer)
+                kept = [pair for pair in deadlines if pair[0] is not timer]
                 deadlines = (*kept, (timer, effect.deadline))  # type: ignore[attr-defined]
             elif kind is Disarm:
-                deadlines = tuple(pair for pair in deadlines if pair[0] is not effect.timer)  # type: ignore[attr-defined]
+                deadlines = tuple([pair for pair in deadlines if pair[0] is not effect.timer])  # type: ignore[attr-defined]
             else:
                 rest.append(effect)
         if machine.state is not after or deadlines is not machine.deadlines:

@@ -171,11 +171,12 @@ class Mailbox:
         if self._hot_pipes or self._hot:
             return self._epoll.poll(0)
         exact = None if self.exact is None else self.exact()
-        now = clock()
         if exact is not None:
-            return self._poll_exactly(exact, now)
-        events = self._epoll.poll(max(min(self.deadline() - now, LONGEST), 0))
-        return self._joined(events) if events and self.moderation.pause else events
+            return self._poll_exactly(exact, clock())
+        pause = self.moderation.pause
+        if pause:
+            time.sleep(pause)  # a batch forms meanwhile, and most often no second wait is needed
+        return self._epoll.poll(max(min(self.deadline() - clock(), LONGEST), 0))
 
     def _joined(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Let a batch form: what came, and what comes within the pause."""

@@ -165,7 +165,7 @@ class Pipe:
     def tell(self, body: bytes, *, journalled: bool) -> int:
         """Number an envelope and hold it; it leaves with the flush after its commit."""
         self.stirred = True
-        return self.link.send(msgspec.Raw(body), journalled=journalled)
+        return self.link.sender.send(msgspec.Raw(body), journalled)
 
     def flush(self, now: float) -> None:
         """Send what is due. Everything taken and told must be committed by now."""

@@ -10,6 +10,8 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 FATAL = 4
@@ -42,6 +44,7 @@ class Slot:
         suspect: (source, number) that was in hand when a fault came, or None. Until it is past, take one at a time.
         strikes: how many there are against it.
         key: of the cell that it touched first, empty if that is not known.
+        hold: takes number `number` of source `of` in hand: called before its step, as ``hold(of, number)``.
     """
 
     def __init__(self, path: Path, last_death: str) -> None:
@@ -56,7 +59,7 @@ class Slot:
         self.strikes = 0
         self.key = b""
         self._judge(last_death)
-        self._pack = _HAND.pack_into
+        self.hold: Callable[[int, int], None] = partial(_HAND.pack_into, self._map, 0)  # no frame of ours: it is hot
 
     def _judge(self, last_death: str) -> None:
         weight = 2 if last_death in _FAULTS else int(last_death == "kill")
@@ -82,13 +85,9 @@ class Slot:
         _HAND.pack_into(self._map, 0, 0, 0)
         _STRIKES.pack_into(self._map, _STRIKES_AT, 0, 0, 0)
 
-    def hold(self, of: int, number: int) -> None:
-        """Take number `number` of source `of` in hand: before its step."""
-        self._pack(self._map, 0, of, number)
-
     def release(self) -> None:
         """Nothing is in hand: after the commit."""
-        self._pack(self._map, 0, 0, 0)
+        self.hold(0, 0)
 
     def note(self, key: bytes) -> None:
         """The step of the suspect touches this cell."""

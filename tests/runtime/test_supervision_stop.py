@@ -94,7 +94,9 @@ def test_a_taken_address_is_refused_in_one_line_before_any_child_starts(start_se
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         service = start_service({"name": "a"}, {"name": "b", "sockets": [("udp:b", "udp", "127.0.0.1", port)]})
-        assert service.expect("refused")["why"] .startswith(f"cannot listen on udp:127.0.0.1:{port}: address already in use")
+        assert service.expect("refused")["why"].startswith(
+            f"cannot listen on udp:127.0.0.1:{port}: address already in use"
+        )
     assert [event["event"] for event in service.seen] == ["main", "refused"]
 
 
