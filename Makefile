@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report bench fuzz soak clean help
+.PHONY: run test lint types unit packages docs survival-report bench bench-parse fuzz soak clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,15 @@ survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; p
 
 bench: packages $(STAMP)  ## calls a second and CPU per call, beside SIPp in the same run
 	$(BIN)/python benchmarks/calls.py $(ARGS)
+
+bench-parse: $(STAMP)  ## how long messages take to read and print, beside libosip2 and sipmessage in the same run
+	@sh .ci/packages gcc libc6-dev libosip2-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python benchmarks/parse.py $(ARGS)
+
+fuzz: $(STAMP)  ## fuzz what reads peers' bytes, a minute a target (ARGS="--seconds 600 message uri" to alter that)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 clean:  ## remove what was made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

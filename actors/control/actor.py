@@ -41,6 +41,7 @@ from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
 
 FRAMES_A_TURN = 32
+LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on its way
 SUPERVISOR = "supervisor"  # whom the tree is asked of
 _REF = "!"  # begins the reference of a command, as ? that of a question
 
@@ -76,6 +77,7 @@ class ControlActor(LayerActor):
         self._held = ExitStack()
         self._publish = False  # subscribers may have something to get
         self._refuses = False  # the service is stopping
+        self._leave_by: float | None = None  # and we wait for the ends of calls
         self._malformed = 0
 
     # Life
@@ -118,7 +120,7 @@ class ControlActor(LayerActor):
             for name, command in stored.commands.items():
                 self.cells.put(SETTLED + name, command, now + REMEMBER)
                 self._remembered.add(name)
-            self._record(ServiceStarted(time.time()))
+            self._record(ServiceStarted(time.time()), now)
         self._arm(now)
 
     def _believed(self, key: bytes) -> Any:  # noqa: ANN401
@@ -143,6 +145,7 @@ class ControlActor(LayerActor):
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)
+        self._leave_in_time(now)
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
         """A step raised. The timer goes on; what else was lost, its client repeats."""
@@ -150,12 +153,25 @@ class ControlActor(LayerActor):
             self._tick_at = None
             self._arm(now + SAVE_RETRY)
 
-    def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002 - calls are the dialog's to end
-        """Tell every client that this is the end, and go."""
+    def stopping(self, drain: bool, now: float) -> None:
+        """Tell every client that this is the end, and go, once the end of each call is known.
+
+        The dialogs have ended their calls and themselves by now, but our pipes may not have read their last words yet.
+        """
         self._refuses = True
         waiters = [asker for askers in self._waiters.values() for asker in askers]
         for asker in [*waiters, *self._questions.close()]:
             self._refuse(asker, "stopping", "the service is stopping")
+        self._leave_by = now + LAST_WORDS if drain else now
+        self._leave_in_time(now)
+
+    def _leave_in_time(self, now: float) -> None:
+        if self._leave_by is None:
+            return
+        if now < self._leave_by and any(key[:1] == CALL for key in self.cells.keys()):  # noqa: SIM118 - not a dict
+            self.defer(self._arm, self._leave_by)
+            return
+        self._leave_by = None
         self.defer(self._say_farewell)
         self.finish()
 
@@ -187,7 +203,8 @@ class ControlActor(LayerActor):
             self._answered(peer, message.ref, Reply(code=message.code, message=message.message), (), now)
         else:
             self._note(peer, message)
-            self._record(message)
+            self._record(message, now)
+            self._leave_in_time(now)
 
     def _note(self, peer: str, event: Event) -> None:
         """Keep who owns a call from its first event to its last."""
@@ -196,12 +213,13 @@ class ControlActor(LayerActor):
         elif isinstance(event, dialog.CallEnded):
             self.cells.delete(call_key(event.call))
 
-    def _record(self, event: Event) -> None:
-        self.defer(self._committed, *self._chronicle.record(event))
+    def _record(self, event: Event, now: float) -> None:
+        number, data = self._chronicle.record(event)
+        self.defer(self._committed, number, data, now)
 
-    def _committed(self, number: int, data: bytes) -> None:
-        self._chronicle.committed(number, data, clock())
-        if self._chronicle.save_at is not None:
+    def _committed(self, number: int, data: bytes, now: float) -> None:
+        self._chronicle.committed(number, data, now)
+        if self._chronicle.save_at is not None and self._tick_at != self._chronicle.save_at:
             self._arm(self._chronicle.save_at)
         if not self._publish and len(self._subscriptions):
             self._publish = True
@@ -271,7 +289,7 @@ class ControlActor(LayerActor):
         for key in self.cells.keys():  # noqa: SIM118 - not a dict
             if key[:1] == CALL and (live := self.cells.get(key)) is not None and live.owner == peer:
                 self.cells.delete(key)
-                self._record(_lost(live.call))
+                self._record(_lost(live.call), now)
 
     # From clients
 

@@ -70,9 +70,11 @@ class EventLog:
         self._entries.append((number, event))
         self._bytes += len(event)
         self.last = number
-        while len(self) > self._limit or (self._bytes > self._max_bytes and len(self) > 1):
+        count = len(self._entries) - self._start
+        while count > self._limit or (self._bytes > self._max_bytes and count > 1):
             self._bytes -= len(self._entries[self._start][1])
             self._start += 1
+            count -= 1
         if self._start > self._limit:
             del self._entries[: self._start]
             self._start = 0

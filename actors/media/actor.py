@@ -54,7 +54,7 @@ class MediaActor(LayerActor):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._writer: threading.Thread | None = None
-        self._commands: dict[type[Event], Callable[[str, bytes, Any, float], None]] = {
+        self._commands: dict[type[Event], Callable[[str, bytes, Any, Any, float], None]] = {
             events.PrepareSession: self._on_prepare,
             events.StartSession: self._on_start,
             events.Play: self._on_play,
@@ -134,8 +134,8 @@ class MediaActor(LayerActor):
         """One command; a session that is not there is refused, or closed already."""
         key = _key(message.session)
         facts: Facts | None = self.cells.get(key)
-        if isinstance(message, events.PrepareSession) or (facts is not None and not facts.closing):
-            self._commands[type(message)](peer, key, message, now)
+        if type(message) is events.PrepareSession or (facts is not None and not facts.closing):
+            self._commands[type(message)](peer, key, facts, message, now)
             if self._engine.events:
                 self._tell_events()
         elif facts is None and isinstance(message, events.CloseSession):
@@ -143,8 +143,9 @@ class MediaActor(LayerActor):
         elif facts is None:
             self.tell(peer, events.SessionRefused(message.session, "no such session"))
 
-    def _on_prepare(self, peer: str, key: bytes, message: events.PrepareSession, now: float) -> None:
-        facts: Facts | None = self.cells.get(key)
+    def _on_prepare(
+        self, peer: str, key: bytes, facts: Facts | None, message: events.PrepareSession, now: float
+    ) -> None:
         if facts is None:
             if ":" in message.host and not self._ports.v6:
                 self.tell(peer, events.SessionRefused(message.session, "the RTP ports are of IPv4"))
@@ -157,32 +158,32 @@ class MediaActor(LayerActor):
             self.cells.put(key, facts)
         self.tell(peer, events.SessionPrepared(message.session, facts.host, facts.port))
 
-    def _on_start(self, peer: str, key: bytes, message: events.StartSession, now: float) -> None:
+    def _on_start(self, peer: str, key: bytes, facts: Facts, message: events.StartSession, now: float) -> None:
         try:
             self._engine.start(message.session, message, now)
         except ValueError as error:
             self.tell(peer, events.SessionRefused(message.session, str(error)))
             return
-        self.cells.put(key, replace(self.cells.get(key), start=message))
+        self.cells.put(key, replace(facts, start=message))
 
-    def _on_play(self, _peer: str, key: bytes, message: events.Play, _now: float) -> None:
-        self.cells.put(key, replace(self.cells.get(key), play=message))
+    def _on_play(self, _peer: str, key: bytes, facts: Facts, message: events.Play, _now: float) -> None:
+        self.cells.put(key, replace(facts, play=message))
         self._engine.play(message.session, message)
 
-    def _on_record(self, _peer: str, key: bytes, message: events.Record, now: float) -> None:
-        self.cells.put(key, replace(self.cells.get(key), record=message))
+    def _on_record(self, _peer: str, key: bytes, facts: Facts, message: events.Record, now: float) -> None:
+        self.cells.put(key, replace(facts, record=message))
         self._may_write(message)
         self._engine.record(message.session, message, now)
 
-    def _on_echo(self, _peer: str, key: bytes, message: events.Echo, _now: float) -> None:
-        self.cells.put(key, replace(self.cells.get(key), echo=True))
+    def _on_echo(self, _peer: str, key: bytes, facts: Facts, message: events.Echo, _now: float) -> None:
+        self.cells.put(key, replace(facts, echo=True))
         self._engine.echo(message.session)
 
-    def _on_close(self, peer: str, key: bytes, message: events.CloseSession, now: float) -> None:
+    def _on_close(self, peer: str, key: bytes, facts: Facts, message: events.CloseSession, now: float) -> None:
         closed = self._engine.close(message.session, now, time.time())
         if closed is None:
             # The recording is being ended; the tick tells when it is.
-            self.cells.put(key, replace(self.cells.get(key), closing=True))
+            self.cells.put(key, replace(facts, closing=True))
         else:
             self._end(key, peer, closed)
 

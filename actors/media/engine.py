@@ -98,8 +98,10 @@ class Engine:
         token = self._token
         session = Session(key, pair, token() << 32 | token(), token, self._target)
         # Both copies, so that the slot tells of no earlier session: what cannot be read later is then surely spoiled.
-        self._save(session, 0)
-        self._save(session, 0)
+        row = session.row(0)
+        for generation in (1, 2):
+            self._records.write(pair.slot, generation, row)
+        session.generation = 2
         self._admit(session, now)
         return session
 
@@ -388,5 +390,7 @@ class Engine:
         self._resting[session.pair.slot % TICKS].pop(session.key, None)
         del self._sockets[session.pair.rtp.fileno()], self._sockets[session.pair.rtcp.fileno()]
         self._ports.release(session.pair)
-        self._stop_playing(session)
-        self._recordings.end(session, self._tick + 1)
+        if session.player is not None:
+            self._stop_playing(session)
+        if session.recorder is not None:
+            self._recordings.end(session, self._tick + 1)

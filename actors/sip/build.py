@@ -12,8 +12,9 @@ from actors.sip.fields import canonical
 from actors.sip.grammar import TOKEN, VALUE, check_printable, header_line
 from actors.sip.message import Headers
 from actors.sip.reasons import REASONS
-from actors.sip.scan import MAX_LINES, MAX_MESSAGE, is_answerable, split
+from actors.sip.scan import MAX_LINES, is_answerable, split
 from actors.sip.uri import HOST
+from actors.sip.usual import MAX_MESSAGE
 
 _tag = re.compile(f"{VALUE}++").fullmatch
 # As much of a top Via as tells that there is a way back.

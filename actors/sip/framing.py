@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from actors.sip.errors import RemoteProtocolError
-from actors.sip.scan import MAX_MESSAGE
+from actors.sip.usual import MAX_MESSAGE
 
 _CR = 13
 _END = b"\r\n\r\n"

@@ -7,11 +7,13 @@ Every expression here is possessive or anchored, so that no input takes more tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
 
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 
 Params = Mapping[str, str | None]
+ParamRule = Callable[..., re.Match[str] | None]  # the match of an expression whose groups are a name and a value
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]"  # noqa: S105 - a word of the grammar, no secret
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -22,6 +24,13 @@ token = re.compile(TOKEN + "+").fullmatch
 _nul_in_pairs = re.compile(r'[^"\0]*+(?:"[^"\\\0]*+(?:\\.[^"\\\0]*+)*+"[^"\0]*+)*+', re.DOTALL).fullmatch
 _param = re.compile(
     rf"[ \t]*+;[ \t]*+({TOKEN}++)(?:[ \t]*+=[ \t]*+({QUOTED}|{VALUE}++))?+[ \t]*+",
+    re.DOTALL,
+).match
+# Nearly all peers write them so: no white space, no quotes.
+_plain_params = re.compile(rf"(?:;{TOKEN}++(?:={VALUE}++)?+)*+").fullmatch
+# As the first; a value may also be a URI in its brackets, as RFC 8224 has it.
+bracketed_param = re.compile(
+    rf"[ \t]*+;[ \t]*+({TOKEN}++)(?:[ \t]*+=[ \t]*+({QUOTED}|<[^<>\" \t]++>|{VALUE}++))?+[ \t]*+",
     re.DOTALL,
 ).match
 # What matters when a list is cut: whole quoted strings and whole <...>, commas, and an opening that never closes.
@@ -69,8 +78,10 @@ def first_element_end(text: str, start: int) -> int:
     return end
 
 
-def param_pairs(text: str, start: int = 0) -> list[tuple[str, str | None]]:
+def param_pairs(text: str, start: int = 0, rule: ParamRule = _param) -> list[tuple[str, str | None]]:
     """The parameters from `start` to the end of `text`: lower-case names, values as they stand (quoted ones quoted).
+
+    `rule` is what one parameter looks like.
 
     Raises:
         RemoteProtocolError: they are not well-formed.
@@ -78,7 +89,7 @@ def param_pairs(text: str, start: int = 0) -> list[tuple[str, str | None]]:
     pairs: list[tuple[str, str | None]] = []
     end = len(text)
     while start < end:
-        found = _param(text, start)
+        found = rule(text, start)
         if found is None:
             if text[start:].strip(" \t"):
                 raise RemoteProtocolError(400, "Malformed header parameter")
@@ -88,16 +99,22 @@ def param_pairs(text: str, start: int = 0) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def params(text: str, start: int = 0) -> dict[str, str | None]:
+def params(text: str, start: int = 0, rule: ParamRule = _param) -> dict[str, str | None]:
     """As :func:`param_pairs`, each name once at most (s7.3.1)."""
-    pairs = param_pairs(text, start)
+    if start >= len(text):
+        return {}
+    if _plain_params(text, start) is None:
+        pairs = param_pairs(text, start, rule)
+    else:
+        parts = map(str.partition, text[start + 1 :].split(";"), repeat("="))
+        pairs = [(name.lower(), value or None) for name, _, value in parts]
     unique = dict(pairs)
     if len(unique) != len(pairs):
         raise RemoteProtocolError(400, "Repeated header parameter")
     return unique
 
 
-def print_params(values: Params) -> str:
+def print_params(values: Params, rule: ParamRule = _param) -> str:
     """``;name=value`` for each parameter.
 
     Raises:
@@ -106,7 +123,7 @@ def print_params(values: Params) -> str:
     parts = []
     for name, value in values.items():
         text = f";{name}" if value is None else f";{name}={value}"
-        found = _param(text)
+        found = rule(text)
         if found is None or found.end() != len(text):
             raise LocalProtocolError(f"not a header parameter: {text!r}")
         parts.append(text)

@@ -8,39 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import cast
 
+from actors.sip import people
 from actors.sip import uri as uris
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
-from actors.sip.fields import FIELDS, Field, Kind, canonical
-from actors.sip.grammar import VALUE, check_printable, header_line, readable, split_list, unfold
+from actors.sip.fields import FIELDS, Kind, canonical
+from actors.sip.grammar import VALUE, check_printable, header_line, readable
+from actors.sip.lines import flat, value_of
 from actors.sip.reasons import REASONS
 from actors.sip.scan import body_length, read_head, read_start, remote_error, split
 from actors.sip.typed import TypedHeaders
 from actors.sip.uri import Uri
+from actors.sip.usual import read_usual
 from actors.sip.vocabulary import Head
 
 Headers = Iterable[tuple[str, object]]
 
 _tag = re.compile(f"{VALUE}++").fullmatch
-_UNKNOWN = Field("", Kind.LINES)
 # What a response repeats of its request (s8.2.6); Record-Route where it may make a dialog (s12.1.1).
 _COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
 _COPIED_TRYING = _COPIED | {"timestamp"}
 _COPIED_DIALOG = _COPIED | {"record-route"}
+_SUMMED = ("From", "To", "Call-ID", "CSeq", "Reason")
 
 
 class Message(TypedHeaders):
     """What requests and responses have in common. Header names are case-insensitive, compact forms are known."""
 
-    __slots__ = ("_body", "_data", "_first", "_head", "_names", "_raw")
+    __slots__ = ("_body",)
 
-    _names: list[str]  # of each header line its lower-case full name
-    _raw: list[str]  # the header lines as they came, folds and all
     _body: bytes
-    _data: bytes | None  # the whole message, None once it is changed
-    _first: dict[str, str] | None  # of each name its first line, unfolded
-    _head: Head | None
 
     def __bytes__(self) -> bytes:
         data = self._data
@@ -73,49 +71,6 @@ class Message(TypedHeaders):
                 raise LocalProtocolError(error.reason) from error
         return self._head
 
-    def get(self, name: str) -> str | None:
-        """The value of the first header line of that name, unfolded; None where there is none."""
-        line = self._lookup().get(canonical(name))
-        return None if line is None else readable(_value(line))
-
-    def get_all(self, name: str) -> list[str]:
-        """The values of all header lines of that name, in order; those of list headers cut at their commas.
-
-        Raises:
-            RemoteProtocolError: a quote or a bracket is not closed in a list.
-        """
-        return [readable(value) for value in self._values(canonical(name))]
-
-    def set(self, name: str, value: object) -> None:
-        """Make `value` the only one of that name, in the place of the first, else at the end.
-
-        Raises:
-            LocalProtocolError: a name or value that may not be sent.
-        """
-        key = canonical(name)
-        line = header_line(name, value)
-        places = [place for place, other in enumerate(self._names) if other == key]
-        if not places:
-            self._put(len(self._names), key, line)
-            return
-        for place in reversed(places):
-            self._drop(place)
-        self._put(places[0], key, line)
-
-    def append(self, name: str, value: object) -> None:
-        """Add a header line at the end."""
-        self._put(len(self._names), canonical(name), header_line(name, value))
-
-    def insert(self, name: str, value: object) -> None:
-        """Add a header line on top."""
-        self._put(0, canonical(name), header_line(name, value))
-
-    def remove(self, name: str) -> None:
-        """Remove all header lines of that name."""
-        key = canonical(name)
-        for place in reversed([place for place, other in enumerate(self._names) if other == key]):
-            self._drop(place)
-
     def set_body(self, body: bytes, content_type: str | None = None) -> None:
         """Replace the body; `content_type` None keeps the type that is there, an empty body takes it away."""
         if content_type is not None and body:
@@ -127,76 +82,32 @@ class Message(TypedHeaders):
         self.append("Content-Length", len(body))
 
     def validate(self) -> None:
-        """Parse every header that the table knows, whether it is needed or not.
+        """Parse every header that processing may need, as :class:`actors.sip.fields.Field` tells.
 
         Raises:
             RemoteProtocolError: the first that is malformed.
         """
         for name in dict.fromkeys(self._names):
-            field = FIELDS.get(name, _UNKNOWN)
-            if field.kind is Kind.LIST:
-                self._all(name)
-            elif field.kind is Kind.SINGLE:
+            field = FIELDS.get(name)
+            if field is None or not field.needed:
+                continue
+            if field.kind is Kind.SINGLE:
                 self._one(name)
+            else:
+                self._all(name)
 
-    # What the typed headers stand on.
+    def summary(self) -> str:
+        """The message in one line for a log: escaped, of bounded length, without secrets."""
+        lines = [(name, value) for name in _SUMMED if (value := self.get(name)) is not None]
+        return people.summary(self.start_line, lines, self.get("Content-Type"), self._body)
 
-    def _lookup(self) -> dict[str, str]:
-        first = self._first
-        if first is None:
-            first = self._first = dict(zip(reversed(self._names), map(_flat, reversed(self._raw)), strict=True))
-        return first
-
-    def _values(self, key: str) -> list[str]:
-        values = [_value(_flat(line)) for name, line in zip(self._names, self._raw, strict=True) if name == key]
-        field = FIELDS.get(key, _UNKNOWN)
-        if field.kind is not Kind.LIST:
-            return values
-        try:
-            elements = [element for value in values if value for element in split_list(value)]
-        except RemoteProtocolError as error:
-            raise self._fault(error) from None
-        return [element for element in elements if element] if field.lenient else elements
-
-    def _one(self, key: str) -> object:
-        typed = self._typed
-        if key not in typed:
-            line = self._lookup().get(key)
-            typed[key] = None if line is None else self._parse(FIELDS[key], _value(line))
-        return typed[key]
-
-    def _all(self, key: str) -> tuple[Any, ...]:
-        typed = self._typed
-        if key not in typed:
-            field = FIELDS[key]
-            typed[key] = tuple([self._parse(field, value) for value in self._values(key)])
-        return cast("tuple[Any, ...]", typed[key])
-
-    def _parse(self, field: Field, value: str) -> object:
-        try:
-            return field.parse(value)
-        except RemoteProtocolError as error:
-            raise self._fault(error) from None
-
-    def _fault(self, error: RemoteProtocolError) -> RemoteProtocolError:
-        """`error` with the status that this kind of message may be answered with."""
-        return RemoteProtocolError(None, error.reason)
-
-    def _put(self, place: int, key: str, line: str) -> None:
-        self._names.insert(place, key)
-        self._raw.insert(place, line)
-        self._changed(key)
-
-    def _drop(self, place: int) -> None:
-        key = self._names.pop(place)
-        del self._raw[place]
-        self._changed(key)
-
-    def _changed(self, key: str) -> None:
-        self._data = self._first = self._head = None
-        self._typed.pop(key, None)
-        if key == "via":
-            self._typed.pop("top", None)
+    def pretty(self) -> str:
+        """The message in lines for people: folds joined, escaped, without secrets."""
+        lines = []
+        for key, raw in zip(self._names, self._raw, strict=True):
+            name = FIELDS[key].name if key in FIELDS else raw.partition(":")[0].rstrip(" \t")
+            lines.append((name, value_of(flat(raw))))
+        return people.pretty(self.start_line, lines, self._body)
 
 
 class Request(Message):
@@ -208,16 +119,18 @@ class Request(Message):
         self,
         method: str,
         uri: str,
-        names: list[str],
-        raw: list[str],
+        lines: tuple[list[str], list[str]] | None,
         body: bytes,
         data: bytes | None = None,
         first: dict[str, str] | None = None,
         head: Head | None = None,
+        usual: re.Match[str] | None = None,
     ) -> None:
         self.method = method
         self.uri = uri
-        self._names, self._raw, self._body = names, raw, body
+        self._lines, self._body, self._usual, self._text = lines, body, None, ""
+        if usual is not None:
+            self._keep(usual)
         self._data, self._first, self._head = data, first, head
         self._typed = {}
 
@@ -237,8 +150,7 @@ class Request(Message):
             read_start(line)
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"not a start line: {line!r}") from error
-        names, raw = _build_lines(headers, body)
-        return cls(method, target, names, raw, body)
+        return cls(method, target, _build_lines(headers, body), body)
 
     @property
     def start_line(self) -> str:
@@ -301,7 +213,7 @@ class Request(Message):
             headers = (*headers, ("Content-Type", content_type))
         more_names, more_raw = _build_lines(headers, body)
         phrase = REASONS.get(status, "Unknown") if reason is None else check_printable(reason, "a reason phrase")
-        return Response(status, phrase, names + more_names, raw + more_raw, body)
+        return Response(status, phrase, (names + more_names, raw + more_raw), body)
 
     def _fault(self, error: RemoteProtocolError) -> RemoteProtocolError:
         return error if self.method != "ACK" else RemoteProtocolError(None, error.reason)
@@ -316,16 +228,18 @@ class Response(Message):
         self,
         status: int,
         phrase: str,
-        names: list[str],
-        raw: list[str],
+        lines: tuple[list[str], list[str]] | None,
         body: bytes,
         data: bytes | None = None,
         first: dict[str, str] | None = None,
         head: Head | None = None,
+        usual: re.Match[str] | None = None,
     ) -> None:
         self.status = status
         self._phrase = phrase
-        self._names, self._raw, self._body = names, raw, body
+        self._lines, self._body, self._usual, self._text = lines, body, None, ""
+        if usual is not None:
+            self._keep(usual)
         self._data, self._first, self._head = data, first, head
         self._typed = {}
 
@@ -349,6 +263,19 @@ def parse(data: bytes) -> Request | Response:
     Raises:
         RemoteProtocolError: what it is not allowed to be; nothing else is raised for any data.
     """
+    usual = read_usual(data)
+    if usual is None:
+        return parse_fully(data)
+    head, _, _, begin, length, found = usual
+    body = data[begin:] if length is None else data[begin : begin + length]
+    if head.status:
+        phrase = data[12 : data.find(b"\r")].decode("utf-8", "surrogateescape")
+        return Response(head.status, phrase, None, body, data, None, head, found)
+    return Request(head.method, found[2], None, body, data, None, head, found)
+
+
+def parse_fully(data: bytes) -> Request | Response:
+    """As :func:`parse`, without its short cut."""
     try:
         start, names, raw, first, _, begin = split(data)
         method, uri, status, phrase = read_start(start)
@@ -358,16 +285,8 @@ def parse(data: bytes) -> Request | Response:
         raise remote_error(data, error) from None
     body = data[begin:] if length is None else data[begin : begin + length]
     if status:
-        return Response(status, phrase, names, raw, body, data, first, head)
-    return Request(method, uri, names, raw, body, data, first, head)
-
-
-def _flat(line: str) -> str:
-    return unfold(line.split("\r\n")) if "\r" in line else line
-
-
-def _value(line: str) -> str:
-    return line[line.find(":") + 1 :].strip(" \t")
+        return Response(status, phrase, (names, raw), body, data, first, head)
+    return Request(method, uri, (names, raw), body, data, first, head)
 
 
 def _build_lines(headers: Headers, body: bytes) -> tuple[list[str], list[str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from itertools import repeat
-from typing import NamedTuple
 
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.fields import SINGLE, SPELLINGS, canonical
@@ -24,11 +23,10 @@ from actors.sip.grammar import (
 )
 from actors.sip.headers import DISPLAY, MAX_CSEQ, cut_name_addr, cut_via
 from actors.sip.uri import HOST
+from actors.sip.usual import COOKIE, HOP, MAX_LINE, MAX_MESSAGE, Scan, read_usual
 from actors.sip.vocabulary import Head
 
-MAX_MESSAGE = 65_536  # bytes
 MAX_LINES = 256
-MAX_LINE = 8_192  # characters
 MAX_VIAS = 70
 
 METHODS = frozenset(
@@ -37,13 +35,11 @@ METHODS = frozenset(
 # The start line, names, raw lines, first lines, and two offsets: as :func:`split` tells.
 Split = tuple[str, list[str], list[str], dict[str, str], int, int]
 _COLONS = repeat(":")
-_COOKIE = "z9hG4bK"  # with nothing behind it, it names no transaction (s8.1.1.7)
 
 # The shapes in which nearly all peers write these lines. Any other shape is read by the full grammar, to the same end.
-_HOP = rf"(?:;(?:rport|received|alias|keep|maddr|ttl)(?:={VALUE}++)?+)*+"
 _request_line = re.compile(r"([A-Z]++) (sips?:[!#-;=@-~]++) SIP/2\.0").fullmatch
 _via_line = re.compile(
-    rf"[A-Za-z]++:[ ]*+SIP/2\.0/[A-Za-z]++[ ]({HOST}(?::[0-9]{{1,5}}+)?+){_HOP};branch=({VALUE}++){_HOP}"
+    rf"[A-Za-z]++:[ ]*+SIP/2\.0/[A-Za-z]++[ ]({HOST}(?::[0-9]{{1,5}}+)?+){HOP};branch=({VALUE}++){HOP}"
 ).fullmatch
 _address_line = re.compile(
     rf'[A-Za-z]++:[ \t]*+(?:{QUOTED}|{DISPLAY}*+)[ \t]*+<[A-Za-z][A-Za-z0-9+.\-]*+:[^<>" \t]++>(?:;tag=({VALUE}++))?+',
@@ -52,27 +48,9 @@ _address_line = re.compile(
 _cseq_line = re.compile(rf"[^:]++:[ \t]*+([0-9]{{1,10}}+)[ \t]++({TOKEN}++)[ \t]*+").fullmatch
 _length_line = re.compile(r"[^:]++:[ \t]*+([0-9]{1,10}+)[ \t]*+").fullmatch
 _request_uri = re.compile(r"[!#-;=?-~]++").fullmatch
-_version = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE).fullmatch
+_version = re.compile(r"SIP/[0-9]++\.[0-9]++", re.IGNORECASE).fullmatch
 _line_ends = re.compile(rb"(?:\r\n)*+").match
 _uri_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:.").match
-
-
-class Scan(NamedTuple):
-    """What routing needs of a message, with byte offsets into its data.
-
-    Attributes:
-        head: the routing fields.
-        via_start: where the value of the top Via begins: the first element, if its line is a list.
-        via_end: where that element ends.
-        body_start: where the body begins.
-        content_length: as the message says; None where it does not say.
-    """
-
-    head: Head
-    via_start: int
-    via_end: int
-    body_start: int
-    content_length: int | None
 
 
 def scan(data: bytes) -> Scan:
@@ -81,6 +59,12 @@ def scan(data: bytes) -> Scan:
     Raises:
         RemoteProtocolError: as :func:`actors.sip.parse` raises for the same data.
     """
+    usual = read_usual(data)
+    return scan_fully(data) if usual is None else Scan(*usual[:5])
+
+
+def scan_fully(data: bytes) -> Scan:
+    """As :func:`scan`, without its short cut."""
     try:
         start, names, raw, first, begin, body_start = split(data)
         method, _, status, _ = read_start(start)
@@ -260,7 +244,7 @@ def read_head(method: str, status: int, first: dict[str, str]) -> Head:
         raise RemoteProtocolError(400, "Malformed Call-ID")
     found = _via_line(via)
     branch, sent_by = (found[2], found[1].lower()) if found is not None else _read_via(via)
-    if branch == _COOKIE:
+    if branch == COOKIE:
         raise RemoteProtocolError(400, "Empty Via branch")
     found = _address_line(sender)
     from_tag = (found[1] or "") if found is not None else _read_tag(sender)

@@ -1,143 +1,140 @@
-"""The typed headers of a message, one property each, over the two ways in which a message reads them."""
+"""The typed headers of a message that its users ask for most, one property each."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, cast
 
-from actors.sip.fields import FIELDS, Field
-from actors.sip.headers import CSeq, MediaType, NameAddr, Reason, RetryAfter, Via
+from actors.sip.fields import FIELDS
+from actors.sip.headers import Contact, ContentType, CSeq, From, Reason, RecordRoute, RetryAfter, Route, To, Via
+from actors.sip.lines import HeaderLines
 
 
-class TypedHeaders:
+class TypedHeaders(HeaderLines):
     """Each header is parsed when it is asked for the first time, then kept.
 
     Each property raises RemoteProtocolError where its header is malformed; the error carries the status to answer
-    with, None where the message is a response or an ACK.
+    with, None where the message is a response or an ACK. A header that has no property here is asked for by its type:
+    ``message.header(Subject)``.
     """
 
-    __slots__ = ("_typed",)
-
-    _typed: dict[str, Any]  # what was parsed already
-
-    @abstractmethod
-    def _values(self, key: str) -> list[str]:
-        """The elements of all lines of a header."""
-
-    @abstractmethod
-    def _parse(self, field: Field, value: str) -> object:
-        """One element, parsed."""
-
-    @abstractmethod
-    def _one(self, key: str) -> object:
-        """The value of a single header, None where there is none."""
-
-    @abstractmethod
-    def _all(self, key: str) -> tuple[Any, ...]:
-        """The values of a list header."""
+    __slots__ = ()
 
     @property
     def via(self) -> Via | None:
         """The top Via; the others are not looked at."""
         if "top" not in self._typed:
-            values = self._values("via")
-            self._typed["top"] = self._parse(FIELDS["via"], values[0]) if values else None
+            value = self._top("via")
+            self._typed["top"] = None if value is None else self._parse(FIELDS["via"], value)
         return cast("Via | None", self._typed["top"])
 
     @property
     def vias(self) -> tuple[Via, ...]:
         """All Vias, the top one first."""
+        if self._usual is not None and "via" not in self._typed and self._text.count("\r\nVia:") == 1:
+            self._typed["via"] = (self.via,)
         return self._all("via")
 
     @property
-    def from_(self) -> NameAddr:
+    def from_(self) -> From:
         """The From."""
-        return cast("NameAddr", self._one("from"))
+        value: From = self._one("from")
+        return value
 
     @property
-    def to(self) -> NameAddr:
+    def to(self) -> To:
         """The To."""
-        return cast("NameAddr", self._one("to"))
+        value: To = self._one("to")
+        return value
 
     @property
     def call_id(self) -> str:
         """The Call-ID."""
-        return cast("str", self._one("call-id"))
+        value: str = self._plain("call-id")
+        return value
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq."""
-        return cast("CSeq", self._one("cseq"))
+        value: CSeq = self._one("cseq")
+        return value
 
     @property
-    def contact(self) -> NameAddr | None:
+    def contact(self) -> Contact | None:
         """The first Contact."""
-        return next(iter(self.contacts), None)
+        if "first contact" not in self._typed:
+            value = self._top("contact")
+            self._typed["first contact"] = None if value is None else self._parse(FIELDS["contact"], value)
+        return cast("Contact | None", self._typed["first contact"])
 
     @property
-    def contacts(self) -> tuple[NameAddr, ...]:
+    def contacts(self) -> tuple[Contact, ...]:
         """All Contacts."""
         return self._all("contact")
 
     @property
-    def route(self) -> tuple[NameAddr, ...]:
+    def route(self) -> tuple[Route, ...]:
         """All Routes, the next hop first."""
         return self._all("route")
 
     @property
-    def record_route(self) -> tuple[NameAddr, ...]:
+    def record_route(self) -> tuple[RecordRoute, ...]:
         """All Record-Routes, the last proxy first."""
         return self._all("record-route")
 
     @property
     def max_forwards(self) -> int | None:
         """The Max-Forwards."""
-        return cast("int | None", self._one("max-forwards"))
+        value: int | None = self._plain("max-forwards")
+        return value
 
     @property
-    def content_type(self) -> MediaType | None:
+    def content_type(self) -> ContentType | None:
         """The Content-Type."""
-        return cast("MediaType | None", self._one("content-type"))
+        value: ContentType | None = self._one("content-type")
+        return value
 
     @property
     def content_length(self) -> int | None:
         """The Content-Length as it stands; the body is what counts."""
-        return cast("int | None", self._one("content-length"))
+        value: int | None = self._plain("content-length")
+        return value
 
     @property
     def allow(self) -> tuple[str, ...]:
         """The methods of Allow."""
-        return self._all("allow")
+        return tuple([header.value for header in self._all("allow")])
 
     @property
     def supported(self) -> tuple[str, ...]:
         """The option tags of Supported."""
-        return self._all("supported")
+        return tuple([header.value for header in self._all("supported")])
 
     @property
     def require(self) -> tuple[str, ...]:
         """The option tags of Require."""
-        return self._all("require")
+        return tuple([header.value for header in self._all("require")])
 
     @property
     def proxy_require(self) -> tuple[str, ...]:
         """The option tags of Proxy-Require."""
-        return self._all("proxy-require")
+        return tuple([header.value for header in self._all("proxy-require")])
 
     @property
     def unsupported(self) -> tuple[str, ...]:
         """The option tags of Unsupported."""
-        return self._all("unsupported")
+        return tuple([header.value for header in self._all("unsupported")])
 
     @property
     def expires(self) -> int | None:
         """The Expires, in seconds."""
-        return cast("int | None", self._one("expires"))
+        value: int | None = self._plain("expires")
+        return value
 
     @property
     def retry_after(self) -> RetryAfter | None:
         """The Retry-After."""
-        return cast("RetryAfter | None", self._one("retry-after"))
+        value: RetryAfter | None = self._one("retry-after")
+        return value
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -147,9 +144,16 @@ class TypedHeaders:
     @property
     def user_agent(self) -> str | None:
         """The User-Agent."""
-        return cast("str | None", self._one("user-agent"))
+        value: str | None = self._plain("user-agent", "text")
+        return value
 
     @property
     def server(self) -> str | None:
         """The Server."""
-        return cast("str | None", self._one("server"))
+        value: str | None = self._plain("server", "text")
+        return value
+
+    def _plain(self, key: str, attribute: str = "value") -> Any:  # noqa: ANN401 - as above
+        """The one attribute of a header that has no more."""
+        header = self._one(key)
+        return None if header is None else getattr(header, attribute)

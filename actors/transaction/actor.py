@@ -54,9 +54,9 @@ class TransactionActor(LayerActor):
         layer = self._layer
         if peer != TRANSPORT:
             effects = layer.send(message, now)
-        elif isinstance(message, Received):
+        elif type(message) is Received:
             effects = layer.receive(message.flow, message.head, message.raw, now)
-        elif isinstance(message, TransmitFailed):
+        elif type(message) is TransmitFailed:
             effects = layer.transmit_failed(message.key, message.reason, now)
         else:
             dead: FlowDead = message

@@ -33,6 +33,9 @@ def to_tag_of(response: bytes) -> str:
     return parse(response).head.to_tag if response else ""
 
 
+TAG_LENGTH = 24  # of a stateless tag, in characters
+
+
 def stateless_tag(head: Head, secret: bytes) -> str:
     """The To tag of an answer that leaves no machine behind (section 8.2.7).
 
@@ -40,4 +43,4 @@ def stateless_tag(head: Head, secret: bytes) -> str:
     and the ACK is known. Without `secret` nobody can make one.
     """
     text = f"{head.call_id}\0{head.from_tag}\0{head.cseq}\0{head.branch}"
-    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12, key=secret).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=TAG_LENGTH // 2, key=secret).hexdigest()

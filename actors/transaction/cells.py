@@ -13,7 +13,7 @@ class Merged(msgspec.Struct, frozen=True, array_like=True, tag="merged"):
     """Finds the transaction of a request that may come again by another way (RFC 3261 section 8.2.2.2).
 
     A cell of its own, so that a restart with 100,000 machines finds one without decoding any: it is written once when a
-    transaction of a request without a To tag begins, and removes itself when that transaction is found to be over.
+    transaction of a request without a To tag begins, and goes with that transaction, which knows its key.
     """
 
     cell: bytes

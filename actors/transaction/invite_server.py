@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Arm, Disarm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Machine, Row, Table
 from actors.sip.vocabulary import Flow, Head, TransactionKey
 from actors.transaction.answers import trying
 from actors.transaction.effects import Reply, Tell
@@ -50,6 +50,7 @@ class InviteServer(Machine, frozen=True, tag="invite-server"):
         request: the INVITE, until the final response.
         response: the bytes of the last response, where a repeated INVITE is answered with them.
         interval: the current interval of Timer G, in seconds.
+        merged: the key of the record that finds this transaction for a merged request, empty without one.
     """
 
     state: State
@@ -60,15 +61,16 @@ class InviteServer(Machine, frozen=True, tag="invite-server"):
     request: bytes
     response: bytes = b""
     interval: float = 0.0
+    merged: bytes = b""
 
 
 Outcome = tuple[InviteServer, Effects]
 Received = tuple[Flow, Head, bytes]
 
 
-def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers) -> InviteServer:
+def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers, merged: bytes = b"") -> InviteServer:
     """A machine that waits for its REQUEST."""
-    return InviteServer(State.INITIAL, (), key, timers, flow, raw)
+    return InviteServer(State.INITIAL, (), key, timers, flow, raw, merged=merged)
 
 
 def tell_request(machine: InviteServer, received: Received, now: float) -> Outcome:
@@ -85,8 +87,9 @@ def send_trying(machine: InviteServer, _argument: object, _now: float) -> Outcom
 
 def send_provisional(machine: InviteServer, respond: Respond, _now: float) -> Outcome:
     """Send and remember the user's provisional response; 100 is needed no more."""
-    effects = (Reply(machine.key, machine.flow, respond.raw), Disarm(Input.TIMER_TRYING), Disarm(Input.TIMER_L))
-    return replace(machine, response=respond.raw), effects
+    send = Reply(machine.key, machine.flow, respond.raw)
+    # Both timers of Proceeding end: the 100, and the wait for this answer after a transport error.
+    return replace(machine, response=respond.raw, deadlines=()), (send,)
 
 
 def repeat_response(machine: InviteServer, _argument: object, _now: float) -> Outcome:

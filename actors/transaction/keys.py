@@ -47,22 +47,23 @@ def response_key(head: Head) -> TransactionKey:
     return TransactionKey(head.branch, "", head.method)
 
 
-def _bounded(text: str) -> bytes:
-    key = text.encode("utf-8", "surrogateescape")
-    if len(key) > LONGEST_KEY:
-        return key[:1] + b"#" + blake2b(key, digest_size=32).digest()
-    return key
+def _digest(key: bytes) -> bytes:
+    return key[:1] + b"#" + blake2b(key, digest_size=32).digest()
 
 
 def cell_key(key: TransactionKey) -> bytes:
     """The key of a transaction's cell: ``c`` begins that of a client, ``s`` that of a server transaction."""
     branch, sent_by, method = key
-    return _bounded(f"s{branch}\0{sent_by}\0{method}" if sent_by else f"c{branch}\0{method}")
+    text = f"s{branch}\0{sent_by}\0{method}" if sent_by else f"c{branch}\0{method}"
+    cell = text.encode("utf-8", "surrogateescape")
+    return cell if len(cell) <= LONGEST_KEY else _digest(cell)
 
 
 def merged_key(head: Head) -> bytes:
     """The key of the record that finds a request which came before by another way (section 8.2.2.2): ``m`` and on."""
-    return _bounded(f"m{head.call_id}\0{head.from_tag}\0{head.cseq}\0{head.method}")
+    text = f"m{head.call_id}\0{head.from_tag}\0{head.cseq}\0{head.method}"
+    key = text.encode("utf-8", "surrogateescape")
+    return key if len(key) <= LONGEST_KEY else _digest(key)
 
 
 def transaction_key(cell: bytes) -> TransactionKey | None:

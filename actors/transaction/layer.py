@@ -15,7 +15,7 @@ from actors.sip import RemoteProtocolError, parse
 from actors.sip.build import build_cancel
 from actors.sip.vocabulary import Flow, Head, TransactionKey
 from actors.transaction import invite_client, invite_server, non_invite_client, non_invite_server
-from actors.transaction.answers import answer, stateless_tag, to_tag_of
+from actors.transaction.answers import TAG_LENGTH, answer, stateless_tag, to_tag_of
 from actors.transaction.cells import Cells, MemoryCells, Merged
 from actors.transaction.effects import NOBODY, BeginCancel, Reply, Tell, Transmit
 from actors.transaction.events import (
@@ -58,6 +58,8 @@ TRANSPORT_ERROR: dict[Any, Any] = {
     InviteServer: invite_server.Input.TRANSPORT_ERROR,
     NonInviteServer: non_invite_server.Input.TRANSPORT_ERROR,
 }
+
+_SERVERS = (InviteServer, NonInviteServer)
 
 # A CANCEL names the branch of what it cancels, not the method; these a client may cancel to no effect (section 9.2).
 OTHER_METHODS = (
@@ -162,7 +164,7 @@ class Layer:
         head = received[1]
         if machine is not None and _acknowledges(head, machine):
             return self._step(cell, machine, invite_server.Input.ACK, received, now)
-        if head.to_tag and head.to_tag == stateless_tag(head, self._secret):
+        if len(head.to_tag) == TAG_LENGTH and head.to_tag == stateless_tag(head, self._secret):
             return ()  # to a refusal of ours that left no machine
         return (Tell(AckReceived(*received)),)
 
@@ -201,13 +203,13 @@ class Layer:
             if full or self._busy():
                 return self._refuse(flow, head, raw, 503)
         if head.method == "INVITE":
-            invite = invite_server.begin(key, flow, raw, self.timers)
+            invite = invite_server.begin(key, flow, raw, self.timers, merged)
             effects = self._begin(cell, invite, invite_server.Input.REQUEST, received, now)
         else:
-            server = non_invite_server.begin(key, flow, raw, self.timers)
+            server = non_invite_server.begin(key, flow, raw, self.timers, merged)
             effects = self._begin(cell, server, non_invite_server.Input.REQUEST, received, now)
         if merged:
-            self.cells.put(merged, Merged(cell), now + self.timers.timeout)
+            self.cells.put(merged, Merged(cell), None)
         return effects
 
     def _refuse(self, flow: Flow, head: Head, raw: bytes, status: int) -> Effects:
@@ -224,9 +226,9 @@ class Layer:
             return (Transmit(NOBODY, command.target, command.raw),)
         cell = cell_key(command.key)
         machine = self.cells.get(cell)
-        if isinstance(command, Respond):
+        if type(command) is Respond:
             return self._respond(cell, machine, command, now)
-        if isinstance(command, SendRequest):
+        if type(command) is SendRequest:
             return self._send_request(cell, machine, command, now)
         if isinstance(machine, InviteClient):
             return self._step_invite_client(cell, machine, invite_client.Input.CANCEL, command, now)
@@ -270,6 +272,7 @@ class Layer:
         A finished one concerns nobody, nor does a CANCEL: its INVITE lives.
         """
         self._index.forget(cell, machine)
+        self._forget_merged(machine)
         if machine is None:
             key = transaction_key(cell)
         elif isinstance(machine, Merged) or machine.state >= FINISHED:
@@ -339,18 +342,9 @@ class Layer:
         machine = self.cells.get(cell)
         if machine is None:
             return ()
-        if type(machine) is Merged:
-            self._fire_merged(cell, machine, now)
-            return ()
         after, effects = TABLES[type(machine)].expire(machine, now)
         self._keep(cell, machine, after)
         return effects
-
-    def _fire_merged(self, cell: bytes, record: Merged, now: float) -> None:
-        if record.cell in self.cells:
-            self.cells.put(cell, record, now + self.timers.timeout)
-        else:
-            self.cells.delete(cell)
 
     # Cells.
 
@@ -386,6 +380,12 @@ class Layer:
             self.cells.put(cell, after, _deadline(after))
         elif before is not None:
             self.cells.delete(cell)
+            self._forget_merged(after)
+
+    def _forget_merged(self, machine: Any) -> None:  # noqa: ANN401 - any machine
+        """The machine is over: a request that is like its own is not merged any more."""
+        if type(machine) in _SERVERS and machine.merged:
+            self.cells.delete(machine.merged)
 
 
 def _acknowledges(head: Head, machine: InviteServer) -> bool:

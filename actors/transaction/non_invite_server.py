@@ -51,6 +51,7 @@ class NonInviteServer(Machine, frozen=True, tag="server"):
         flow: the way it came, and its responses go.
         request: its bytes, until the final response.
         response: the bytes of the last response: what a repeated request is answered with.
+        merged: the key of the record that finds this transaction for a merged request, empty without one.
     """
 
     state: State
@@ -60,15 +61,16 @@ class NonInviteServer(Machine, frozen=True, tag="server"):
     flow: Flow
     request: bytes
     response: bytes = b""
+    merged: bytes = b""
 
 
 Outcome = tuple[NonInviteServer, Effects]
 Received = tuple[Flow, Head, bytes]
 
 
-def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers) -> NonInviteServer:
+def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers, merged: bytes = b"") -> NonInviteServer:
     """A machine that waits for its REQUEST."""
-    return NonInviteServer(State.INITIAL, (), key, timers, flow, raw)
+    return NonInviteServer(State.INITIAL, (), key, timers, flow, raw, merged=merged)
 
 
 def tell_request(machine: NonInviteServer, received: Received, now: float) -> Outcome:

@@ -100,6 +100,11 @@ def calling(folder: Path, service: Service, transport: str, scenario: str, rtp_p
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield process
+        except AssertionError as error:
+            errors = folder / "errors.log"
+            said = errors.read_text(encoding="utf-8", errors="replace")[:2000] if errors.exists() else "nothing"
+            error.add_note(f"SIPp (exit code {process.poll()}) complains of: {said}")
+            raise
         finally:
             if process.poll() is None:
                 process.terminate()

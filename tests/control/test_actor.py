@@ -14,7 +14,7 @@ from actors.control.client import Client, CommandRefused, Lost, NoService
 from actors.control.protocol import decode_frame, encode_request, pack
 from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted
 from actors.dialog import events as dialog
-from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
+from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
 from actors.runtime.slots import Slots
 from tests.control.api import calling, control
 
@@ -281,6 +281,21 @@ def test_who_stops_says_so_to_everyone(tmp_path: Path) -> None:
         assert caught.value.code == "stopping"
         assert caller.ask(lambda _: stream.receive(10)).result(20) is None
         assert stream.ended
+
+
+def test_who_stops_waits_for_the_end_of_a_call_that_is_on_its_way(tmp_path: Path) -> None:
+    with control(tmp_path) as house, calling(house) as caller:
+        stream = caller.do(lambda client: client.events())
+        house.send("dialog-0", dialog.CallReceived("c1", "sip:a@h", "sip:b@h", "", 1.0))
+        waiting = caller.ask(lambda client: client.hangup("c1"))
+        house.expect("dialog-0", dialog.HangUp)
+        house.supervisor.send(Stop(drain=True))
+        with pytest.raises(CommandRefused):
+            waiting.result(10)
+        house.send("dialog-0", dialog.CallEnded("c1", "answered", 200, "", "local", 1.0, 2.0, 3.0))
+        assert house.stop() == 0
+        seen = [caller.ask(lambda _: stream.receive(10)).result(20) for _ in range(3)]
+        assert [type(event).__name__ for event in seen] == ["CallReceived", "CallEnded", "NoneType"]
 
 
 @pytest.mark.parametrize(

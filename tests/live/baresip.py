@@ -18,7 +18,7 @@ from typing import Any
 from tests.live.service import own_ports
 from tests.live.sound import Samples, read_wav
 
-PORTS = range(10_000, 11_600, 40)  # a slice: SIP, SIP over TLS, control, and above these RTP
+PORTS = range(32_000, 32_760, 40)  # a slice: SIP, SIP over TLS, control, and above these RTP
 READY_TIMEOUT = 30.0
 
 _CONFIG = """

@@ -125,10 +125,14 @@ def running(
 @contextlib.contextmanager
 def own_ports(slices: range) -> Iterator[int]:
     """Hold a slice of ports, `slices.step` of them, against every other test of this machine; the first of them."""
-    with socket.socket(socket.AF_UNIX) as lock:
-        for first in slices:
+    for first in slices:
+        with socket.socket(socket.AF_UNIX) as lock:
             try:
                 lock.bind(f"\0sipactors-test-ports-{first}")  # an abstract name: free again when we end, however
+                # The processes of a service that was killed may still be about to end.
+                for port in (first, first + slices.step - 1):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                        probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             yield first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -416,8 +417,8 @@ def test_a_line_break_from_the_application_is_refused_everywhere(value: str) -> 
         lambda: Request.build("INVITE", "sip:a@b", [("Subject", value)]),
         lambda: Request.build("INVITE", value, []),
         lambda: Request.build(value, "sip:a@b", []),
-        lambda: str(message.from_._replace(display_name=value)),
-        lambda: str(message.from_._replace(params={"x": value})),
+        lambda: str(dataclasses.replace(message.from_, display_name=value)),
+        lambda: str(dataclasses.replace(message.from_, params={"x": value})),
         lambda: str(Uri(host=value)),
     ):
         with pytest.raises(LocalProtocolError):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from actors.sip import CSeq, NameAddr, RemoteProtocolError, Request, Response, Uri, Via, parse
 from actors.sip import uri as module
 from actors.sip.build import build_ack_failure, build_cancel, build_refusal
-from actors.sip.headers import parse_cseq, parse_name_addr, parse_via
 from actors.sip.scan import Scan, scan
 
 PLAIN = (
@@ -153,7 +152,7 @@ def test_the_offsets_of_a_scan_cut_out_the_top_via_and_the_body(data: bytes) -> 
     unfolded = b" ".join(line.strip(b" \t") for line in value.split(b"\r\n")).decode("utf-8", "surrogateescape")
     top = outcome(lambda _: message.via, data)
     if isinstance(top, Via):
-        assert parse_via(unfolded) == top
+        assert Via.parse(unfolded) == top
     end = len(data) if found.content_length is None else found.body_start + found.content_length
     assert data[found.body_start : end] == message.body
 
@@ -269,7 +268,7 @@ def test_a_via_prints_and_parses_back(
     transport: str, host: str, port: int | None, params: dict[str, str | None]
 ) -> None:
     via = Via(transport, host, port, params)
-    assert parse_via(str(via)) == via
+    assert Via.parse(str(via)) == via
 
 
 @given(
@@ -279,14 +278,14 @@ def test_a_via_prints_and_parses_back(
 )
 def test_an_address_prints_and_parses_back(display_name: str, uri: Uri, params: dict[str, str | None]) -> None:
     address = NameAddr(display_name.strip(" \t"), uri, params)
-    again = parse_name_addr(str(address))
+    again = NameAddr.parse(str(address))
     assert again == address
 
 
 @given(st.integers(0, 2**31 - 1), tokens)
 def test_a_cseq_prints_and_parses_back(number: int, method: str) -> None:
     cseq = CSeq(number, method)
-    assert parse_cseq(str(cseq)) == cseq
+    assert CSeq.parse(str(cseq)) == cseq
 
 
 def test_the_messages_that_are_mutated_are_well_formed() -> None:

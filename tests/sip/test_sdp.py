@@ -87,6 +87,7 @@ AUDIO = b"m=audio 5004 RTP/AVP 0\r\n"
         (HEAD + AUDIO * 33, 488),
         (HEAD + AUDIO + b"a=x\r\n" * 513, 488),
         (HEAD + AUDIO * 1_000, 488),
+        (HEAD + AUDIO + b"a=crypto:1 X inline:AAAA\r\n" * 65, 488),
         (HEAD + AUDIO + b"a=x\r\n" * 10_000, 413),
         (HEAD + AUDIO + b"a=" + b"x" * 1_000_000, 413),
         (HEAD + b"m=audio 99999 RTP/AVP 0\r\n", 488),

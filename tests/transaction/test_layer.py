@@ -275,6 +275,25 @@ def test_the_record_of_a_long_ringing_invite_stays_as_long_as_the_call_rings(lay
     assert words(receive(layer, request(branch="z9hG4bKother"), 161.0)) == ["send 482"]
 
 
+def test_the_record_of_a_request_goes_with_its_transaction_and_is_no_timer_of_its_own(layer: Layer) -> None:
+    record = merged_key(head_of(INVITE))
+    receive(layer, INVITE)
+    respond(layer, INVITE, 200)
+    assert record in layer.cells
+    assert layer.next_deadline() == 32.0  # Timer L
+    layer.expire(32.0)
+    assert len(layer.cells) == 0
+
+
+def test_the_record_of_a_request_goes_with_a_machine_that_broke(layer: Layer) -> None:
+    receive(layer, INVITE)
+    cell = cell_key(server_key(INVITE))
+    machine = layer.cells.get(cell)
+    layer.cells.delete(cell)
+    layer.spoiled(cell, machine)
+    assert len(layer.cells) == 0
+
+
 def test_a_busy_user_gets_nothing_new_but_what_belongs_to_a_call() -> None:
     layer = Layer(SECRET, busy=lambda: True)
     (refusal,) = receive(layer, INVITE)

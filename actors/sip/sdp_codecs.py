@@ -1,0 +1,109 @@
+"""The RTP formats of a stream, and what two sides have in common (RFC 3264 sections 5.1, 6.1 and 8.3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from actors.sip.errors import LocalProtocolError
+from actors.sip.sdp_attributes import RtpMap
+
+EVENT = "telephone-event"
+# Static payload types that need no rtpmap (RFC 3551 s6).
+_STATIC = {
+    0: RtpMap(0, "PCMU", 8000, 1),
+    3: RtpMap(3, "GSM", 8000, 1),
+    4: RtpMap(4, "G723", 8000, 1),
+    8: RtpMap(8, "PCMA", 8000, 1),
+    9: RtpMap(9, "G722", 8000, 1),
+    13: RtpMap(13, "CN", 8000, 1),
+    15: RtpMap(15, "G728", 8000, 1),
+    18: RtpMap(18, "G729", 8000, 1),
+}
+_DYNAMIC = range(96, 128)  # RFC 3551 s3
+
+
+class Codec(NamedTuple):
+    """A payload format: RFC 3551 encoding name, clock rate in Hz. Encodings are compared without case."""
+
+    payload_type: int
+    encoding: str
+    clock_rate: int
+    fmtp: str = ""
+    channels: int = 1
+
+
+def codecs(formats: tuple[str, ...], rtpmaps: Mapping[int, RtpMap], fmtps: Mapping[str, str]) -> tuple[Codec, ...]:
+    """The formats of an m= line in its order; those without a known meaning are passed over."""
+    found = []
+    for text in formats:
+        if len(text) > 3 or not (text.isascii() and text.isdigit()):
+            continue
+        payload_type = int(text)
+        rtpmap = rtpmaps.get(payload_type) or _STATIC.get(payload_type)
+        if rtpmap is not None:
+            fmtp = fmtps.get(text, "")
+            found.append(Codec(payload_type, rtpmap.encoding, rtpmap.clock_rate, fmtp, rtpmap.channels))
+    return tuple(found)
+
+
+def common(theirs: tuple[Codec, ...], ours: tuple[Codec, ...]) -> list[tuple[Codec, Codec]]:
+    """Pairs of their format and ours that mean the same, in their order, each of ours once.
+
+    Telephone events are taken only at a clock rate of an audio format (RFC 4733 s2.1); alone they are nothing.
+    """
+    pairs: list[tuple[Codec, Codec]] = []
+    left = dict(_by_meaning(ours))
+    for codec in theirs:
+        found = left.pop(_meaning(codec), None)
+        if found is not None:
+            pairs.append((codec, found))
+    rates = {codec.clock_rate for codec, _ in pairs if not is_event(codec)}
+    return [pair for pair in pairs if pair[0].clock_rate in rates]
+
+
+def settled(ours: tuple[Codec, ...], before: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Our formats with payload types that a stream's earlier description does not contradict (s8.3.2).
+
+    A format keeps the payload type it had; a new one whose payload type meant something else gets a free one.
+
+    Raises:
+        LocalProtocolError: no dynamic payload type is left.
+    """
+    if not before or ours == before:
+        return ours
+    had = {codec.payload_type: _meaning(codec) for codec in before}
+    chosen = {codec.payload_type for codec in ours if had.get(codec.payload_type) == _meaning(codec)}
+    found: list[Codec] = []
+    for codec in ours:
+        number = codec.payload_type
+        if had.get(number) != _meaning(codec):
+            number = _number(codec, had, chosen)
+            chosen.add(number)
+        found.append(codec._replace(payload_type=number))
+    return tuple(found)
+
+
+def _number(codec: Codec, had: Mapping[int, tuple[str, int, int]], chosen: set[int]) -> int:
+    """A payload type for a format: one it had, else its own, else a free one; none of those that are chosen."""
+    known: list[int] = [number for number, meaning in had.items() if meaning == _meaning(codec)]
+    unknown: list[int] = [number for number in [codec.payload_type, *_DYNAMIC] if number not in had]
+    free = next((number for number in known + unknown if number not in chosen), None)
+    if free is None:
+        raise LocalProtocolError("no dynamic payload type is left")
+    return free
+
+
+def is_event(codec: Codec) -> bool:
+    """Whether it carries telephone events (RFC 4733) and not sound."""
+    return codec.encoding.lower() == EVENT
+
+
+@lru_cache(maxsize=256)
+def _by_meaning(ours: tuple[Codec, ...]) -> dict[tuple[str, int, int], Codec]:
+    return {_meaning(own): own for own in reversed(ours)}
+
+
+def _meaning(codec: Codec) -> tuple[str, int, int]:
+    return codec.encoding.upper(), codec.clock_rate, codec.channels

@@ -1,0 +1,388 @@
+"""Offers and answers of any number of RTP streams (RFC 3264, RFC 6337): which line each has, what was agreed for it.
+
+Pure: descriptions in, descriptions and results out. Results stand in the order of the m= lines, None for a stream
+that is refused or removed. Whose turn it is, and the version of the o= line, are for :mod:`actors.sip.sdp_exchange`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import NamedTuple
+
+from actors.sip.errors import LocalProtocolError, NotAcceptable
+from actors.sip.sdp_attributes import DIRECTIONS, RtpMap, packet_time, read_rtpmap
+from actors.sip.sdp_codecs import Codec, codecs, common, is_event, settled
+from actors.sip.sdp_lines import Connection, read_connection
+from actors.sip.sdp_model import Line, Media, SessionDescription
+
+_PTIMES = (10, 20, 30, 40, 50, 60)  # milliseconds that we send; another wish is passed over
+NOWHERE = "0.0.0.0"  # noqa: S104 - the address that says that nothing is to be sent to it (s8.4)
+_NOWHERE = (NOWHERE, "::")
+
+
+class Stream(NamedTuple):
+    """A stream as we want it.
+
+    Attributes:
+        port: where we receive RTP; RTCP is on the next.
+        codecs: the most liked first, telephone-event among them.
+        direction: what we want to do.
+        ptime: milliseconds of audio in a packet that we like to receive.
+        kind: audio, video, ...
+        protocol: such as ``RTP/AVP``; a line of another is not taken.
+        host: the literal address we receive on where it is not that of :class:`Own`; ``0.0.0.0`` is the old hold.
+        line: the m= line that is its own from its first description on; None before that.
+        attributes: more a= lines, such as those of SRTP or ICE, without ``a=``.
+    """
+
+    port: int
+    codecs: tuple[Codec, ...]
+    direction: str = "sendrecv"
+    ptime: int = 20
+    kind: str = "audio"
+    protocol: str = "RTP/AVP"
+    host: str = ""
+    line: int | None = None
+    attributes: tuple[str, ...] = ()
+
+
+class Own(NamedTuple):
+    """What we have for a dialog.
+
+    Attributes:
+        host: the literal address that we receive on, without brackets.
+        session_id: of the o= line, the same for the life of the dialog.
+        streams: the most liked first. A stream that is taken out of these is removed from the call (s8.2).
+    """
+
+    host: str
+    session_id: int
+    streams: tuple[Stream, ...]
+
+
+class Negotiated(NamedTuple):
+    """What was agreed for a stream.
+
+    Attributes:
+        host: where RTP goes, a literal address; empty where the peer takes none (c=0.0.0.0).
+        port: where RTP goes; RTCP goes to the next.
+        send: the format to send, with the peer's payload type and fmtp.
+        receive: every format the peer may send, telephone-event among them, with the payload types it uses.
+        direction: ours: sendrecv, sendonly, recvonly or inactive.
+        ptime: milliseconds of audio in a packet that we send.
+        event: the telephone-event format to send, None where there is none.
+    """
+
+    host: str
+    port: int
+    send: Codec
+    receive: tuple[Codec, ...]
+    direction: str
+    ptime: int
+    event: Codec | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether we may send; False for as long as the peer holds us."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        """Whether we may be sent something."""
+        return self.direction in ("sendrecv", "recvonly")
+
+
+Results = tuple[Negotiated | None, ...]
+
+
+class Offered(NamedTuple):
+    """An offer, and our streams with the lines they have in it."""
+
+    description: SessionDescription
+    streams: tuple[Stream, ...]
+
+
+class Answered(NamedTuple):
+    """An answer, our streams with the lines they have in it, and what was agreed line by line."""
+
+    description: SessionDescription
+    streams: tuple[Stream, ...]
+    results: Results
+
+
+def hold(stream: Stream, *, old_style: bool = False) -> Stream:
+    """`stream` with the peer on hold: no sound is taken from it (s8.4); in the old style of RFC 2543 by address too."""
+    direction = {"sendrecv": "sendonly", "recvonly": "inactive"}.get(stream.direction, stream.direction)
+    return stream._replace(direction=direction, host=NOWHERE if old_style else stream.host)
+
+
+def resume(stream: Stream) -> Stream:
+    """`stream` with the peer off hold again."""
+    direction = {"sendonly": "sendrecv", "inactive": "recvonly"}.get(stream.direction, stream.direction)
+    return stream._replace(direction=direction, host="" if stream.host == NOWHERE else stream.host)
+
+
+def offer(own: Own, version: int = 0, previous: SessionDescription | None = None) -> Offered:
+    """An offer (s5, 8): every line of `previous` keeps its place, what is no longer wanted gets port 0.
+
+    A new stream takes the place of one that was refused or removed, of its own kind first, else a new line below.
+
+    Args:
+        own: what we want.
+        version: of the o= line.
+        previous: our last description in the dialog.
+
+    Raises:
+        LocalProtocolError: an unknown direction, or two streams of one line.
+    """
+    media = [] if previous is None else [refused(line) for line in previous.media]
+    free = [] if previous is None else _free(previous, own.streams)
+    streams = []
+    for stream in own.streams:
+        place = stream.line
+        if place is None:
+            place = free.pop(0) if free else len(media)
+        formats = stream.codecs
+        if previous is None or place == len(media):
+            media.append(_media(own, stream, formats, stream.direction))
+        else:
+            formats = settled(formats, _before(previous.media[place]))
+            media[place] = _media(own, stream, formats, stream.direction)
+        streams.append(stream._replace(line=place))
+    return Offered(describe(own.host, own.session_id, version, tuple(media)), tuple(streams))
+
+
+def _free(previous: SessionDescription, streams: tuple[Stream, ...]) -> list[int]:
+    """The lines that new streams may take, those of one of their kinds first (s8.1)."""
+    taken = [stream.line for stream in streams if stream.line is not None]
+    if len(set(taken)) != len(taken) or any(not 0 <= line < len(previous.media) for line in taken):
+        raise LocalProtocolError("streams whose lines are not those of the last description")
+    kinds = {stream.kind for stream in streams}
+    free = [place for place, line in enumerate(previous.media) if not line.port and place not in taken]
+    return sorted(free, key=lambda place: previous.media[place].kind not in kinds)
+
+
+def answer(offered: SessionDescription, own: Own, version: int = 0) -> Answered:
+    """The answer to an offer (s6): each line is taken by its own stream, else by the first that suits and is left.
+
+    All other lines are refused with port 0. Nothing is raised where all are: what to do then is the caller's to
+    decide (RFC 6337 s5.2.3, 5.2.4).
+
+    Raises:
+        LocalProtocolError: an unknown direction.
+    """
+    left = list(enumerate(own.streams))
+    streams = list(own.streams)
+    media: list[Media] = []
+    results: list[Negotiated | None] = []
+    for place, line in enumerate(offered.media):
+        reply = None
+        for choice in left:
+            number, stream = choice
+            if stream.line in (None, place):
+                reply = _reply(offered, line, own, stream)
+                if reply is not None:
+                    streams[number] = stream._replace(line=place)
+                    left.remove(choice)
+                    break
+        media.append(refused(line) if reply is None else reply[0])
+        results.append(None if reply is None else reply[1])
+    timings = tuple(offered.values("t")) or ("0 0",)
+    made = describe(own.host, own.session_id, version, tuple(media), timings)
+    return Answered(made, tuple(streams), tuple(results))
+
+
+def apply(offered: SessionDescription, answered: SessionDescription) -> Results:
+    """What the peer's answer makes of our offer (s7).
+
+    Raises:
+        NotAcceptable: 488, the lines of the answer are not those of the offer.
+    """
+    if [line.kind for line in answered.media] != [line.kind for line in offered.media]:
+        raise NotAcceptable(488, "The answer's media lines are not those of the offer")
+    return tuple(
+        [_applied(offered, ours, answered, line) for ours, line in zip(offered.media, answered.media, strict=True)]
+    )
+
+
+def _reply(offered: SessionDescription, line: Media, own: Own, stream: Stream) -> tuple[Media, Negotiated] | None:
+    """Our line that answers `line`, and what is agreed; None where `stream` cannot take it."""
+    wanted = checked(stream.direction)
+    if line.port == 0 or line.kind != stream.kind or line.protocol != stream.protocol:
+        return None
+    theirs = _read(offered, line)
+    if not _usable(line, theirs.connection, own.host):
+        return None
+    pairs = common(theirs.codecs, stream.codecs)
+    if not pairs:
+        return None
+    # The offer's payload types and order (s6.1), our own fmtp: what we take.
+    receive = tuple([ours._replace(payload_type=codec.payload_type) for codec, ours in pairs])
+    direction = _join(wanted, _mirror(theirs.direction))
+    agreed = _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, stream.ptime)
+    return _media(own, stream, receive, direction), agreed
+
+
+def _applied(offered: SessionDescription, ours: Media, answered: SessionDescription, line: Media) -> Negotiated | None:
+    """What is agreed by the line of an answer, None where it refuses or does not fit ours."""
+    if ours.port == 0 or line.port == 0 or line.protocol != ours.protocol:
+        return None
+    mine, theirs = _read(offered, ours), _read(answered, line)
+    if not _usable(line, theirs.connection, "" if mine.connection is None else mine.connection.address):
+        return None
+    pairs = common(theirs.codecs, mine.codecs)
+    if not pairs:
+        return None
+    receive = tuple([codec for _, codec in pairs])  # the peer sends with the payload types of our offer
+    direction = _join(mine.direction, _mirror(theirs.direction))
+    return _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, mine.ptime or 20)
+
+
+# Reading a line.
+
+
+class _Read(NamedTuple):
+    """A line as far as it matters here."""
+
+    connection: Connection | None
+    codecs: tuple[Codec, ...]
+    direction: str
+    ptime: int  # 0 where none is asked for that we can send
+    limit: float  # maxptime, 0 where there is none
+
+
+def _read(description: SessionDescription, line: Media) -> _Read:
+    """Read the lines below an m= line, once; the session's hold where it has none of its own."""
+    rtpmaps: dict[int, RtpMap] = {}
+    fmtps: dict[str, str] = {}
+    connection = None
+    direction = ""
+    times: dict[str, str] = {}
+    for letter, value in line.lines:
+        if letter == "a":
+            name, _, text = value.partition(":")
+            if name == "rtpmap":
+                rtpmap = read_rtpmap(text)
+                if rtpmap is not None:
+                    rtpmaps.setdefault(rtpmap.payload_type, rtpmap)
+            elif name == "fmtp":
+                number, _, fmtp = text.partition(" ")
+                fmtps.setdefault(number, fmtp)
+            elif name in ("ptime", "maxptime"):
+                times.setdefault(name, text)
+            elif not direction and value in DIRECTIONS:
+                direction = value
+        elif letter == "c" and connection is None:
+            connection = read_connection(value)
+    ptime = packet_time(times.get("ptime", ""))
+    return _Read(
+        connection or description.connection,
+        codecs(line.formats, rtpmaps, fmtps),
+        direction or description.direction or "sendrecv",
+        int(ptime) if ptime in _PTIMES else 0,
+        packet_time(times["maxptime"]) or 0 if "maxptime" in times else 0,
+    )
+
+
+def _before(line: Media) -> tuple[Codec, ...]:
+    """The formats of our own earlier line where its stream goes on."""
+    return _read(SessionDescription(), line).codecs if line.port else ()
+
+
+def _usable(line: Media, connection: Connection | None, own: str) -> bool:
+    """Whether a line can be sent to: a unicast literal address of the family of `own`, or none; a good port."""
+    if connection is None or connection.net_type != "IN" or line.count != 1 or line.port > 65534:
+        return False
+    return connection.address in _NOWHERE or _unicast(connection.address, connection.address_type, own)
+
+
+@lru_cache(maxsize=1024)
+def _unicast(host: str, family: str, own: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name would have to be looked up where nothing may wait
+    if family != f"IP{address.version}" or (":" in own) != (address.version == 6):
+        return False
+    return not address.is_multicast and host != "255.255.255.255"
+
+
+def _agreed(
+    line: Media, peer: _Read, theirs: tuple[Codec, ...], receive: tuple[Codec, ...], direction: str, ptime: int
+) -> Negotiated:
+    send = next(codec for codec in theirs if not is_event(codec))
+    event = next((codec for codec in theirs if is_event(codec) and codec.clock_rate == send.clock_rate), None)
+    host = peer.connection.address if peer.connection is not None else ""
+    if host in _NOWHERE:
+        host = ""
+        direction = _join(direction, "recvonly")  # RFC 6337 s5.4: the answer's attribute stays as it is
+    length = peer.ptime or ptime
+    if peer.limit and length > peer.limit:  # RFC 8866 s6.5
+        length = max((time for time in _PTIMES if time <= peer.limit), default=_PTIMES[0])
+    return Negotiated(host, line.port, send, receive, direction, length, event)
+
+
+def _mirror(direction: str) -> str:
+    return {"sendonly": "recvonly", "recvonly": "sendonly"}.get(direction, direction)
+
+
+def _join(one: str, other: str) -> str:
+    """What both directions allow."""
+    send = one in ("sendrecv", "sendonly") and other in ("sendrecv", "sendonly")
+    receive = one in ("sendrecv", "recvonly") and other in ("sendrecv", "recvonly")
+    return DIRECTIONS[(0 if receive else 1) if send else (2 if receive else 3)]
+
+
+# Writing ours.
+
+
+def checked(direction: str) -> str:
+    """`direction`.
+
+    Raises:
+        LocalProtocolError: it is none.
+    """
+    if direction not in DIRECTIONS:
+        raise LocalProtocolError(f"not a direction: {direction!r}")
+    return direction
+
+
+def describe(
+    host: str, session_id: int, version: int, media: tuple[Media, ...], timings: tuple[str, ...] = ("0 0",)
+) -> SessionDescription:
+    """A description of ours with these media."""
+    address = _address(host)
+    lines: list[Line] = [("v", "0"), ("o", f"- {session_id} {version} {address}"), ("s", "-"), ("c", address)]
+    lines += [("t", timing) for timing in timings]
+    return SessionDescription(tuple(lines), media)
+
+
+def _address(host: str) -> str:
+    return f"IN IP{6 if ':' in host else 4} {host}"
+
+
+def _media(own: Own, stream: Stream, formats: tuple[Codec, ...], direction: str) -> Media:
+    lines, numbers = _format_lines(formats)
+    if stream.host and stream.host != own.host:
+        lines = (("c", _address(stream.host)), *lines)
+    more = [("a", text) for text in stream.attributes]
+    lines = (*lines, ("a", f"ptime:{stream.ptime}"), ("a", checked(direction)), *more)
+    return Media(lines, stream.kind, stream.port, 1, stream.protocol, numbers)
+
+
+@lru_cache(maxsize=256)
+def _format_lines(formats: tuple[Codec, ...]) -> tuple[tuple[Line, ...], tuple[str, ...]]:
+    """The rtpmap and fmtp lines of these formats, and what the m= line says of them."""
+    lines: list[Line] = []
+    for codec in formats:
+        channels = f"/{codec.channels}" if codec.channels > 1 else ""
+        lines.append(("a", f"rtpmap:{codec.payload_type} {codec.encoding}/{codec.clock_rate}{channels}"))
+        if codec.fmtp:
+            lines.append(("a", f"fmtp:{codec.payload_type} {codec.fmtp}"))
+    return tuple(lines), tuple([str(codec.payload_type) for codec in formats])
+
+
+def refused(line: Media) -> Media:
+    """A line with port 0; its formats are repeated because one must be there (s6)."""
+    return Media((), line.kind, 0, 1, line.protocol, line.formats)

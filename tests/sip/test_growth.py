@@ -1,0 +1,231 @@
+"""Messages, headers and URIs are read in work that grows with their size and no faster (FAULTS 12 to 20).
+
+Counted are the instructions that the interpreter runs and the bytes that each of them allocates, so that a copy of the
+rest in each turn of a loop shows. What is not counted, the work inside expressions, is linear since none of them gives
+back what it took.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import re
+import re._constants as constants
+import re._parser as parser
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+from actors import sip
+from actors.sip import RemoteProtocolError, parse, telephone
+from actors.sip import uri as uris
+from actors.sip.fields import FIELDS, Kind
+from actors.sip.framing import Framer
+from actors.sip.scan import scan
+
+SIZES = (15_000, 30_000, 60_000)
+UNITS = ['"\\"\\"', ";;;", ",", "<", " ", '"', "\\", "a,", ";a=b", ";a", "=", "(", "<a>,", '"",', "1", "é"]
+URI_UNITS = ["%", "%41", "@", ":", ";a", ";a=b", "&a=b", "?", "[", "-.", "1", "a", "é"]
+
+HEAD = (
+    b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n"
+    b"Call-ID: c\r\nCSeq: 1 INVITE\r\n"
+)
+
+
+def cost(act: Callable[[], object]) -> tuple[int, int]:
+    """How many instructions of Python `act` runs, and how many bytes they allocate; to refuse its data is as good."""
+    count = size = last = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count, size, last
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            now, peak = tracemalloc.get_traced_memory()
+            size += max(0, peak - last)
+            last = now
+            count += 1
+            tracemalloc.reset_peak()
+        return trace
+
+    before = sys.gettrace()
+    tracemalloc.start()
+    sys.settrace(trace)
+    try:
+        act()
+    except RemoteProtocolError:
+        pass
+    finally:
+        sys.settrace(before)
+        tracemalloc.stop()
+    return count, size
+
+
+def assert_linear(act: Callable[[Any], object], inputs: list[Any]) -> None:
+    cost(lambda: act(inputs[0]))  # what is remembered from call to call is warm now
+    costs = [cost(lambda data=data: act(data)) for data in inputs]
+    for (steps, size), (more_steps, more_size) in itertools.pairwise(costs):
+        assert more_steps <= 2.2 * steps + 500, costs
+        assert more_size <= 2.5 * size + 100_000, costs
+
+
+def read_value(name: str) -> Callable[[str], object]:
+    field = FIELDS[name]
+    kind: Any = field.type
+    parse_value = kind.parse_many if field.kind is Kind.LIST else kind.parse
+
+    def act(text: str) -> object:
+        return str(parse_value(text))
+
+    return act
+
+
+def one_of_each_shape() -> list[str]:
+    """A header of each way of reading."""
+    seen: dict[Any, str] = {}
+    for name, field in FIELDS.items():
+        kind: Any = field.type
+        seen.setdefault((kind.parse.__func__, kind.read.__func__), name)
+    return sorted(seen.values())
+
+
+STARTS = {
+    "via": "SIP/2.0/UDP h",
+    "from": "<sip:a@h>",
+    "contact": "<sip:a@h>",
+    "reason": "Q.850",
+    "content-type": "a/b",
+    "retry-after": "5 (",
+    "warning": '304 h "',
+    "join": "a;to-tag=1;from-tag=2",
+    "authorization": "Digest a=",
+    "identity": "a;info=<x>",
+}
+
+
+@pytest.mark.parametrize("name", one_of_each_shape())
+def test_a_header_of_twice_the_size_takes_twice_the_work(name: str) -> None:
+    act = read_value(name)
+    for unit in UNITS:
+        start = STARTS.get(name, "")
+        assert_linear(act, [start + unit * (size // len(unit)) for size in SIZES])
+
+
+@pytest.mark.parametrize("start", ["sip:", "sip:a@h;x", "sip:h?a=b", "tel:1", "x:"])
+def test_a_uri_of_twice_the_size_takes_twice_the_work(start: str) -> None:
+    for unit in URI_UNITS:
+        inputs = [start + unit * (size // len(unit)) for size in SIZES]
+        assert_linear(lambda text: uris.parse(text).key, inputs)
+        assert_linear(telephone.parse, [text[4:] for text in inputs])
+
+
+def read_message(data: bytes) -> object:
+    """What every reader of a message does, one after another."""
+    for reader in (scan, lambda data: parse(data).validate(), lambda data: parse(data).pretty(), Framer().feed):
+        try:
+            reader(data)
+        except RemoteProtocolError:
+            continue
+    return None
+
+
+MESSAGES: dict[str, Callable[[int], bytes]] = {
+    "12 a CSeq of many digits": lambda n: HEAD.replace(b"CSeq: 1", b"CSeq: " + b"1" * n) + b"\r\n",
+    "13 many To headers": lambda n: HEAD + b"To: <sip:b@h>\r\n" * (n // 15) + b"\r\n",
+    "14 a long line": lambda n: HEAD + b"X: " + b"y" * n + b"\r\n\r\n",
+    "14 many headers": lambda n: HEAD + b"X: y\r\n" * (n // 6) + b"\r\n",
+    "14 many Vias": lambda n: HEAD + b"Via: SIP/2.0/UDP h\r\n" * (n // 20) + b"\r\n",
+    "14 many Vias on a line": lambda n: HEAD + b"Via: a" + b", SIP/2.0/UDP h" * (n // 15) + b"\r\n\r\n",
+    "14 many folds": lambda n: HEAD + b"X: y" + b"\r\n z" * (n // 4) + b"\r\n\r\n",
+    "14 many folds in a line that is read": lambda n: HEAD + b"Contact: a" + b"\r\n ," * (n // 4) + b"\r\n\r\n",
+    "16 many Content-Lengths": lambda n: HEAD + b"l: 1\r\n" * (n // 6) + b"\r\n",
+    "16 a long Content-Length": lambda n: HEAD + b"Content-Length: " + b"1" * n + b"\r\n\r\n",
+    "17 no end": lambda n: HEAD + b"X: y\r\n" * (n // 6),
+    "17 line ends": lambda n: b"\r\n" * (n // 2),
+    "18 requests in a body": lambda n: HEAD + b"Content-Length: %d\r\n\r\n" % n + (HEAD * (n // len(HEAD) + 1))[:n],
+    "19 NUL": lambda n: HEAD + b"X: " + b"\0" * n + b"\r\n\r\n",
+    "19 NUL in quotes": lambda n: HEAD + b'X: "' + b"\\\0" * (n // 2) + b'"\r\n\r\n',
+    "19 bare CR": lambda n: HEAD + b"X: " + b"\r" * n + b"\r\n\r\n",
+    "19 bare LF": lambda n: HEAD + b"X:\n" * (n // 3) + b"\r\n\r\n",
+    "19 a space before the colon": lambda n: HEAD + b"P-Asserted-Identity" + b" " * n + b": x\r\n\r\n",
+    "19 no colon": lambda n: HEAD + b"x" * n + b"\r\n\r\n",
+    "20 a start line": lambda n: b"INVITE sip:" + b"a" * n + b" SIP/2.0\r\n" + HEAD + b"\r\n",
+}
+MESSAGES |= {
+    f"15 {unit!r} in {name}": lambda n, name=name, unit=unit: (
+        HEAD + f"{name}: {unit * (n // len(unit))}\r\n\r\n".encode("utf-8", "surrogateescape")
+    )
+    for name in ("Contact", "X")
+    for unit in UNITS
+}
+
+
+@pytest.mark.parametrize("make", MESSAGES.values(), ids=list(MESSAGES))
+def test_a_message_of_twice_the_size_takes_twice_the_work(make: Callable[[int], bytes]) -> None:
+    assert_linear(read_message, [make(size) for size in SIZES])
+
+
+def test_a_message_that_comes_byte_by_byte_takes_twice_the_work_for_twice_the_size() -> None:
+    def drip(data: bytes) -> None:
+        framer = Framer()
+        for place in range(0, len(data), 100):
+            framer.feed(data[place : place + 100])
+
+    assert_linear(drip, [HEAD + b"X: " + b"y" * size for size in SIZES])
+
+
+# The expressions.
+
+
+def modules() -> list[ModuleType]:
+    names = [module.name for module in pkgutil.walk_packages(sip.__path__, "actors.sip.")]
+    return [importlib.import_module(name) for name in names]
+
+
+def expressions() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
+    found: dict[str, re.Pattern[str] | re.Pattern[bytes]] = {}
+    for module in modules():
+        for name, value in vars(module).items():
+            pattern = getattr(value, "__self__", value)
+            if isinstance(pattern, re.Pattern):
+                found.setdefault(f"{module.__name__}.{name}", pattern)
+    return found
+
+
+def giving_back(parsed: Any) -> Iterator[Any]:
+    """The repeats without an upper bound that may give back what they took, but for a last one, wherever they stand."""
+    for operator, argument in parsed:
+        if operator in (constants.MAX_REPEAT, constants.MIN_REPEAT) and argument[1] is constants.MAXREPEAT:
+            yield argument
+        for inner in argument if isinstance(argument, (tuple, list)) else ():
+            if isinstance(inner, parser.SubPattern):
+                yield from giving_back(inner)
+            elif isinstance(inner, list):
+                for branch in inner:
+                    if isinstance(branch, parser.SubPattern):
+                        yield from giving_back(branch)
+
+
+def is_plain(parsed: Any) -> bool:
+    """Whether an expression is one repeat of single characters: there is nothing it could try again."""
+    if len(parsed) != 1:
+        return False
+    ((_, (_, _, inner)),) = parsed
+    return len(inner) == 1 and inner[0][0] in (constants.IN, constants.LITERAL, constants.ANY)
+
+
+MINE = ("grammar", "uri", "telephone", "people", "lines", "message", "scan", "framing", "build", "usual", "headers")
+
+
+@pytest.mark.parametrize("name", [name for name in expressions() if name.split(".")[2] in MINE])
+def test_no_expression_gives_back_what_it_took(name: str) -> None:
+    pattern = expressions()[name]
+    parsed = parser.parse(
+        pattern.pattern, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
+    )
+    assert not list(giving_back(parsed)) or is_plain(parsed), pattern.pattern
