@@ -254,6 +254,8 @@ class LayerActor(pykka.Actor):
     def _close(self) -> None:
         for pipe in self._pipes.values():
             pipe.close(in_order=self._in_order)
+        if self._in_order and self.context.placement == "process":
+            zmq.Context.instance().term()  # waits while last words linger: the end of the process would cut them off
         self.mailbox.close()
         if hasattr(self, "_slot"):  # else the start failed before it
             self._slot.close()

@@ -27,14 +27,13 @@ class HeaderLines:
     A line is kept as it came until it is changed. A value is parsed when it is asked for by type, then kept.
     """
 
-    __slots__ = ("_data", "_first", "_head", "_lines", "_text", "_typed", "_usual")
+    __slots__ = ("_data", "_head", "_lines", "_text", "_typed", "_usual")
 
     _lines: tuple[list[str], list[str]] | None  # names and lines as below, None while they are not cut
     _text: str  # while they are not: the head of the usual shape, in which names stand as the table has them
     _usual: re.Match[str] | None  # what read that head, while it stands and is ASCII
     # What is made of them, each None once they are changed.
     _data: bytes | None  # the whole message
-    _first: dict[str, str] | None  # of each name its first line, unfolded
     _head: Head | None
     _typed: dict[str | None, Any]  # what was parsed already, by name
 
@@ -168,11 +167,9 @@ class HeaderLines:
 
     # What the typed headers stand on.
 
-    def _lookup(self) -> dict[str, str]:
-        first = self._first
-        if first is None:
-            first = self._first = dict(zip(reversed(self._names), map(flat, reversed(self._raw)), strict=True))
-        return first
+    def _first_lines(self) -> dict[str, str]:
+        """Of each name its first line, unfolded."""
+        return dict(zip(reversed(self._names), map(flat, reversed(self._raw)), strict=True))
 
     def _first_value(self, key: str) -> str | None:
         """The value of the first line of a header, unfolded."""
@@ -283,7 +280,7 @@ class HeaderLines:
         self._changed(key)
 
     def _changed(self, key: str) -> None:
-        self._data = self._first = self._head = None
+        self._data = self._head = None
         self._typed.pop(key, None)
         self._typed.pop(_FIRST.get(key), None)
 

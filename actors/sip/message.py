@@ -7,6 +7,7 @@ written back byte for byte, whatever is in them. Text from the application is ch
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import cast
 
@@ -51,9 +52,9 @@ class Message(TypedHeaders):
         return data
 
     @property
+    @abstractmethod
     def start_line(self) -> str:
         """The start line (s7.1, 7.2)."""
-        raise NotImplementedError
 
     @property
     def body(self) -> bytes:
@@ -66,7 +67,7 @@ class Message(TypedHeaders):
         if self._head is None:
             try:
                 method, _, status, _ = read_start(self.start_line)
-                self._head = read_head(method, status, self._lookup())
+                self._head = read_head(method, status, self._first_lines())
             except RemoteProtocolError as error:  # a parsed message has its head, so this one is of our own making
                 raise LocalProtocolError(error.reason) from error
         return self._head
@@ -122,7 +123,6 @@ class Request(Message):
         lines: tuple[list[str], list[str]] | None,
         body: bytes,
         data: bytes | None = None,
-        first: dict[str, str] | None = None,
         head: Head | None = None,
         usual: re.Match[str] | None = None,
     ) -> None:
@@ -131,7 +131,7 @@ class Request(Message):
         self._lines, self._body, self._usual, self._text = lines, body, None, ""
         if usual is not None:
             self._keep(usual)
-        self._data, self._first, self._head = data, first, head
+        self._data, self._head = data, head
         self._typed = {}
 
     def __repr__(self) -> str:
@@ -231,7 +231,6 @@ class Response(Message):
         lines: tuple[list[str], list[str]] | None,
         body: bytes,
         data: bytes | None = None,
-        first: dict[str, str] | None = None,
         head: Head | None = None,
         usual: re.Match[str] | None = None,
     ) -> None:
@@ -240,7 +239,7 @@ class Response(Message):
         self._lines, self._body, self._usual, self._text = lines, body, None, ""
         if usual is not None:
             self._keep(usual)
-        self._data, self._first, self._head = data, first, head
+        self._data, self._head = data, head
         self._typed = {}
 
     def __repr__(self) -> str:
@@ -270,8 +269,8 @@ def parse(data: bytes) -> Request | Response:
     body = data[begin:] if length is None else data[begin : begin + length]
     if head.status:
         phrase = data[12 : data.find(b"\r")].decode("utf-8", "surrogateescape")
-        return Response(head.status, phrase, None, body, data, None, head, found)
-    return Request(head.method, found[2], None, body, data, None, head, found)
+        return Response(head.status, phrase, None, body, data, head, found)
+    return Request(head.method, found[2], None, body, data, head, found)
 
 
 def parse_fully(data: bytes) -> Request | Response:
@@ -285,8 +284,8 @@ def parse_fully(data: bytes) -> Request | Response:
         raise remote_error(data, error) from None
     body = data[begin:] if length is None else data[begin : begin + length]
     if status:
-        return Response(status, phrase, (names, raw), body, data, first, head)
-    return Request(method, uri, (names, raw), body, data, first, head)
+        return Response(status, phrase, (names, raw), body, data, head)
+    return Request(method, uri, (names, raw), body, data, head)
 
 
 def _build_lines(headers: Headers, body: bytes) -> tuple[list[str], list[str]]:

@@ -87,7 +87,14 @@ class Uri:
         return hash((self.scheme, self.user, self.host, self.port, self.opaque))
 
     def __str__(self) -> str:
-        return self._text or _compose(self)
+        if self._text:
+            return self._text
+        text = _compose(self)
+        try:
+            parse(text)
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(f"not a URI: {text!r}") from error
+        return text
 
     @property
     def is_sip(self) -> bool:
@@ -258,14 +265,12 @@ def read_host(text: str) -> str:
     return address
 
 
-def read_port(text: str | None) -> int | None:
+def read_port(text: str) -> int:
     """A port as it stands in a URI or a Via.
 
     Raises:
         RemoteProtocolError: 400, it is not between 1 and 65535.
     """
-    if text is None:
-        return None
     port = int(text)
     if not 0 < port < 65536:
         raise RemoteProtocolError(400, "Port out of range")
@@ -360,8 +365,7 @@ def _comparable(text: str) -> tuple[tuple[object, ...], dict[str, str | None]]:
     """The components of a SIP URI in the form in which s19.1.4 compares them: those that must match, the parameters."""
     scheme, _, rest = text.partition(":")
     found = _sip(rest)
-    if found is None:
-        raise RemoteProtocolError(400, "Malformed URI")
+    assert found is not None  # what str() gives is a URI
     user, password, host, port, parameters, headers = found.groups()
     host = str(ipaddress.IPv6Address(read_host(host))) if host[0] == "[" else host.lower()
     compared: dict[str, str | None] = {}

@@ -91,3 +91,8 @@ def test_what_cannot_be_answered_is_not(data: bytes) -> None:
 
 def test_a_request_that_was_cut_off_is_answered() -> None:
     assert (build_refusal(INVITE[:-4], 513) or b"").startswith(b"SIP/2.0 513 Message Too Large\r\nVia")
+
+
+def test_a_tag_that_is_none_is_not_written() -> None:
+    with pytest.raises(LocalProtocolError):
+        build_refusal(INVITE, 400, to_tag="a b")

@@ -75,6 +75,20 @@ def test_a_header_is_had_by_its_type(message: Message) -> None:
     assert message.header(Event) == Event("presence")
 
 
+def test_a_value_is_had_by_name_in_either_shape(message: Message) -> None:
+    assert (message.get("max-forwards"), message.get_all("Max-Forwards")) == ("70", ["70"])
+    assert (message.get_all("X-Queue"), message.get_all("Subject"), message.get("Subject")) == (["a, b"], [], None)
+
+
+@pytest.mark.parametrize("data", [DATA, ODD], ids=["usual", "odd"])
+@pytest.mark.parametrize("value", [b"<", b'"a, <sip:h>'])
+def test_a_malformed_first_value_is_refused_when_it_is_read(data: bytes, value: bytes) -> None:
+    message = parse(data.replace(b"Event: dialog;id=1", b"Contact: " + value))
+    with pytest.raises(RemoteProtocolError) as raised:
+        _ = message.contact
+    assert raised.value.status == 400
+
+
 def test_a_single_value_header_that_stands_twice_is_refused_when_it_is_read(message: Message) -> None:
     message.append("Event", "x")
     with pytest.raises(RemoteProtocolError) as raised:

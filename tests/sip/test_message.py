@@ -146,6 +146,24 @@ def test_a_new_body_has_its_length_and_type() -> None:
     assert b"Content-Type" not in bytes(message)
 
 
+def test_a_new_body_keeps_the_type_that_is_there() -> None:
+    message = invite()
+    message.set_body(b"v=1\n")
+    assert (message.get("Content-Type"), message.get("Content-Length")) == ("application/sdp", "4")
+
+
+def test_the_length_of_a_built_message_is_that_of_its_body() -> None:
+    request = Request.build("INVITE", "sip:a@b", [("l", 7), ("Subject", "x")], b"body")
+    assert bytes(request) == b"INVITE sip:a@b SIP/2.0\r\nSubject: x\r\nContent-Length: 4\r\n\r\nbody"
+
+
+def test_a_first_value_that_does_not_end_is_refused_when_it_is_read() -> None:
+    message = parse(changed(b"<sip:alice@pc33.example.com>", b'"a, <sip:alice@pc33.example.com>'))
+    with pytest.raises(RemoteProtocolError) as raised:
+        _ = message.contact
+    assert raised.value.status == 400
+
+
 def test_folded_lines_are_read_as_one_and_written_as_they_came() -> None:
     data = changed(b"Allow: INVITE, ACK\r\n", b"Allow: INVITE,\r\n \t ACK,\r\n\tBYE\r\n")
     message = parse(data)

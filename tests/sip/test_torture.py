@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.sip import Message, RemoteProtocolError, Request, Response, parse
-from actors.sip.scan import scan
+from actors.sip.credentials import OtherScheme
+from actors.sip.headers import Accept, Authorization
+from actors.sip.scan import METHODS, scan
 from actors.sip.vocabulary import Head
 
 # What the MANIFEST leaves to the user agent: well-formed here, answered above the parser.
@@ -74,6 +76,26 @@ def test_scanning_a_torture_message_agrees_with_parsing_it(corpora: Path) -> Non
     for name in manifest(corpora):
         data = (corpora / "rfc4475" / name).read_bytes()
         assert outcome(lambda data: scan(data).head, data) == outcome(lambda data: parse(data).head, data), name
+
+
+def test_what_is_left_to_the_user_agent_is_told_to_it(corpora: Path) -> None:
+    assert {load(corpora, name).head.method in METHODS for name in ("intmeth.dat", "esc02.dat")} == {False}
+    for name, scheme in (("unkscm.dat", "nobodyknowsthisscheme"), ("novelsc.dat", "soap.beep")):
+        message = load(corpora, name)
+        assert isinstance(message, Request)
+        assert message.request_uri.scheme == scheme
+    registration = load(corpora, "unksm2.dat")
+    assert (registration.head.method, registration.to.uri.scheme) == ("REGISTER", "isbn")
+    assert load(corpora, "bext01.dat").require == ("nothingSupportsThis", "nothingSupportsThisEither")
+    unknown = load(corpora, "invut.dat").content_type
+    assert unknown is not None
+    assert unknown.name == "application/unknownformat"
+    proof = load(corpora, "regaut01.dat").header(Authorization)
+    assert proof is not None
+    assert isinstance(proof.credentials, OtherScheme)
+    assert proof.credentials.scheme == "NoOneKnowsThisScheme"
+    assert [via.host for via in load(corpora, "bcast.dat").vias] == ["192.0.2.198", "255.255.255.255"]
+    assert [accept.name for accept in load(corpora, "sdp01.dat").headers(Accept)] == ["text/nobodyknowsthis"]
 
 
 def load(corpora: Path, name: str) -> Request | Response:

@@ -49,6 +49,7 @@ def test_a_uri_is_read_into_its_components_and_prints_as_it_came(text: str, uri:
         "sip:a@h:x",
         "sip:a@h;",
         "sip:a@h;;x",
+        "sip:a@h;x=|",
         "sip:a@h;x;X",
         "sip:a%4@h",
         "sip:a%zz@h",
@@ -93,6 +94,9 @@ def test_line_breaks_are_escaped_where_that_can_be_and_else_refused() -> None:
         Uri(host="h\r\nx"),
         Uri(host=""),
         Uri(host="h", port=0),
+        Uri(user="", host="h"),
+        Uri(host="h", params={"": "x"}),
+        Uri(host="h", headers=(("", "x"),)),
         Uri("tel", opaque="1\r\n"),
         Uri("a b", opaque="x"),
     ):

@@ -50,7 +50,7 @@ class Shell:
         self.journal = Journal(path, epoch=epoch)
         self.changes = Changes()
         self.cells = Cells(self.journal, Kept)
-        self.mailbox = Mailbox(coalesce=False)
+        self.mailbox = Mailbox()
         self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = max((sequence for sequence, _ in self.journal.outbox(SHARD)), default=0)
         self._crash = crash

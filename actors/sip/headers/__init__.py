@@ -38,7 +38,6 @@ from actors.sip.headers.addresses import (
     ServiceRoute,
     To,
     cut_name_addr,
-    parse_name_addr,
 )
 from actors.sip.headers.auth import (
     AuthenticationInfo,
@@ -217,5 +216,4 @@ __all__ = [
     "cut_name_addr",
     "cut_via",
     "parse_media_type",
-    "parse_name_addr",
 ]

@@ -265,12 +265,3 @@ class HistoryInfo(BracketedList):
         if _index(text) is None:
             raise RemoteProtocolError(400, "Malformed index")
         return tuple(map(int, text.split(".")))
-
-
-def parse_name_addr(text: str) -> NameAddr:
-    """Parse one name-addr or addr-spec, of whatever header.
-
-    Raises:
-        RemoteProtocolError: 400.
-    """
-    return NameAddr.parse(text)
