@@ -30,7 +30,7 @@ USAGE = 2
 
 
 def tree(config: Config) -> tuple[ChildSpec, ...]:
-    """The children. They stop in reverse: dialogs say BYE while all below them serves; control goes last and tells it."""
+    """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last."""
     service, sip, media = config.service, config.sip, config.media
     shards = range(service.shards)
     transactions = tuple(f"transaction-{n}" for n in shards)
