@@ -200,7 +200,7 @@ class Request(Message):
         copied = _COPIED_TRYING if status == 100 else _COPIED_DIALOG if status < 300 else _COPIED
         names: list[str] = []
         raw: list[str] = []
-        for name, line in zip(self._names, self._raw, strict=True):
+        for name, line in zip(*(self._lines or self._cut_text()), strict=True):
             if name in copied:
                 names.append(name)
                 raw.append(line)

@@ -89,6 +89,13 @@ def test_a_malformed_first_value_is_refused_when_it_is_read(data: bytes, value: 
     assert raised.value.status == 400
 
 
+def test_a_malformed_top_via_is_refused_when_it_is_read() -> None:
+    message = parse(DATA)
+    message.set("Via", "SIP/2.0/UDP a;;")
+    with pytest.raises(RemoteProtocolError):
+        _ = message.via
+
+
 def test_a_single_value_header_that_stands_twice_is_refused_when_it_is_read(message: Message) -> None:
     message.append("Event", "x")
     with pytest.raises(RemoteProtocolError) as raised:
