@@ -57,20 +57,13 @@ def follow_call(client: Client, uri: str, *, as_json: bool, **options: Any) -> C
         ControlError: as Client.place; or the call's events are lost, or it does not end when it is hung up.
     """
     key = secrets.token_hex(16)
-    hung_up = False
-    with _terminated_as_interrupted(), client.events() as events:
-        try:
-            call = client.place(uri, key=key, **options)
-        except KeyboardInterrupt:
-            # It may be placed by now: the same key tells which it is.
-            call = client.place(uri, key=key, **options)
-            _hang_up(client, call)
-            hung_up = True
+    with _interrupts() as interrupts, client.events() as events:
+        call = client.place(uri, key=key, **options)
         if as_json:
             emit({"type": "Placed", "call": call, "uri": uri})
         shown = _CallProgress(uri, as_json)
         try:
-            return _follow(client, events, call, shown, hung_up)
+            return _follow(client, events, call, shown, interrupts)
         finally:
             shown.close()
 
@@ -84,34 +77,43 @@ def _hang_up(client: Client, call: str) -> None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are ignored (nohup)."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+def _interrupts() -> Iterator[list[int]]:
+    """Note SIGINT, SIGTERM and SIGHUP in a list, unless they are ignored (nohup).
+
+    An exception out of the middle of a receive could lose the very event that is waited for. The second one raises.
+    """
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise KeyboardInterrupt
+
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in kept.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, note)
     try:
-        yield
+        yield noted
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
 
 
-def _follow(client: Client, events: EventStream, call: str, shown: _CallProgress, hung_up: bool) -> CallEnded | None:
-    deadline = time.monotonic() + _GOODBYE if hung_up else None
+def _follow(
+    client: Client, events: EventStream, call: str, shown: _CallProgress, interrupts: list[int]
+) -> CallEnded | None:
+    deadline = None
     while not events.ended:
-        try:
-            event = events.receive(_TICK)
-            if isinstance(event, Lost):
-                raise ControlError("events of this call are lost; see: sipactors calls")
-            if event is not None and getattr(event, "call", None) == call:
-                shown.take(event)
-                if isinstance(event, CallEnded):
-                    return event
-            shown.tick()
-        except KeyboardInterrupt:
-            if deadline is not None:
-                raise
+        event = events.receive(_TICK)
+        if isinstance(event, Lost):
+            raise ControlError("events of this call are lost; see: sipactors calls")
+        if event is not None and getattr(event, "call", None) == call:
+            shown.take(event)
+            if isinstance(event, CallEnded):
+                return event
+        shown.tick()
+        if interrupts and deadline is None:
             deadline = time.monotonic() + _GOODBYE
             shown.say("hanging up")
             _hang_up(client, call)
