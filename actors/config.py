@@ -76,7 +76,7 @@ class AnswerSection(_Section, frozen=True, kw_only=True):
 
     Attributes:
         mode: echo, play and record answer at once; ring waits for a client; none refuses with 480.
-        file: what to play or record; ``{call}`` in it stands for the id of the call.
+        file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
     """
 
     mode: Literal["echo", "play", "record", "ring", "none"] = "echo"

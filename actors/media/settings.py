@@ -9,9 +9,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a media actor is told at its start.
 
     Attributes:
-        ptime: milliseconds between two turns of the pacing loop.
         jitter: milliseconds of audio held back at the start of a talkspurt.
     """
 
-    ptime: int = 20
     jitter: int = 40
