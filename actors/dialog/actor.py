@@ -57,6 +57,7 @@ class DialogActor(LayerActor):
         names = Names(secret, lambda call: slots.shard(call) == self._number)
         draining = self.kept(_DRAINING) == b"1"
         agent = self._user_agent = UserAgent(self.context.settings, names, self.cells, draining=draining)
+        calls = agent.calls
         self._receivers = {
             transaction.RequestReceived: self._take_request,
             transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
@@ -66,14 +67,14 @@ class DialogActor(LayerActor):
                 m.key, m.status, m.reason, now, wall, client=m.client
             ),
             transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
-            media.SessionPrepared: lambda m, now, wall: agent.prepared(m.session, m.host, m.port, now, wall),
-            media.SessionRefused: lambda m, now, wall: agent.session_refused(m.session, m.reason, now, wall),
-            media.SessionLost: lambda m, now, wall: agent.session_lost(m.session, m.reason, now, wall),
-            media.SessionClosed: lambda m, now, wall: agent.session_closed(
+            media.SessionPrepared: lambda m, now, wall: calls.prepared(m.session, m.host, m.port, now, wall),
+            media.SessionRefused: lambda m, now, wall: calls.session_refused(m.session, m.reason, now, wall),
+            media.SessionLost: lambda m, now, wall: calls.session_lost(m.session, m.reason, now, wall),
+            media.SessionClosed: lambda m, now, wall: calls.session_closed(
                 m.session, (m.packets_sent, m.packets_received, m.packets_lost), now, wall
             ),
-            media.PlayFinished: lambda m, now, wall: agent.played(m.session, m.path, m.error, now, wall),
-            media.RecordFailed: lambda m, now, wall: agent.unrecorded(m.session, m.path, m.error, now, wall),
+            media.PlayFinished: lambda m, now, wall: calls.played(m.session, m.path, m.error, now, wall),
+            media.RecordFailed: lambda m, now, wall: calls.unrecorded(m.session, m.path, m.error, now, wall),
             events.Drain: self._begin_or_end_drain,
         }
 
@@ -90,26 +91,26 @@ class DialogActor(LayerActor):
         """A peer lost all it held: what of our calls stood on it has failed."""
         layer, _, number = peer.partition("-")
         if layer == "media":
-            self._carry_out(self._user_agent.media_lost(int(number), now, time.time()))
+            self._carry_out(self._user_agent.calls.media_lost(int(number), now, time.time()))
         elif layer == "transaction":
             self._carry_out(self._user_agent.transactions_lost(now, time.time()))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
-        """A step broke on a call: answer what asked for it, and say goodbye for the call."""
-        self._user_agent.count()
+        """A step broke on a cell: answer what asked for it, and say goodbye for the cell."""
+        self._user_agent.calls.count()
         asked, self._asked = self._asked, None
         if asked is not None:
             raw = build_refusal(asked.raw, 500, to_tag=os.urandom(10).hex())
             if raw is not None:
                 self.tell(self._transaction, transaction.Respond(asked.key, 500, raw))
-        if isinstance(cell, Call):
-            self._carry_out(self._user_agent.abandon(cell, now, time.time()))
+        if cell is not None:
+            self._carry_out(self._user_agent.abandon(key, cell, now, time.time()))
 
     def stopping(self, drain: bool, now: float) -> None:
         """Hang up every call, and go once they are over."""
         if drain:
             self._leaving = True
-            self._carry_out(self._user_agent.hang_up_all(now, time.time()))
+            self._carry_out(self._user_agent.leave(now, time.time()))
         else:
             self.finish()
 
@@ -129,7 +130,7 @@ class DialogActor(LayerActor):
         doing = self._doing
         for effect in effects:
             doing[type(effect)](effect)
-        if self._leaving and not self._user_agent.calls:
+        if self._leaving and self._user_agent.idle:
             self._leaving = False
             self.defer(self.finish)
 

@@ -154,7 +154,7 @@ class Outcome(NamedTuple):
     by: str
 
 
-class Call(Machine, frozen=True, array_like=True):
+class Call(Machine, frozen=True, array_like=True, tag="call"):
     """One call.
 
     Attributes:
@@ -224,11 +224,13 @@ class Agent:
     Args:
         settings: the user agent's.
         names: the maker of tags and branches.
+        draining: whether new calls are refused.
     """
 
-    def __init__(self, settings: DialogSettings, names: Names) -> None:
+    def __init__(self, settings: DialogSettings, names: Names, *, draining: bool = False) -> None:
         self.settings = settings
         self.names = names
+        self.draining = draining
         self.codecs = (*(STATIC_CODECS[name] for name in settings.codecs), TELEPHONE_EVENT)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py

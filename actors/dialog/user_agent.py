@@ -1,96 +1,62 @@
-"""The user agent without its shell: leads what comes from below, beside and above to the cells of its calls.
+"""The user agent without its shell: leads what comes from below, beside and above to the usage it is for.
 
-Messages, commands and time in, effects out; nothing here touches a pipe or a clock. A step that raises has changed
-nothing: a cell is put back only after its table has given the next machine and all effects.
+Messages, commands and time in, effects out; nothing here touches a pipe or a clock. What a usage is, and how one is
+added, tells :mod:`actors.dialog.usage`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
-
-from actors.dialog import call_in, call_out, dialog_state
-from actors.dialog.attempt import begin
-from actors.dialog.call import (
-    Acknowledged,
-    Agent,
-    Asked,
-    Call,
-    Given,
-    Heard,
-    Input,
-    Outcome,
-    Place,
-    State,
-    info,
-    lingering,
-    replace,
-)
-from actors.dialog.call_end import ending
-from actors.dialog.call_table import CALL, expire, step
-from actors.dialog.call_up import Finished
-from actors.dialog.effects import Cancel, Reply, Report
-from actors.dialog.events import (
-    AnswerCall,
-    CommandDone,
-    CommandFailed,
-    Drain,
-    FromControl,
-    HangUp,
-    ListCalls,
-    PlaceCall,
-    RejectCall,
-)
-from actors.dialog.names import Names, tag_of_branch, tag_of_ref, tag_of_session
-from actors.dialog.negotiation import closed
-from actors.dialog.reply import answer, options, out_of_scope, unreadable
+from actors.dialog.call import Agent, Asked, Place
+from actors.dialog.calls import Calls
+from actors.dialog.effects import Reply, Report
+from actors.dialog.events import CommandDone, Drain, FromControl
+from actors.dialog.names import Names, tag_of_branch, tag_of_ref
+from actors.dialog.reply import answer, out_of_scope
 from actors.dialog.settings import DialogSettings
+from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
-from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, parse
+from actors.sip import RemoteProtocolError, Request, parse
 from actors.sip.build import build_refusal
 from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 
-LINGERING = lingering("")
-COMMANDS: dict[Any, Input] = {AnswerCall: Input.ANSWER, RejectCall: Input.REJECT, HangUp: Input.HANG_UP}
-
-
-class Cells(Protocol):
-    """A mapping of cells: what the runtime gives."""
-
-    def get(self, key: bytes) -> Any: ...  # noqa: ANN401, D102 - None or a Call
-    def put(self, key: bytes, value: Any, deadline: float | None) -> None: ...  # noqa: ANN401, D102
-    def delete(self, key: bytes) -> None: ...  # noqa: D102
-    def keys(self) -> Iterable[bytes]: ...  # noqa: D102
-
 
 class UserAgent:
-    """All calls of one shard.
+    """All usages of one shard.
 
     In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch.
 
     Args:
         settings: the user agent's.
         names: the maker of tags, with the shard's secret.
-        cells: where calls are kept.
+        cells: where everything is kept.
         draining: whether new calls are refused.
+
+    Attributes:
+        calls: the usage that most of it is about; the events of media go to it at once.
     """
 
     def __init__(self, settings: DialogSettings, names: Names, cells: Cells, *, draining: bool = False) -> None:
-        self.agent = Agent(settings, names)
-        self.draining = draining
+        self.agent = Agent(settings, names, draining=draining)
         self._names = names
         self._cells = cells
-        self.calls = 0
-        self.count()
+        self.calls = Calls(self.agent, cells)
+        usages: tuple[Usage, ...] = (self.calls,)  # here a usage is added
+        self._marked = {usage.mark: usage for usage in usages}
+        self._methods = {method: usage for usage in usages for method in usage.methods}
+        self._commands = {kind: order for usage in usages for kind, order in usage.commands.items()}
+        self._commands[Drain] = self._drain
 
-    def count(self) -> None:
-        """Count the calls afresh, without a look into their cells."""
-        self.calls = sum(1 for key in self._cells.keys() if not key.startswith(LINGERING))  # noqa: SIM118
+    def _of(self, tag: str) -> Usage:
+        """The usage that a tag is of."""
+        return self._marked.get(tag[:1], self.calls)
+
+    def _of_key(self, key: bytes) -> Usage:
+        return self._marked.get(chr(key[0]), self.calls)
 
     # From the transaction layer.
 
     def request(self, key: TransactionKey, flow: Flow, head: Head, raw: bytes, now: float, wall: float) -> Effects:
-        """Answer a request that began a server transaction, or let a call answer it."""
+        """Answer a request that began a server transaction, or let a usage answer it."""
         try:
             message = parse(raw)
             assert isinstance(message, Request)
@@ -100,307 +66,81 @@ class UserAgent:
             return (Reply(key, status, refusal),) if refusal else ()
         asked = Asked(key, flow, head, message)
         try:
-            return self._in_dialog(asked, now, wall) if head.to_tag else self._outside(asked, now, wall)
+            if head.to_tag:
+                return self._of(head.to_tag).inside(asked, now, wall)
+            usage = self._methods.get(head.method)
+            if usage is not None:
+                return usage.outside(asked, now, wall)
+            # A BYE without a tag, for one, names no dialog (RFC 3261 s15.1.2).
+            return (out_of_scope(self.agent, asked) or answer(self.agent, asked, 481),)
         except RemoteProtocolError as error:  # a header that is needed is malformed
             return (answer(self.agent, asked, error.status or 400, reason=error.reason),)
 
-    def _outside(self, asked: Asked, now: float, wall: float) -> Effects:
-        refusal = out_of_scope(self.agent, asked)
-        if refusal is not None:
-            return (refusal,)
-        method = asked.head.method
-        if method == "INVITE":
-            return self._invited(asked, now, wall)
-        if method == "OPTIONS":
-            none = 480 if self.agent.settings.answer.mode == "none" else 200
-            return (options(self.agent, asked, self._unwilling() or none),)
-        return (answer(self.agent, asked, 481),)  # s15.1.2: a BYE without a tag
-
-    def _invited(self, asked: Asked, now: float, wall: float) -> Effects:
-        tag = self._names.tag_of_invite(asked.key)
-        call = self._cells.get(tag.encode())
-        if call is not None:
-            return self._invited_again(call, asked, now, wall)
-        refusal = unreadable(self.agent, asked)
-        if refusal is not None:
-            return (refusal,)
-        status = self._unwilling()
-        if status:
-            return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
-        call = call_in.new_call(self.agent, asked, tag, now)
-        return self._step(call, Input.INVITE, asked, now, wall)
-
-    def _unwilling(self) -> int:
-        """The status that a new call is refused with, 0 if it is not."""
-        if self.draining:
-            return 503
-        return 486 if self.calls >= self.agent.settings.max_calls else 0
-
-    def _invited_again(self, call: Call, asked: Asked, now: float, wall: float) -> Effects:
-        invitation = call.invitation
-        known = call.dialog is not None and call.dialog.id.call_id == asked.head.call_id
-        if known and invitation is not None and invitation.seq == asked.head.cseq:
-            return self._step(call, Input.INVITE_AGAIN, asked, now, wall)
-        return (answer(self.agent, asked, 482),)  # a branch used twice, which s8.1.1.7 forbids
-
-    def _in_dialog(self, asked: Asked, now: float, wall: float) -> Effects:
-        head = asked.head
-        call = self._of_dialog(head)
-        if call is None:
-            return (answer(self.agent, asked, 481),)  # s12.2.2
-        refusal = out_of_scope(self.agent, asked)
-        if refusal is not None:
-            return (refusal,)
-        dialog = call.dialog
-        if dialog is not None:
-            if head.cseq < dialog.remote_seq or (head.method == "INVITE" and head.cseq == dialog.remote_seq):
-                return (answer(self.agent, asked, 500),)  # s12.2.2: out of order
-            call = replace(call, dialog=replace(dialog, remote_seq=head.cseq))
-        if head.method == "OPTIONS":
-            self._cells.put(call.key, call, call.next_deadline)
-            return (options(self.agent, asked, 200),)
-        event = Input.REINVITE if head.method == "INVITE" else Input.BYE
-        refusal = unreadable(self.agent, asked) if event is Input.REINVITE else None
-        if refusal is None and CALL.edge(call.state, event) is None:
-            refusal = answer(self.agent, asked, 481)
-        return self._step(call, event, asked, now, wall) if refusal is None else (refusal,)
-
-    def _of_dialog(self, head: Head) -> Call | None:
-        """The call whose dialog, early ones included, a request from the peer names."""
-        call: Call | None = self._cells.get(head.to_tag.encode())
-        if call is None:
-            return None
-        if call.dialog is not None:
-            _, _, remote_tag = call.dialog.id
-            return call if call.dialog.id.call_id == head.call_id and remote_tag == head.from_tag else None
-        early = any(tag == head.from_tag for tag, _ in call.early)
-        return call if early and call.call == head.call_id else None
-
     def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
         """The INVITE of the server transaction `key` was cancelled."""
-        call = self._cells.get(self._names.tag_of_invite(key).encode())
-        return () if call is None else self._step(call, Input.CANCELLED, None, now, wall)
+        return self.calls.cancelled(key, now, wall)
 
     def acknowledged(self, head: Head, raw: bytes, now: float, wall: float) -> Effects:
-        """Take the ACK to a 2xx; one of no dialog is dropped."""
-        call = self._of_dialog(head)
-        return () if call is None else self._step(call, Input.ACK, Acknowledged(head, raw), now, wall)
+        """Take the ACK to a 2xx."""
+        return self._of(head.to_tag).acknowledged(head, raw, now, wall)
 
     def response(self, key: TransactionKey, head: Head, raw: bytes, now: float, wall: float) -> Effects:
         """Take a response to a request of ours."""
-        call = self._of_tag(tag_of_branch(key.branch))
-        if call is None:
-            return ()
-        status = head.status
-        if key.method == "BYE":
-            return self._step(call, Input.BYE_ANSWERED, Heard(key, status, "", head), now, wall)
-        if key.method != "INVITE" or head.from_tag != call.tag or head.call_id != call.call:
-            return ()
-        if status < 200 or status >= 300:
-            if call.attempt is None or call.attempt.key != key:
-                return ()  # of a candidate that was given up
-            event = Input.PROVISIONAL if status < 200 else Input.REFUSED
-        else:
-            event = Input.ACCEPTED
-        try:
-            message = parse(raw)
-            assert isinstance(message, Response)
-            return self._step(call, event, Heard(key, status, message.reason, head, message), now, wall)
-        except RemoteProtocolError:
-            return ()  # what cannot be read makes no dialog; if it matters, it comes again
+        tag = tag_of_branch(key.branch)
+        return self._of(tag).response(tag, key, head, raw, now, wall)
 
     def failed(
         self, key: TransactionKey, status: int, reason: str, now: float, wall: float, *, client: bool
     ) -> Effects:
         """A transaction ended without a final response (client), or can no longer be answered (server)."""
         if not client:
-            call = self._cells.get(self._names.tag_of_invite(key).encode())
-            return () if call is None else self._step(call, Input.SERVER_FAILED, None, now, wall)
-        call = self._of_tag(tag_of_branch(key.branch))
-        if call is None:
-            return ()
-        heard = Heard(key, status, reason)
-        if key.method == "BYE":
-            return self._step(call, Input.BYE_ANSWERED, heard, now, wall)
-        if key.method == "INVITE" and call.attempt is not None and call.attempt.key == key:
-            return self._step(call, Input.REFUSED, heard, now, wall)
-        return ()
+            return self.calls.unanswered(key, now, wall)
+        tag = tag_of_branch(key.branch)
+        return self._of(tag).failed(tag, key, status, reason, now, wall)
 
     def transactions_lost(self, now: float, wall: float) -> Effects:
-        """The transaction shard lost all it held: what was in flight has failed, calls that are up live on."""
+        """The transaction shard lost all it held."""
         effects: Effects = ()
         for key in list(self._cells.keys()):
-            effects += self._step(self._cells.get(key), Input.TRANSACTIONS_LOST, None, now, wall)
+            effects += self._of_key(key).transactions_lost(key, now, wall)
         return effects
 
     # From the transport.
 
     def located(self, ref: str, candidates: tuple[Candidate, ...], reason: str, now: float, wall: float) -> Effects:
         """The next hops that a request of ours may take."""
-        call = self._of_tag(tag_of_ref(ref))
-        if call is None:
-            return ()
-        invite = call.attempt is not None and call.attempt.ref == ref
-        event = Input.LOCATED if invite else Input.ROUTED
-        return self._step(call, event, Place(ref, candidates, reason), now, wall)
-
-    # From media.
-
-    def prepared(self, session: str, host: str, port: int, now: float, wall: float) -> Effects:
-        """A session receives at host:port."""
-        return self._media(session, Input.PREPARED, (host, port), now, wall)
-
-    def session_refused(self, session: str, reason: str, now: float, wall: float) -> Effects:
-        """A session could not be had; or it stands, but cannot do what was asked of it, and is closed."""
-        call = self._cells.get(tag_of_session(session).encode())
-        if call is None or call.media.session != session:
-            return ()
-        effects = closed(call) if call.media.port else ()
-        return effects + self._step(call, Input.MEDIA_LOST, reason, now, wall)
-
-    def session_lost(self, session: str, reason: str, now: float, wall: float) -> Effects:
-        """A session is gone."""
-        return self._media(session, Input.MEDIA_LOST, reason, now, wall)
-
-    def session_closed(self, session: str, totals: tuple[int, int, int], now: float, wall: float) -> Effects:
-        """A session is over: packets sent, received, lost."""
-        return self._media(session, Input.MEDIA_CLOSED, totals, now, wall)
-
-    def played(self, session: str, path: str, error: str, now: float, wall: float) -> Effects:
-        """A file was played to its end, or could not be."""
-        return self._media(session, Input.PLAYED, Finished(path, error), now, wall)
-
-    def unrecorded(self, session: str, path: str, error: str, now: float, wall: float) -> Effects:
-        """A recording broke."""
-        return self._media(session, Input.UNRECORDED, Finished(path, error), now, wall)
-
-    def _media(self, session: str, event: Input, what: object, now: float, wall: float) -> Effects:
-        call = self._cells.get(tag_of_session(session).encode())
-        if call is None or call.media.session != session:
-            return ()  # of a call that is over, or of an earlier candidate
-        return self._step(call, event, what, now, wall)
-
-    def media_lost(self, process: int, now: float, wall: float) -> Effects:
-        """A media process lost all its sessions: their calls end."""
-        effects: Effects = ()
-        for key in list(self._cells.keys()):
-            call = self._cells.get(key)
-            if call.media.open and call.media.process == process:
-                reason = "the media process lost its sessions"
-                effects += self._step(call, Input.MEDIA_LOST, reason, now, wall)
-        return effects
+        tag = tag_of_ref(ref)
+        return self._of(tag).located(tag, Place(ref, candidates, reason), now, wall)
 
     # From control.
 
     def command(self, command: FromControl, now: float, wall: float) -> Effects:
         """Carry out a command. Exactly one CommandDone or CommandFailed is among the effects."""
-        if isinstance(command, PlaceCall):
-            return self._place(command, now, wall)
-        if isinstance(command, ListCalls):
-            calls = [self._cells.get(key) for key in self._cells.keys() if not key.startswith(LINGERING)]  # noqa: SIM118
-            return (Report(CommandDone(command.ref, tuple(info(call, now, wall) for call in calls))),)
-        if isinstance(command, Drain):
-            self.draining = command.on
-            return (Report(CommandDone(command.ref)),)
-        return self._decide(command, now, wall)
+        return self._commands[type(command)](command, now, wall)
 
-    def _decide(self, command: AnswerCall | RejectCall | HangUp, now: float, wall: float) -> Effects:
-        call = self._of_id(command.call)
-        if call is None:
-            return _failure(command.ref, "no_such_call", f"there is no call {command.call}")
-        if isinstance(command, RejectCall) and not (300 <= command.status <= 699 and command.reason.isprintable()):
-            return _failure(command.ref, "bad_value", "a status is 300 to 699, a reason one line")
-        event = COMMANDS[type(command)]
-        if CALL.edge(call.state, event) is None:
-            return _failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
-        return (Report(CommandDone(command.ref)), *self._step(call, event, command, now, wall))
+    def _drain(self, command: Drain, _now: float, _wall: float) -> Effects:
+        self.agent.draining = command.on
+        return (Report(CommandDone(command.ref)),)
 
-    def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
-        if self.draining:
-            return _failure(command.ref, "draining", "no new calls are taken")
-        if self.calls >= self.agent.settings.max_calls:
-            return _failure(command.ref, "busy", f"there are {self.calls} calls")
-        if self._of_tag(self._names.tag_of_call_out(command.call)) is not None:
-            return _failure(command.ref, "bad_value", f"there is a call {command.call} already")
-        try:
-            call_out.check_uris(command)
-        except LocalProtocolError as error:
-            return _failure(command.ref, "bad_uri", str(error))
-        try:
-            call = call_out.new_call(self.agent, command, now)
-        except LocalProtocolError as error:
-            return _failure(command.ref, "bad_value", str(error))
-        return (Report(CommandDone(command.ref)), *self._step(call, Input.PLACE, command, now, wall))
-
-    def _of_id(self, call_id: str) -> Call | None:
-        """The call that control knows by this id."""
-        for tag in self._names.tags_of_call(call_id):
-            call: Call | None = self._cells.get(tag.encode("utf-8", "replace"))
-            if call is not None and call.call == call_id:
-                return call
-        return None
-
-    def hang_up_all(self, now: float, wall: float) -> Effects:
-        """End every call, and take no new one."""
-        self.draining = True
+    def leave(self, now: float, wall: float) -> Effects:
+        """End every call and what else is to be ended in order, and take no new call."""
+        self.agent.draining = True
         effects: Effects = ()
         for key in list(self._cells.keys()):
-            effects += self._step(self._cells.get(key), Input.HANG_UP, None, now, wall)
+            effects += self._of_key(key).leave(key, now, wall)
         return effects
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is left."""
+        return not self.calls.number
 
     # Time and trouble.
 
     def expire(self, key: bytes, now: float, wall: float) -> Effects:
         """Fire the timers of one cell that are due."""
-        call = self._cells.get(key)
-        if call is None:
-            return ()
-        after, effects = expire(call, Given(self.agent, wall), now)
-        self._keep(after, call)
-        return effects
+        return self._of_key(key).expire(key, now, wall)
 
-    def abandon(self, call: Call, now: float, wall: float) -> Effects:
-        """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""
-        effects = closed(call)
-        invitation = call.invitation
-        if call.state in (State.RECEIVED, State.RINGING) and invitation is not None:
-            effects += (Reply(invitation.key, 500, call_in.response(invitation.ringing, 500)),)
-        elif call.dialog is not None and call.state in (State.ANSWERED, State.LEAVING, State.CONFIRMED):
-            seq = call.dialog.local_seq + 1
-            bye, hop = dialog_state.attempt(call.dialog, "bye", "BYE", dialog_state.request(call.dialog, "BYE", seq))
-            effects += begin(bye, hop, self._names, now)[1] if hop is not None else ()
-        elif call.state is State.INVITING and call.attempt is not None and call.attempt.key is not None:
-            effects += (Cancel(call.attempt.key),)
-        if call.announced and not call.told:
-            over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
-            effects += (ending(over, Given(self.agent, wall), now),)
-        return effects
-
-    # Cells.
-
-    def _of_tag(self, tag: str) -> Call | None:
-        key = tag.encode()
-        call: Call | None = self._cells.get(key)
-        return call if call is not None else self._cells.get(LINGERING + key)
-
-    def _step(self, call: Call, event: Input, what: object, now: float, wall: float) -> Effects:
-        after, effects = step(call, event, Given(self.agent, wall, what), now)
-        self._keep(after, call)
-        return effects
-
-    def _keep(self, after: Call, before: Call) -> None:
-        """Store what a step made of a call."""
-        if after is before:
-            return
-        gone = after.state >= State.LINGERING
-        if before.state is State.NEW:
-            self.calls += not gone
-        elif gone and before.state is not after.state:
-            self._cells.delete(before.key)
-            self.calls -= before.state is not State.LINGERING
-        if after.state is not State.TERMINATED:
-            self._cells.put(after.key, after, after.next_deadline)
-
-
-def _failure(ref: str, code: str, message: str) -> Effects:
-    return (Report(CommandFailed(ref, code, message)),)
+    def abandon(self, key: bytes, cell: object, now: float, wall: float) -> Effects:
+        """Say goodbye for a cell that is lost to us."""
+        return self._of_key(key).abandon(cell, now, wall)

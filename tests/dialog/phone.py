@@ -110,19 +110,19 @@ class Phone:
         return self._did(self.agent.located(ref, candidates, "" if candidates else "no such host", *self.clock))
 
     def prepared(self, session: str, host: str = "192.0.2.1", port: int = 16384) -> list[Any]:
-        return self._did(self.agent.prepared(session, host, port, *self.clock))
+        return self._did(self.agent.calls.prepared(session, host, port, *self.clock))
 
     def lost(self, session: str) -> list[Any]:
-        return self._did(self.agent.session_lost(session, "gone", *self.clock))
+        return self._did(self.agent.calls.session_lost(session, "gone", *self.clock))
 
     def refused(self, session: str) -> list[Any]:
-        return self._did(self.agent.session_refused(session, "no ports", *self.clock))
+        return self._did(self.agent.calls.session_refused(session, "no ports", *self.clock))
 
     def closed(self, session: str) -> list[Any]:
-        return self._did(self.agent.session_closed(session, (10, 20, 1), *self.clock))
+        return self._did(self.agent.calls.session_closed(session, (10, 20, 1), *self.clock))
 
     def played(self, session: str) -> list[Any]:
-        return self._did(self.agent.played(session, "/tmp/a.wav", "", *self.clock))
+        return self._did(self.agent.calls.played(session, "/tmp/a.wav", "", *self.clock))
 
     def command(self, command: Any) -> list[Any]:
         return self._did(self.agent.command(command, *self.clock))

@@ -249,9 +249,9 @@ def test_lost_media_before_the_ack_ends_the_call_after_it() -> None:
 
 def test_a_media_process_that_lost_everything_ends_its_calls_and_no_others() -> None:
     phone = up()
-    phone.agent.media_lost(7, *phone.clock)
+    phone.agent.calls.media_lost(7, *phone.clock)
     assert phone.state == "CONFIRMED"
-    phone._did(phone.agent.media_lost(0, *phone.clock))
+    phone._did(phone.agent.calls.media_lost(0, *phone.clock))
     assert phone.sent("BYE")
 
 
@@ -278,7 +278,7 @@ def test_a_reset_of_the_transaction_shard_ends_what_is_in_flight_and_nothing_tha
 def test_the_end_of_a_file_and_a_broken_recording_are_told() -> None:
     phone = up()
     phone.played(phone.session)
-    phone._did(phone.agent.unrecorded(phone.session, "/tmp/b.wav", "disk full", *phone.clock))
+    phone._did(phone.agent.calls.unrecorded(phone.session, "/tmp/b.wav", "disk full", *phone.clock))
     assert phone.reports(CallPlayFinished)[0].path == "/tmp/a.wav"
     assert phone.reports(CallRecordFailed)[0].error == "disk full"
     assert phone.state == "CONFIRMED"

@@ -322,7 +322,7 @@ def test_more_calls_than_allowed_are_busy_and_while_draining_unavailable() -> No
     phone.receive_call()
     phone.request(invite(branch="second"))
     assert phone.statuses[-1] == 486
-    phone.agent.draining = True
+    phone.agent.agent.draining = True
     phone.request(invite(branch="third"))
     assert phone.statuses[-1] == 503
     assert line(phone.last(Reply).raw, "Retry-After") == "5"
@@ -374,7 +374,7 @@ def test_all_that_a_call_leaves_behind_is_one_event() -> None:
     )
     assert not phone.cells
     assert not phone.all(Send)
-    assert phone.agent.calls == 0
+    assert phone.agent.calls.number == 0
 
 
 def test_totals_that_do_not_come_do_not_hold_up_the_end() -> None:

@@ -89,7 +89,7 @@ def test_an_id_in_use_a_full_and_a_draining_shard_fail_the_command() -> None:
     phone.place_call()
     phone.command(place())
     assert phone.failure().code == "bad_value"
-    phone.agent.draining = True
+    phone.agent.agent.draining = True
     phone.command(place(call="third"))
     assert phone.failure().code == "draining"
 
@@ -278,7 +278,7 @@ def test_forks_may_still_answer_after_the_call_is_over() -> None:
     hang_up(phone)
     phone.finish()
     assert phone.state == "LINGERING"
-    assert phone.agent.calls == 0
+    assert phone.agent.calls.number == 0
     respond(phone, 200, body=OFFER, tag="late")
     assert phone.sent("BYE")[-1].to.tag == "late"
     respond(phone, 200, body=OFFER)

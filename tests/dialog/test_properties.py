@@ -108,7 +108,7 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
     elif kind == "transactions_lost":
         phone._did(phone.agent.transactions_lost(*phone.clock))
     elif kind == "media_lost":
-        phone._did(phone.agent.media_lost(0, *phone.clock))
+        phone._did(phone.agent.calls.media_lost(0, *phone.clock))
     else:
         _command(phone, kind, of(ids(phone), number))
 
@@ -136,12 +136,12 @@ def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(mod
     phone = Phone(mode)
     for what in events:
         happen(phone, what)
-        assert phone.agent.calls == sum(1 for key in phone.cells if not key.startswith(b"~"))
+        assert phone.agent.calls.number == sum(1 for key in phone.cells if not key.startswith(b"~"))
         for key in phone.cells:
             call = phone.cells.get(key)
             assert call.key == key
             assert phone.cells.deadlines.get(key) == call.next_deadline
-    phone._did(phone.agent.hang_up_all(*phone.clock))
+    phone._did(phone.agent.leave(*phone.clock))
     phone.wait(300)
     assert not phone.cells
     assert not phone.cells.deadlines
@@ -208,7 +208,7 @@ def test_a_step_that_breaks_leaves_its_own_cell_and_all_others_as_they_were(monk
     monkeypatch.undo()
     broken_call = phone.cells.get(first.encode())
     phone.cells.delete(first.encode())
-    phone._did(phone.agent.abandon(broken_call, *phone.clock))
+    phone._did(phone.agent.abandon(broken_call.key, broken_call, *phone.clock))
     assert phone.sent("BYE")[0].to.tag == "peer"
     assert phone.ended.by == "error"
     other = phone.call
@@ -221,7 +221,7 @@ def test_a_call_out_whose_cell_is_lost_is_cancelled() -> None:
     key = phone.place_call()
     lost = phone.call
     phone.cells.delete(lost.key)
-    phone._did(phone.agent.abandon(lost, *phone.clock))
+    phone._did(phone.agent.abandon(lost.key, lost, *phone.clock))
     assert phone.last(Cancel).key == key
     assert phone.ended.outcome == "failed"
 
@@ -231,6 +231,6 @@ def test_a_ringing_call_whose_cell_is_lost_is_refused_with_500() -> None:
     phone.receive_call()
     lost = phone.call
     phone.cells.delete(lost.key)
-    phone._did(phone.agent.abandon(lost, *phone.clock))
+    phone._did(phone.agent.abandon(lost.key, lost, *phone.clock))
     assert phone.statuses == [180, 500]
     assert phone.ended.outcome == "failed"

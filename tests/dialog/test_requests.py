@@ -28,7 +28,7 @@ def test_options_gets_the_status_that_an_invite_would_get() -> None:
     busy.receive_call()
     busy.request(message("OPTIONS"))
     drained = Phone()
-    drained.agent.draining = True
+    drained.agent.agent.draining = True
     drained.request(message("OPTIONS"))
     assert (phone.statuses[-1], busy.statuses[-1], drained.statuses[-1]) == (480, 486, 503)
 
@@ -131,6 +131,6 @@ def test_all_calls_can_be_ended_at_once() -> None:
     phone = Phone("echo")
     phone.receive_call()
     phone.place_call()
-    phone._did(phone.agent.hang_up_all(*phone.clock))
+    phone._did(phone.agent.leave(*phone.clock))
     assert [call.state.name for call in phone.calls] == ["LEAVING", "CANCELLING"]
-    assert phone.agent.draining
+    assert phone.agent.agent.draining
