@@ -11,7 +11,8 @@ from actors.runtime.context import Context
 from actors.runtime.machine import Effects
 from actors.transaction.effects import NOBODY, Reply, Tell
 from actors.transaction.events import FromUser
-from actors.transaction.layer import Cell, Layer
+from actors.transaction.layer import Layer
+from actors.transaction.machines import Cell
 from actors.transaction.settings import TransactionSettings
 from actors.transaction.timers import Timers
 from actors.transport.events import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actors.runtime.machine import Effect, Effects, Table
+from actors.runtime.machine import Effect, Effects
 from actors.sip import RemoteProtocolError, parse
 from actors.sip.build import build_cancel
 from actors.sip.vocabulary import Flow, Head, TransactionKey
@@ -39,27 +39,22 @@ from actors.transaction.keys import (
     response_key,
     transaction_key,
 )
-from actors.transaction.non_invite_client import NonInviteClient
+from actors.transaction.machines import (
+    TABLES,
+    TRANSPORT_ERROR,
+    Cell,
+    Lingering,
+    Transaction,
+    deadline_of,
+    end_of,
+    lingers,
+    pack,
+    unpack,
+)
 from actors.transaction.non_invite_server import NonInviteServer
 from actors.transaction.timers import Timers
 
-Transaction = InviteClient | NonInviteClient | InviteServer | NonInviteServer
-Cell = Transaction | Merged
-
-TABLES: dict[Any, Table[Any]] = {
-    InviteClient: invite_client.TABLE,
-    NonInviteClient: non_invite_client.TABLE,
-    InviteServer: invite_server.TABLE,
-    NonInviteServer: non_invite_server.TABLE,
-}
-TRANSPORT_ERROR: dict[Any, Any] = {
-    InviteClient: invite_client.Input.TRANSPORT_ERROR,
-    NonInviteClient: non_invite_client.Input.TRANSPORT_ERROR,
-    InviteServer: invite_server.Input.TRANSPORT_ERROR,
-    NonInviteServer: non_invite_server.Input.TRANSPORT_ERROR,
-}
-
-_SERVERS = (InviteServer, NonInviteServer)
+_MERGING = (InviteServer, NonInviteServer, Lingering)
 
 # A CANCEL names the branch of what it cancels, not the method; these a client may cancel to no effect (section 9.2).
 OTHER_METHODS = (
@@ -76,14 +71,6 @@ CELLS_PER_MACHINE = 4
 
 def _never_busy() -> bool:
     return False
-
-
-def _deadline(machine: Any) -> float | None:  # noqa: ANN401 - any machine
-    """As `Machine.next_deadline`, at half its price for the usual one timer."""
-    deadlines: tuple[tuple[Any, float], ...] = machine.deadlines
-    if not deadlines:
-        return None
-    return deadlines[0][1] if len(deadlines) == 1 else min(pair[1] for pair in deadlines)
 
 
 class Layer:
@@ -127,7 +114,7 @@ class Layer:
             return self._receive_response(flow, head, raw, now)
         key = request_key(head, raw)
         cell = cell_key(key)
-        machine = self.cells.get(cell)
+        machine = self._machine(cell)
         if head.method == "ACK":
             return self._receive_ack(cell, machine, (flow, head, raw), now)
         if type(machine) is InviteServer:
@@ -141,7 +128,7 @@ class Layer:
     def _receive_response(self, flow: Flow, head: Head, raw: bytes, now: float) -> Effects:
         key = response_key(head)
         cell = cell_key(key)
-        machine = self.cells.get(cell)
+        machine = self._machine(cell)
         status = head.status
         if type(machine) is InviteClient:
             inputs = invite_client.Input
@@ -172,7 +159,7 @@ class Layer:
         """Answer a CANCEL with 200 if there is what it cancels, else with 481 (section 9.2)."""
         flow, head, raw = received
         cell = cell_key(TransactionKey(key.branch, key.sent_by, "INVITE"))
-        machine = self.cells.get(cell)
+        machine = self._machine(cell)
         if machine is None:
             others = (cell_key(TransactionKey(key.branch, key.sent_by, method)) for method in OTHER_METHODS)
             if not any(other in self.cells for other in others):
@@ -225,7 +212,7 @@ class Layer:
         if isinstance(command, SendDirect):
             return (Transmit(NOBODY, command.target, command.raw),)
         cell = cell_key(command.key)
-        machine = self.cells.get(cell)
+        machine = self._machine(cell)
         if type(command) is Respond:
             return self._respond(cell, machine, command, now)
         if type(command) is SendRequest:
@@ -259,7 +246,7 @@ class Layer:
 
     def abandon(self, cell: bytes, now: float) -> Effects:
         """End one cell that the user lost: cancel an INVITE of ours, answer 500 to a request that waits."""
-        machine = self.cells.get(cell)
+        machine = self.cells.get(cell)  # a lingering one has nothing to end
         if isinstance(machine, InviteClient):
             return self.send(CancelRequest(machine.key), now)
         if isinstance(machine, InviteServer | NonInviteServer) and machine.state < FINISHED:
@@ -271,11 +258,12 @@ class Layer:
 
         A finished one concerns nobody, nor does a CANCEL: its INVITE lives.
         """
-        self._index.forget(cell, machine)
+        if not isinstance(machine, Lingering):
+            self._index.forget(cell, machine)
         self._forget_merged(machine)
         if machine is None:
             key = transaction_key(cell)
-        elif isinstance(machine, Merged) or machine.state >= FINISHED:
+        elif isinstance(machine, Merged | Lingering) or machine.state >= FINISHED:
             return ()
         else:
             key = machine.key
@@ -297,7 +285,7 @@ class Layer:
     def transmit_failed(self, key: TransactionKey, reason: str, now: float) -> Effects:
         """Take the news that what was last sent for `key` could not be (sections 17.1.4 and 17.2.4)."""
         cell = cell_key(key)
-        machine = self.cells.get(cell)
+        machine = self._machine(cell)
         if machine is None:
             return ()
         return self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
@@ -307,7 +295,7 @@ class Layer:
         self._complete_index()
         effects: list[Effect] = []
         for cell in self._index.take(token):
-            machine = self.cells.get(cell)
+            machine = self._machine(cell)
             if machine is not None and machine.flow == token:
                 effects += self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
         return tuple(effects)
@@ -321,7 +309,8 @@ class Layer:
     def _complete_index(self) -> None:
         """After a restart, once, when a connection ends: see which machines have it that were not touched since."""
         if not self._index_complete:
-            self._index.restore((cell, self.cells.get(cell)) for cell in list(self.cells.keys()) if cell[:1] == b"c")
+            cells = ((cell, self.cells.get(cell)) for cell in list(self.cells.keys()) if cell[:1] == b"c")
+            self._index.restore((cell, machine) for cell, machine in cells if type(machine) is not Lingering)
             self._index_complete = True
 
     # Time.
@@ -342,11 +331,19 @@ class Layer:
         machine = self.cells.get(cell)
         if machine is None:
             return ()
+        if type(machine) is Lingering:
+            self.cells.delete(cell)  # as its table says: its one timer ends it, and nobody is told
+            self._forget_merged(machine)
+            return ()
         after, effects = TABLES[type(machine)].expire(machine, now)
         self._keep(cell, machine, after)
         return effects
 
     # Cells.
+
+    def _machine(self, cell: bytes) -> Any:  # noqa: ANN401 - any machine, or None
+        machine = self.cells.get(cell)
+        return unpack(machine) if type(machine) is Lingering else machine
 
     def _begin(self, cell: bytes, machine: Transaction, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
         after, effects = TABLES[type(machine)].step(machine, event, argument, now)
@@ -376,15 +373,20 @@ class Layer:
         if after is before:
             return
         self._index.note(cell, before, after)
-        if after.state != TERMINATED:
-            self.cells.put(cell, after, _deadline(after))
-        elif before is not None:
-            self.cells.delete(cell)
-            self._forget_merged(after)
+        if after.state < FINISHED:
+            self.cells.put(cell, after, deadline_of(after))
+        elif after.state == TERMINATED:
+            if before is not None:
+                self.cells.delete(cell)
+                self._forget_merged(after)
+        elif lingers(after):
+            self.cells.put(cell, pack(after), end_of(after))
+        else:
+            self.cells.put(cell, after, deadline_of(after))
 
     def _forget_merged(self, machine: Any) -> None:  # noqa: ANN401 - any machine
         """The machine is over: a request that is like its own is not merged any more."""
-        if type(machine) in _SERVERS and machine.merged:
+        if type(machine) in _MERGING and machine.merged:
             self.cells.delete(machine.merged)
 
 

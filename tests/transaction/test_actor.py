@@ -22,7 +22,7 @@ from actors.transaction.events import (
     ToUser,
     TransactionFailed,
 )
-from actors.transaction.layer import TABLES
+from actors.transaction.machines import TABLES
 from actors.transaction.settings import TransactionSettings
 from actors.transport.events import (
     FlowDead,

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.machine import Effect, Row, Table
-from actors.transaction import invite_client, invite_server, layer, non_invite_client, non_invite_server
+from actors.transaction import invite_client, invite_server, machines, non_invite_client, non_invite_server
 from actors.transaction.cells import MemoryCells
 from actors.transaction.events import CancelRequest, FromUser, Respond, SendDirect, SendRequest
-from actors.transaction.layer import Cell, Layer
+from actors.transaction.layer import Layer
+from actors.transaction.machines import Cell
 from actors.transaction.timers import Timers
 from tests.transaction.messages import FLOWS, TARGETS, client_key, head_of, request, response, server_key
 
@@ -203,7 +204,7 @@ def test_a_machine_that_breaks_leaves_every_other_and_its_own_cell_untouched(mon
     pair = invite_server.State.PROCEEDING, invite_server.Input.PROVISIONAL
     broken[pair] = Row(*pair, None, (break_down,))
     with monkeypatch.context() as patch:
-        patch.setattr(layer.TABLES[invite_server.InviteServer], "_edges", broken)
+        patch.setattr(machines.TABLES[invite_server.InviteServer], "_edges", broken)
         with pytest.raises(ZeroDivisionError):
             subject.send(Respond(server_key(calls[1]), 180, response(calls[1], 180)), 0.1)
     assert dict(subject.cells) == before  # type: ignore[call-overload]

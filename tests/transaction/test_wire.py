@@ -25,7 +25,8 @@ from actors.transaction.events import (
     SendRequest,
     TransactionFailed,
 )
-from actors.transaction.layer import Cell, Layer
+from actors.transaction.layer import Layer
+from actors.transaction.machines import Cell
 from tests.transaction.messages import FLOWS, TARGETS, client_key, head_of, request, response
 
 SECRET = b"sixteen bytes ok"
