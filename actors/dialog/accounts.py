@@ -1,0 +1,152 @@
+"""Accounts: who we are towards a registrar or a trunk, the secret that proves it, and to whom it may be proved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from actors.sip import RemoteProtocolError, uri
+from actors.sip.digest import algorithm_of, ha1
+from actors.sip.uri import Uri
+
+
+class Secret(msgspec.Struct, frozen=True, array_like=True):
+    """A password or an HA1, which never shows in a log or an event.
+
+    Attributes:
+        value: the password, or H(username:realm:password) in hexadecimal (RFC 7616 s3.4.2).
+        hashed: whether it is the latter; it then serves one realm and one algorithm.
+        algorithm: of a hashed one.
+    """
+
+    value: str = ""
+    hashed: bool = False
+    algorithm: str = "MD5"
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    __str__ = __repr__
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """One account. Times are seconds.
+
+    Attributes:
+        aor: its address-of-record, a SIP URI; the name it goes by.
+        display_name: of its From.
+        register: whether it registers at all; a trunk that knows us by our address needs not.
+        registrar: the Request-URI of its REGISTER, such as ``sip:example.com``.
+        outbound_proxy: the URI of the first hop of all it sends, empty for none.
+        username: of its credentials.
+        secret: what proves it.
+        realms: for which; empty: for any that a peer of the account names.
+        peers: hosts to which it may be proved beside those of `aor`, `registrar` and `outbound_proxy`.
+        strongest: answer the strongest challenge rather than the topmost (RFC 8760 s2.4).
+        expires: how long a registration is asked for.
+        contact: host or host:port where peers reach us; empty: what the registrar says it sees (RFC 3581).
+        q: of its Contact (RFC 3261 s20.10), empty for none.
+        instance: the value of ``+sip.instance`` (RFC 5626 s4.1), a URN; empty for none.
+        qualify: how often OPTIONS asks its peer whether it is there, 0 for never.
+        max_calls: calls at once, both ways; 0 for no limit.
+    """
+
+    aor: str
+    display_name: str = ""
+    register: bool = True
+    registrar: str = ""
+    outbound_proxy: str = ""
+    username: str = ""
+    secret: Secret = Secret()
+    realms: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    strongest: bool = False
+    expires: int = 3600
+    contact: str = ""
+    q: str = ""
+    instance: str = ""
+    qualify: float = 0.0
+    max_calls: int = 0
+
+    @property
+    def user(self) -> str:
+        """The user part of its address-of-record, by which requests to it are known."""
+        return uri.parse(self.aor).user or ""
+
+    @property
+    def host(self) -> str:
+        """The host of its address-of-record."""
+        return uri.parse(self.aor).host.lower()
+
+    @property
+    def next_hop(self) -> str:
+        """The URI that its requests out of a dialog go to first."""
+        return self.outbound_proxy or self.registrar
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts it may be proved to, lower case."""
+        uris = [self.aor, self.registrar, self.outbound_proxy]
+        named = [host_of(each) for each in uris if each] + [peer.lower() for peer in self.peers]
+        return tuple(dict.fromkeys(named))
+
+    def ha1(self, realm: str, algorithm: str) -> str | None:
+        """The HA1 for a realm and an algorithm, None where this account has none."""
+        if self.realms and realm not in self.realms:
+            return None
+        found = algorithm_of(algorithm)
+        if found is None or not self.secret.value:
+            return None
+        if not self.secret.hashed:
+            return ha1(algorithm, self.username, realm, self.secret.value)
+        kept = algorithm_of(self.secret.algorithm)
+        return self.secret.value if kept is not None and kept.hash == found.hash else None
+
+
+def host_of(text: str) -> str:
+    """The host of a SIP URI in lower case, empty for what is none."""
+    try:
+        parsed: Uri = uri.parse(text)
+    except RemoteProtocolError:
+        return ""
+    return (parsed.maddr or parsed.host).lower()
+
+
+class Accounts:
+    """The accounts of a service, by address-of-record.
+
+    Args:
+        accounts: no two of one address-of-record.
+    """
+
+    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+        self._by_aor = {account.aor: account for account in accounts}
+        self._by_user: dict[str, list[Account]] = {}
+        for account in self._by_aor.values():
+            self._by_user.setdefault(account.user, []).append(account)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_aor.values())
+
+    def __len__(self) -> int:
+        return len(self._by_aor)
+
+    def get(self, aor: str) -> Account | None:
+        """The account of this address-of-record."""
+        return self._by_aor.get(aor)
+
+    def called(self, request_uri: str, to: str) -> Account | None:
+        """The account that a request out of a dialog is for: by the user of its Request-URI, that of our Contact.
+
+        Where several accounts have that user, the host of the To decides (RFC 3261 s8.2.2.1).
+        """
+        try:
+            user = uri.parse(request_uri).user or ""
+        except RemoteProtocolError:
+            return None
+        found = self._by_user.get(user, ())
+        if len(found) <= 1:
+            return found[0] if found else None
+        host = host_of(to)
+        return next((account for account in found if account.host == host), found[0])
