@@ -23,6 +23,7 @@ from actors.runtime.prologue import LAST_PRELOADED, run_child
 CONTEXT = multiprocessing.get_context("forkserver")
 _LIBRARIES = ("zmq", "msgspec", "lmdb", "numpy", "structlog", "pykka")
 _RELAUNCH_INTERVAL = 1.0  # seconds between two launches that nobody asked for
+_QUICK = 2.0  # seconds for a start by a fork server that has done one: it takes 10 ms, unless it was stopped
 
 
 class ForkServer:
@@ -31,11 +32,12 @@ class ForkServer:
     Args:
         modules: what to preload besides the libraries all actors use. None of them may start a thread, open LMDB or
             load a sound driver when it is imported.
-        patience: seconds for one start; the first one waits for all imports.
+        patience: seconds for the first start by a fork server, which waits for all imports; later ones get two.
     """
 
     def __init__(self, modules: tuple[str, ...], patience: float = 20.0) -> None:
         self._patience = patience
+        self._proven = 0  # the pid of the fork server that has started a child already
         self.preload = (*_LIBRARIES, run_child.__module__, *modules, LAST_PRELOADED)
         self.pid = 0
         self.death = -1  # its pidfd: readable once it has ended; -1 while there is none
@@ -62,7 +64,8 @@ class ForkServer:
                 the process to life, as it may have been forked all the same; a second try has a new fork server.
         """
         self.launch()
-        watchdog = threading.Timer(self._patience, self._kill)  # it may be stopped, and start() would wait for ever
+        patience = min(self._patience, _QUICK) if self.pid == self._proven else self._patience
+        watchdog = threading.Timer(patience, self._kill)  # it may be stopped, and start() would wait for ever
         watchdog.start()
         try:
             with _launch_conditions():
@@ -74,6 +77,7 @@ class ForkServer:
         finally:
             watchdog.cancel()
             self._follow()  # it may have been made anew on the way
+        self._proven = self.pid
 
     def close(self) -> None:
         """End it."""

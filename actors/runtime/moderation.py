@@ -1,14 +1,15 @@
 """How long a busy actor lets a batch form before its next turn, as network cards moderate their interrupts. Pure.
 
-A turn costs the same for one message as for ten: the wake-up, the commit, the sends. So the busier an actor is, the
-longer it pauses after the first sign of news; an idle one answers at once.
+A turn costs the same for one message as for ten: the wake-up with cold caches, the commit, the sends. So a busy actor
+pauses after the first sign of news, the longer the busier it is; one with little to do answers at once.
 """
 
 from __future__ import annotations
 
 WINDOW = 0.1  # seconds over which the load is averaged
-FULL = 0.2  # the share of its time at work from which an actor pauses longest
-LONGEST = 0.004  # seconds
+LIGHT = 0.03  # the share of its time at work up to which an actor does not pause
+FULL = 0.09  # and from which it pauses longest
+LONGEST = 0.010  # seconds
 SHORTEST = 0.0005  # seconds; less is not worth the call
 
 
@@ -33,5 +34,5 @@ class Moderation:
             return  # a clock too coarse to tell two turns apart
         self._ended = ended
         self._busy += min(1.0, elapsed / WINDOW) * ((ended - began) / elapsed - self._busy)
-        pause = min(LONGEST, LONGEST * self._busy / FULL)
+        pause = min(LONGEST, LONGEST * (self._busy - LIGHT) / (FULL - LIGHT))
         self.pause = pause if pause >= SHORTEST else 0.0

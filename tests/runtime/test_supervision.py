@@ -154,6 +154,18 @@ def test_the_fork_server_and_a_child_may_be_killed_at_once(start_service: Callab
         assert service.expect("born")["name"] == "a"
 
 
+def test_a_stopped_fork_server_is_given_up_for_a_new_one_and_no_child_is_blamed(
+    start_service: Callable[..., Any],
+) -> None:
+    service = start_service({"name": "a"}, {"name": "b"}).expect_ready()
+    old = service.fork_server()
+    os.kill(old, signal.SIGSTOP)
+    service.kill("a")
+    assert service.expect("born")["name"] == "a"
+    assert service.fork_server() != old
+    assert [event["name"] for event in service.seen if event["event"] == "born"] == ["a", "b", "a"]
+
+
 def test_nothing_outlives_the_supervisor_not_even_a_stopped_or_looping_child(
     start_service: Callable[..., Any], death_of: Callable[[int], None]
 ) -> None:
