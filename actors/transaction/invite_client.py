@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from actors.runtime.machine import Arm, Effects, Machine, Row, Table
 from actors.sip.build import build_ack_failure
-from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
-from actors.transaction.effects import BeginCancel, Tell, Transmit
-from actors.transaction.events import CancelRequest, ResponseReceived, SendRequest, TransactionFailed
+from actors.sip.vocabulary import Target, TransactionKey
+from actors.transaction.effects import BeginCancel, Transmit
+from actors.transaction.events import CancelRequest, SendRequest
+from actors.transaction.shared import Received, deliver, failed, tell_transport_error, transmit
 from actors.transaction.timers import Timers
 
 
@@ -71,7 +72,6 @@ class InviteClient(Machine, frozen=True, tag="invite-client"):
 
 
 Outcome = tuple[InviteClient, Effects]
-Response = tuple[Flow, Head, bytes]
 
 
 def begin(command: SendRequest, timers: Timers) -> InviteClient:
@@ -82,7 +82,7 @@ def begin(command: SendRequest, timers: Timers) -> InviteClient:
 def send_invite(machine: InviteClient, _argument: object, now: float) -> Outcome:
     """Send the INVITE, start Timer B and, over UDP, Timer A."""
     timers = machine.timers
-    send = Transmit(machine.key, machine.target, machine.request)
+    send = transmit(machine)
     arm_b = Arm(Input.TIMER_B, now + timers.timeout)
     if machine.target.reliable:
         return machine, (send, arm_b)
@@ -92,24 +92,15 @@ def send_invite(machine: InviteClient, _argument: object, now: float) -> Outcome
 def repeat_invite(machine: InviteClient, _argument: object, now: float) -> Outcome:
     """Send the INVITE again and double Timer A."""
     interval = 2 * machine.interval
-    send = Transmit(machine.key, machine.target, machine.request)
-    return replace(machine, interval=interval), (send, Arm(Input.TIMER_A, now + interval))
+    return replace(machine, interval=interval), (transmit(machine), Arm(Input.TIMER_A, now + interval))
 
 
-def deliver(machine: InviteClient, response: Response, _now: float) -> Outcome:
-    """Tell the user of the response; over a stream remember the flow it came by."""
-    flow, head, raw = response
-    if machine.flow != flow.token and flow.reliable:
-        machine = replace(machine, flow=flow.token)
-    return machine, (Tell(ResponseReceived(machine.key, head, raw)),)
-
-
-def accept(machine: InviteClient, _response: Response, now: float) -> Outcome:
+def accept(machine: InviteClient, _response: Received, now: float) -> Outcome:
     """Start Timer M; the request is needed no more."""
     return replace(machine, request=b"", reason=""), (Arm(Input.TIMER_M, now + machine.timers.timeout),)
 
 
-def acknowledge(machine: InviteClient, response: Response, now: float) -> Outcome:
+def acknowledge(machine: InviteClient, response: Received, now: float) -> Outcome:
     """Send the ACK to a failure (section 17.1.1.3); over UDP stay with it in Completed for Timer D."""
     ack = build_ack_failure(machine.request, response[2])
     send = Transmit(machine.key, machine.target, ack)
@@ -119,7 +110,7 @@ def acknowledge(machine: InviteClient, response: Response, now: float) -> Outcom
     return replace(machine, state=State.COMPLETED, request=b"", ack=ack, reason=""), (send, arm_d)
 
 
-def repeat_ack(machine: InviteClient, _response: Response, _now: float) -> Outcome:
+def repeat_ack(machine: InviteClient, _response: Received, _now: float) -> Outcome:
     """Send the ACK again."""
     return machine, (Transmit(machine.key, machine.target, machine.ack),)
 
@@ -139,28 +130,19 @@ def send_cancel(machine: InviteClient, command: CancelRequest, now: float) -> Ou
     return _cancel(machine, command.reason, now)
 
 
-def send_held_cancel(machine: InviteClient, _response: Response, now: float) -> Outcome:
+def send_held_cancel(machine: InviteClient, _response: Received, now: float) -> Outcome:
     """Send the CANCEL that was held back."""
     return _cancel(machine, machine.reason, now)
 
 
-def _failed(machine: InviteClient, status: int, reason: str) -> Effects:
-    return (Tell(TransactionFailed(machine.key, client=True, status=status, reason=reason)),)
-
-
 def tell_timeout(machine: InviteClient, _argument: object, _now: float) -> Outcome:
     """Tell the user that nobody answered."""
-    return machine, _failed(machine, 408, "no response within 64*T1")
+    return machine, failed(machine, 408, "no response within 64*T1")
 
 
 def tell_cancelled(machine: InviteClient, _argument: object, _now: float) -> Outcome:
     """Tell the user that the INVITE counts as cancelled: an RFC 2543 peer sends no 487 (section 9.1)."""
-    return machine, _failed(machine, 408, "no final response within 64*T1 of the CANCEL")
-
-
-def tell_transport_error(machine: InviteClient, reason: str, _now: float) -> Outcome:
-    """Tell the user that the transport failed."""
-    return machine, _failed(machine, 503, reason)
+    return machine, failed(machine, 408, "no final response within 64*T1 of the CANCEL")
 
 
 def fail_stream(machine: InviteClient, reason: str, now: float) -> Outcome:

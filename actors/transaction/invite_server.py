@@ -7,10 +7,10 @@ from enum import IntEnum
 from msgspec.structs import replace
 
 from actors.runtime.machine import Arm, Effects, Machine, Row, Table
-from actors.sip.vocabulary import Flow, Head, TransactionKey
-from actors.transaction.answers import trying
+from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transaction.effects import Reply, Tell
-from actors.transaction.events import AckReceived, CancelReceived, RequestReceived, Respond, TransactionFailed
+from actors.transaction.events import AckReceived, CancelReceived, RequestReceived, Respond
+from actors.transaction.shared import Received, failed, repeat_response, send_trying, tell_transport_error
 from actors.transaction.timers import Timers
 
 
@@ -65,7 +65,6 @@ class InviteServer(Machine, frozen=True, tag="invite-server"):
 
 
 Outcome = tuple[InviteServer, Effects]
-Received = tuple[Flow, Head, bytes]
 
 
 def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers, merged: bytes = b"") -> InviteServer:
@@ -80,23 +79,11 @@ def tell_request(machine: InviteServer, received: Received, now: float) -> Outco
     return machine, (tell, Arm(Input.TIMER_TRYING, now + machine.timers.trying_after))
 
 
-def send_trying(machine: InviteServer, _argument: object, _now: float) -> Outcome:
-    """Send 100 so that the client stops repeating its INVITE."""
-    return repeat_response(replace(machine, response=trying(machine.request)), _argument, _now)
-
-
 def send_provisional(machine: InviteServer, respond: Respond, _now: float) -> Outcome:
     """Send and remember the user's provisional response; 100 is needed no more."""
     send = Reply(machine.key, machine.flow, respond.raw)
     # Both timers of Proceeding end: the 100, and the wait for this answer after a transport error.
     return replace(machine, response=respond.raw, deadlines=()), (send,)
-
-
-def repeat_response(machine: InviteServer, _argument: object, _now: float) -> Outcome:
-    """Send the last response again, byte for byte."""
-    if not machine.response:
-        return machine, ()
-    return machine, (Reply(machine.key, machine.flow, machine.response),)
 
 
 def send_success(machine: InviteServer, respond: Respond, _now: float) -> Outcome:
@@ -146,18 +133,9 @@ def tell_cancel(machine: InviteServer, received: Received, _now: float) -> Outco
     return machine, (Tell(CancelReceived(machine.key, head, raw)),)
 
 
-def _failed(machine: InviteServer, status: int, reason: str) -> Effects:
-    return (Tell(TransactionFailed(machine.key, client=False, status=status, reason=reason)),)
-
-
 def tell_no_ack(machine: InviteServer, _argument: object, _now: float) -> Outcome:
     """Tell the user that its failure was never acknowledged."""
-    return machine, _failed(machine, 408, "no ACK within 64*T1")
-
-
-def tell_transport_error(machine: InviteServer, reason: str, _now: float) -> Outcome:
-    """Tell the user; the machine stays to absorb repeated INVITEs (RFC 6026 section 7.1)."""
-    return machine, _failed(machine, 503, reason)
+    return machine, failed(machine, 408, "no ACK within 64*T1")
 
 
 def abandon_later(machine: InviteServer, _reason: str, now: float) -> Outcome:

@@ -7,9 +7,9 @@ from enum import IntEnum
 from msgspec.structs import replace
 
 from actors.runtime.machine import Arm, Effects, Machine, Row, Table
-from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
-from actors.transaction.effects import Tell, Transmit
-from actors.transaction.events import ResponseReceived, SendRequest, TransactionFailed
+from actors.sip.vocabulary import Target, TransactionKey
+from actors.transaction.events import SendRequest
+from actors.transaction.shared import Received, deliver, failed, tell_transport_error, transmit
 from actors.transaction.timers import Timers
 
 
@@ -55,7 +55,6 @@ class NonInviteClient(Machine, frozen=True, tag="client"):
 
 
 Outcome = tuple[NonInviteClient, Effects]
-Response = tuple[Flow, Head, bytes]
 
 
 def begin(command: SendRequest, timers: Timers) -> NonInviteClient:
@@ -68,7 +67,7 @@ def begin(command: SendRequest, timers: Timers) -> NonInviteClient:
 def send_request(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
     """Send the request, start Timer F and, over UDP, Timer E."""
     timers = machine.timers
-    send = Transmit(machine.key, machine.target, machine.request)
+    send = transmit(machine)
     arm_f = Arm(Input.TIMER_F, now + timers.timeout)
     if machine.target.reliable:
         return machine, (send, arm_f)
@@ -76,8 +75,7 @@ def send_request(machine: NonInviteClient, _argument: object, now: float) -> Out
 
 
 def _repeat(machine: NonInviteClient, interval: float, now: float) -> Outcome:
-    send = Transmit(machine.key, machine.target, machine.request)
-    return replace(machine, interval=interval), (send, Arm(Input.TIMER_E, now + interval))
+    return replace(machine, interval=interval), (transmit(machine), Arm(Input.TIMER_E, now + interval))
 
 
 def repeat_request(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
@@ -90,37 +88,16 @@ def repeat_request_slowly(machine: NonInviteClient, _argument: object, now: floa
     return _repeat(machine, machine.timers.t2, now)
 
 
-def deliver(machine: NonInviteClient, response: Response, _now: float) -> Outcome:
-    """Tell the user of the response, but for a CANCEL's; over a stream remember the flow it came by."""
-    flow, head, raw = response
-    if machine.flow != flow.token and flow.reliable:
-        machine = replace(machine, flow=flow.token)
-    if machine.key.method == "CANCEL":
-        return machine, ()
-    return machine, (Tell(ResponseReceived(machine.key, head, raw)),)
-
-
-def complete(machine: NonInviteClient, _response: Response, now: float) -> Outcome:
+def complete(machine: NonInviteClient, _response: Received, now: float) -> Outcome:
     """Absorb repeated responses for Timer K over UDP; a stream repeats nothing."""
     if machine.target.reliable:
         return replace(machine, state=State.TERMINATED), ()
     return replace(machine, state=State.COMPLETED, request=b""), (Arm(Input.TIMER_K, now + machine.timers.t4),)
 
 
-def _failed(machine: NonInviteClient, status: int, reason: str) -> Effects:
-    if machine.key.method == "CANCEL":
-        return ()  # the transaction of its INVITE tells what came of it
-    return (Tell(TransactionFailed(machine.key, client=True, status=status, reason=reason)),)
-
-
 def tell_timeout(machine: NonInviteClient, _argument: object, _now: float) -> Outcome:
     """Tell the user that nobody answered."""
-    return machine, _failed(machine, 408, "no final response within 64*T1")
-
-
-def tell_transport_error(machine: NonInviteClient, reason: str, _now: float) -> Outcome:
-    """Tell the user that the transport failed."""
-    return machine, _failed(machine, 503, reason)
+    return machine, failed(machine, 408, "no final response within 64*T1")
 
 
 S, I = State, Input  # noqa: E741 - the table reads best with its two words short

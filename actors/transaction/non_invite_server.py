@@ -12,10 +12,10 @@ from enum import IntEnum
 from msgspec.structs import replace
 
 from actors.runtime.machine import Arm, Effects, Machine, Row, Table
-from actors.sip.vocabulary import Flow, Head, TransactionKey
-from actors.transaction.answers import trying
+from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transaction.effects import Reply, Tell
-from actors.transaction.events import RequestReceived, Respond, TransactionFailed
+from actors.transaction.events import RequestReceived, Respond
+from actors.transaction.shared import Received, failed, repeat_response, send_trying, tell_transport_error
 from actors.transaction.timers import Timers
 
 
@@ -65,7 +65,6 @@ class NonInviteServer(Machine, frozen=True, tag="server"):
 
 
 Outcome = tuple[NonInviteServer, Effects]
-Received = tuple[Flow, Head, bytes]
 
 
 def begin(key: TransactionKey, flow: Flow, raw: bytes, timers: Timers, merged: bytes = b"") -> NonInviteServer:
@@ -82,18 +81,6 @@ def tell_request(machine: NonInviteServer, received: Received, now: float) -> Ou
     return machine, (tell, arm_trying, Arm(Input.TIMER_GIVEN_UP, now + timers.timeout))
 
 
-def send_trying(machine: NonInviteServer, _argument: object, _now: float) -> Outcome:
-    """Send the late 100: the client learns that we live and blames nobody (RFC 4320 section 4.1)."""
-    return repeat_response(replace(machine, response=trying(machine.request)), _argument, _now)
-
-
-def repeat_response(machine: NonInviteServer, _argument: object, _now: float) -> Outcome:
-    """Send the last response again, byte for byte."""
-    if not machine.response:
-        return machine, ()
-    return machine, (Reply(machine.key, machine.flow, machine.response),)
-
-
 def send_final(machine: NonInviteServer, respond: Respond, now: float) -> Outcome:
     """Send and remember the final response; over UDP answer repeated requests with it for Timer J."""
     send = Reply(machine.key, machine.flow, respond.raw)
@@ -103,18 +90,9 @@ def send_final(machine: NonInviteServer, respond: Respond, now: float) -> Outcom
     return replace(machine, state=State.COMPLETED, request=b"", response=respond.raw), (send, arm_j)
 
 
-def _failed(machine: NonInviteServer, status: int, reason: str) -> Effects:
-    return (Tell(TransactionFailed(machine.key, client=False, status=status, reason=reason)),)
-
-
 def tell_given_up(machine: NonInviteServer, _argument: object, _now: float) -> Outcome:
     """Tell the user that it need not answer any more."""
-    return machine, _failed(machine, 408, "not answered within 64*T1")
-
-
-def tell_transport_error(machine: NonInviteServer, reason: str, _now: float) -> Outcome:
-    """Tell the user; the machine stays to absorb repeated requests (RFC 6026 section 8.8)."""
-    return machine, _failed(machine, 503, reason)
+    return machine, failed(machine, 408, "not answered within 64*T1")
 
 
 S, I = State, Input  # noqa: E741 - the table reads best with its two words short
