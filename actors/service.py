@@ -6,22 +6,20 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from actors import config as configuration
+from actors import layers
 from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
-from actors.control.settings import ControlSettings
-from actors.dialog.settings import Answer, DialogSettings
-from actors.media.settings import MediaSettings
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
 from actors.runtime.supervision import ChildSpec, Supervisor
 from actors.sip.vocabulary import host_port
-from actors.transaction.settings import TransactionSettings
-from actors.transport.settings import Listener, TransportSettings
+from actors.transport.settings import Listener
 
 __all__ = ["Supervisor", "main", "run", "tree"]
 
@@ -31,70 +29,39 @@ USAGE = 2
 
 def tree(config: Config) -> tuple[ChildSpec, ...]:
     """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last."""
-    service, sip, media = config.service, config.sip, config.media
-    shards = range(service.shards)
-    transactions = tuple(f"transaction-{n}" for n in shards)
-    dialogs = tuple(f"dialog-{n}" for n in shards)
-    medias = tuple(f"media-{n}" for n in range(service.media))
+    transactions = tuple(f"transaction-{n}" for n in range(config.service.shards))
+    dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
+    medias = tuple(f"media-{n}" for n in range(config.service.media))
     listeners = configuration.listeners(config)
-    sockets = tuple(SocketSpec(token(each), each.transport, each.host, each.port) for each in listeners)
-    transport = TransportSettings(
-        listen=listeners, shards=len(shards), max_requests=sip.max_requests, max_connections=sip.max_connections
-    )
-    transaction = TransactionSettings(t1=sip.t1, t2=sip.t2, t4=sip.t4)
-    dialog = DialogSettings(
-        shards=len(shards),
-        media=len(medias),
-        user=sip.user,
-        user_agent=sip.user_agent,
-        answer=Answer(mode=config.answer.mode, path=absolute(config.answer.file)),
-        ring_timeout=sip.ring_timeout,
-        codecs=media.codecs,
-        max_calls=max(1, sip.max_calls // len(shards)),
-        t1=sip.t1,
-        t2=sip.t2,
-    )
-    control = ControlSettings(
-        shards=len(shards), max_events=config.control.max_events, ring_timeout=config.control.ring_timeout
-    )
-    pools = split(*media.ports, parts=len(medias))
-    host = media_host(listeners)
+    host, pools = media_host(listeners), split(*config.media.ports, parts=len(medias))
+    last_bye = 64 * config.sip.t1 + 3.0  # one that nobody answers takes Timer F
     return (
-        ChildSpec(name="control", start="actors.control.actor:main", settings=control, peers=dialogs),
-        ChildSpec(
-            name="transport",
-            start="actors.transport.actor:main",
-            settings=transport,
-            peers=(*transactions, *dialogs),
-            sockets=sockets,
-        ),
+        child("control", layers.control(config), dialogs),
+        child("transport", layers.transport(config), (*transactions, *dialogs), sockets=sip_sockets(listeners)),
         *(
-            ChildSpec(
-                name=name, start="actors.transaction.actor:main", settings=transaction, peers=("transport", upper)
-            )
+            child(name, layers.transaction(config), ("transport", upper))
             for name, upper in zip(transactions, dialogs, strict=True)
         ),
         *(
-            ChildSpec(
-                name=name,
-                start="actors.media.actor:main",
-                settings=MediaSettings(jitter=media.jitter),
-                peers=dialogs,
-                sockets=rtp_pool(host, *pool),
-            )
+            child(name, layers.media(config), dialogs, sockets=rtp_pool(host, *pool))
             for name, pool in zip(medias, pools, strict=True)
         ),
         *(
-            ChildSpec(
-                name=name,
-                start="actors.dialog.actor:main",
-                settings=dialog,
-                peers=(lower, "transport", *medias, "control"),
-                shutdown=64 * sip.t1 + 3.0,  # a BYE that nobody answers takes Timer F
-            )
+            child(name, layers.dialog(config), (lower, "transport", *medias, "control"), shutdown=last_bye)
             for name, lower in zip(dialogs, transactions, strict=True)
         ),
     )
+
+
+def child(name: str, settings: Any, peers: tuple[str, ...], **more: Any) -> ChildSpec:  # noqa: ANN401
+    """One process of a layer: its code is in the folder named as the actor, without the number."""
+    layer = name.partition("-")[0]
+    return ChildSpec(name=name, start=f"actors.{layer}.actor:main", settings=settings, peers=peers, **more)
+
+
+def sip_sockets(listeners: tuple[Listener, ...]) -> tuple[SocketSpec, ...]:
+    """What the supervisor opens for the listeners."""
+    return tuple(SocketSpec(token(each), each.transport, each.host, each.port) for each in listeners)
 
 
 def token(listener: Listener) -> str:
@@ -120,11 +87,6 @@ def split(first: int, last: int, *, parts: int) -> list[tuple[int, int]]:
     if size < 2:
         raise ConfigError(f"media.ports: [{first}, {last}] is too short for {parts} media processes")
     return [(first + size * n, first + size * (n + 1) - 1) for n in range(parts)]
-
-
-def absolute(path: str) -> str:
-    """A path that means the same in every child; the empty one stays empty."""
-    return str(Path(path).absolute()) if path else ""
 
 
 def configured(options: RunOptions) -> Config:

@@ -1,0 +1,65 @@
+"""What each layer is told, from the service's configuration: one function a layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors import config as configuration
+from actors.config import Config
+from actors.control.settings import ControlSettings
+from actors.dialog.settings import Answer, DialogSettings
+from actors.media.settings import MediaSettings
+from actors.transaction.settings import TransactionSettings
+from actors.transport.settings import TransportSettings
+
+
+def transport(config: Config) -> TransportSettings:
+    """Of the one transport process."""
+    sip = config.sip
+    return TransportSettings(
+        listen=configuration.listeners(config),
+        shards=config.service.shards,
+        max_requests=sip.max_requests,
+        max_connections=sip.max_connections,
+    )
+
+
+def transaction(config: Config) -> TransactionSettings:
+    """Of every transaction shard."""
+    sip = config.sip
+    return TransactionSettings(t1=sip.t1, t2=sip.t2, t4=sip.t4)
+
+
+def dialog(config: Config) -> DialogSettings:
+    """Of every dialog shard."""
+    service, sip = config.service, config.sip
+    return DialogSettings(
+        shards=service.shards,
+        media=service.media,
+        user=sip.user,
+        user_agent=sip.user_agent,
+        answer=Answer(mode=config.answer.mode, path=absolute(config.answer.file)),
+        ring_timeout=sip.ring_timeout,
+        codecs=config.media.codecs,
+        max_calls=max(1, sip.max_calls // service.shards),
+        t1=sip.t1,
+        t2=sip.t2,
+    )
+
+
+def media(config: Config) -> MediaSettings:
+    """Of every media process."""
+    return MediaSettings(jitter=config.media.jitter)
+
+
+def control(config: Config) -> ControlSettings:
+    """Of the one control process."""
+    section = config.control
+    return ControlSettings(
+        shards=config.service.shards, max_events=section.max_events, ring_timeout=section.ring_timeout
+    )
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in every child; the empty one stays empty."""
+    return str(Path(path).absolute()) if path else ""
