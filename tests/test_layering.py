@@ -23,7 +23,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     "transport": {"actor", "sockets", "datagrams", "acceptor", "connection", "connections", "takeover"},
     "transaction": {"actor"},
     "dialog": {"actor"},
-    "media": {"actor", "engine", "sockets", "record", "recordings", "disk", "wav", "player"},
+    "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player"},
     "control": {"actor", "sockets", "store", "client", "cli", "follow", "render"},
 }
 

@@ -16,6 +16,7 @@ import numpy as np
 from actors.media import wav
 from actors.media.g711 import Samples, decode
 from actors.media.jitter import FRAME
+from actors.media.ring import Ring
 
 BATCH = 25
 # A disk that is this many frames behind has failed: 10 s.
@@ -111,7 +112,8 @@ class Disk:
             self.made.add(job.key)
         writer.pad(job.position)
         if job.frames:
-            writer.append(linear(job.frames))
+            # What a predecessor wrote before it was killed is not written again.
+            writer.append(linear(job.frames)[writer.length - job.position :])
 
     def _close(self, key: str) -> None:
         self.made.discard(key)
@@ -129,12 +131,13 @@ class Recorder:
         path: the file.
         start: the tick of the file's first frame.
         append: the file is a predecessor's; go on with it.
+        ring: keeps the frames that are not handed over yet; a predecessor's are taken up.
 
     Attributes:
         start: the tick of the file's first frame.
     """
 
-    def __init__(self, disk: Disk, key: str, path: str, *, start: int, append: bool) -> None:
+    def __init__(self, disk: Disk, key: str, path: str, *, start: int, append: bool, ring: Ring | None = None) -> None:
         self.path = path
         self.key = key
         self.start = start
@@ -142,8 +145,13 @@ class Recorder:
         self._append = append
         self._frames: list[tuple[bytes, int]] = []
         self._first = start  # tick of the oldest frame held
+        self._ring = None
         # The file is made now, so that a folder that is not there is told at once.
         disk.submit(Write(key, path, append, 0))
+        for entry in ring.read() if ring is not None else ():
+            if entry.number >= start:
+                self.push(entry.number, entry.content, entry.kind)
+        self._ring = ring
 
     @property
     def made(self) -> bool:
@@ -153,6 +161,8 @@ class Recorder:
     def push(self, tick: int, codes: bytes, law: int) -> bool:
         """Take in the frame of `tick`; False when the disk has fallen so far behind that the recording is given up."""
         frames = self._frames
+        if self._ring is not None:
+            self._ring.write(tick, 0, law, codes)
         if not frames:
             self._first = tick
         elif tick != self._first + len(frames):
@@ -173,4 +183,9 @@ class Recorder:
         """Hand over the rest, up to `tick`, to be closed; False when the queue is full, to be asked again."""
         if not self._frames:
             self._first = max(tick, self.start)
-        return self._flush(last=True)
+        if not self._flush(last=True):
+            return False
+        if self._ring is not None:
+            self._ring.remove()
+            self._ring = None
+        return True

@@ -36,6 +36,8 @@ _CATCH_UP = 3
 _ROUNDS = 32
 # The size of a compound packet before one was sent, bytes.
 _REPORT_SIZE = 100.0
+# What a recorded session should have heard while nobody served it is made up for, so many ticks at most.
+_MADE_UP = 250
 # A closed session waits at most so many ticks for its recording to be ended.
 _CLOSING = 75
 
@@ -85,7 +87,8 @@ class Engine:
         self._active: dict[str, Session] = {}
         self._resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
         self._sockets: dict[int, tuple[Session, bool]] = {}
-        self._recordings = Recordings(disk)
+        self._recordings = Recordings(disk, records.path.with_name("kept"))
+        self._behind: list[tuple[Session, int]] = []
         self._tick = 0
 
     # What the dialog asks for.
@@ -142,7 +145,7 @@ class Engine:
         """Record into a file from the next tick on, in place of an earlier recording, which is ended."""
         session = self.sessions[key]
         self._recordings.end(session, self._tick + 1)
-        self._recordings.begin(session, record.path, start=max(self._tick, tick_of(now)) + 1, append=False)
+        self._recordings.begin(session, record.path, start=max(self._tick, tick_of(now)) + 1)
         self._wake(session)
 
     def echo(self, key: str) -> None:
@@ -211,9 +214,11 @@ class Engine:
 
     def _go_on(self, session: Session, facts: Facts) -> None:
         buffer = session.peer.buffer
-        if buffer is not None and buffer.cursor is not None:
+        behind = self._tick - session.served
+        recorded = facts.record is not None and behind <= _MADE_UP
+        if buffer is not None and buffer.cursor is not None and not recorded:
             # The delay stays what it was: what should have been heard meanwhile is over.
-            buffer.resume(buffer.cursor + FRAME * (self._tick - session.served))
+            buffer.resume(buffer.cursor + FRAME * behind)
         self.sessions[session.key] = session
         self._sockets[session.pair.rtp.fileno()] = (session, False)
         self._sockets[session.pair.rtcp.fileno()] = (session, True)
@@ -221,7 +226,11 @@ class Engine:
             self._play(session, facts.play)
         if facts.record is not None:
             start = session.recorded_from or self._tick + 1
-            self._recordings.begin(session, facts.record.path, start=start, append=session.recording_made)
+            made, anew = session.recording_made, not session.recorded_from
+            self._recordings.begin(session, facts.record.path, start=start, append=made, anew=anew)
+            if recorded:
+                session.peer.refill()
+                self._behind.append((session, behind))
         self._wake(session)
 
     # The tick.
@@ -243,6 +252,9 @@ class Engine:
         if due <= self._tick:
             return
         self._drain(now, wall)
+        for session, ticks in self._behind:
+            self._pass(session, ticks, self._tick - ticks)
+        self._behind.clear()
         missed = due - self._tick - _CATCH_UP
         if missed > 0:
             self._skip(missed)
@@ -255,11 +267,22 @@ class Engine:
 
     def _skip(self, ticks: int) -> None:
         """Let time pass unheard and unsent: the timestamps follow by themselves."""
+        for session in self._active.values():
+            self._pass(session, ticks, self._tick)
         self._tick += ticks
         self.skipped += ticks
-        for session in self._active.values():
-            if session.peer.buffer is not None:
-                session.peer.buffer.skip(ticks)
+
+    def _pass(self, session: Session, ticks: int, after: int) -> None:
+        """Let `ticks` after the tick `after` pass in one session; a recording still gets what was said in them."""
+        buffer, recorder = session.peer.buffer, session.recorder
+        if buffer is None:
+            return
+        if recorder is None or ticks > _MADE_UP:
+            buffer.skip(ticks)
+            return
+        for tick in range(after + 1, after + 1 + ticks):
+            codes, law = buffer.take()
+            recorder.push(tick, codes, law)
 
     def _drain(self, now: float, wall: float) -> None:
         """Read what has come, a datagram a socket in turn."""
@@ -280,8 +303,12 @@ class Engine:
                         session.peer.accept_control(data, address, now, ntp_time(wall))
                     else:
                         data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
-                        if session.peer.accept(data, address, arrival) and session.resting:
-                            self._wake(session)
+                        peer = session.peer
+                        if peer.accept(data, address, arrival):
+                            if session.resting:
+                                self._wake(session)
+                        elif peer.farewell is not None:
+                            self._wake(session)  # a new SSRC is to be proved as the first was
                 except OSError:
                     self.receive_errors += 1
                 except Exception as error:  # noqa: BLE001 - a session's fault is that session's end, not the process's

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from actors.media import rtcp
-from actors.media.jitter import TARGET, JitterBuffer
+from actors.media.jitter import REACH, TARGET, JitterBuffer
+from actors.media.ring import Ring
 from actors.media.rtp import HEADER, RtpError, Source, payload_span
 
 # As sockets give it: host, port, and for IPv6 flow and scope.
@@ -84,6 +85,7 @@ class Peer:
             sequence.
         lsr, lsr_at: middle of the NTP time of the last sender report, and when it came (seconds).
         round_trip: seconds, None while unknown.
+        kept: takes a copy of each packet that is held, for a successor; None where nobody would miss them.
         notices: what people should be told, one line each.
     """
 
@@ -99,6 +101,7 @@ class Peer:
         "formats",
         "heard",
         "invalid",
+        "kept",
         "learnt",
         "left",
         "listening",
@@ -133,6 +136,7 @@ class Peer:
         self.lsr, self.lsr_at = 0, 0.0
         self.round_trip: float | None = None
         self.notices: list[str] = []
+        self.kept: Ring | None = None
         self._candidates: list[_Candidate | None] = [None, None]
 
     def reach(self, host: str, port: int, *, v6: bool) -> None:
@@ -203,6 +207,18 @@ class Peer:
         if self.buffer is None:
             self.buffer = JitterBuffer(self._target)
         self.buffer.put(timestamp, payload, law)
+        if self.kept is not None:
+            self.kept.append(timestamp, law, payload)
+
+    def refill(self) -> None:
+        """Hold again what a predecessor held and had not played: its packets at or after the cursor."""
+        buffer = self.buffer
+        cursor = None if buffer is None else buffer.cursor
+        if buffer is None or cursor is None or self.kept is None:
+            return
+        for entry in self.kept.read():
+            if (entry.stamp - cursor) & 0xFFFFFFFF < REACH // 2:
+                buffer.put(entry.stamp, entry.content, entry.kind)
 
     def _prove(
         self, address: Address, ssrc: int, sequence_number: int, packet: tuple[int, bytes, int], arrival: int

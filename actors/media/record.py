@@ -38,6 +38,9 @@ class Records:
         slots: how many port pairs.
         size: bytes of a body, the same for all.
 
+    Attributes:
+        path: the file.
+
     Raises:
         OSError: the file cannot be made at its full size.
         ValueError: a body does not fit a slot.
@@ -48,6 +51,7 @@ class Records:
             raise ValueError(f"{size} bytes do not fit a record")
         self._size = size
         self._length = size + _GENERATION.size
+        self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from actors.media.disk import Disk, Recorder
 from actors.media.events import RecordFailed
+from actors.media.jitter import FRAME
+from actors.media.ring import Ring
 from actors.media.session import Session
 from actors.runtime.machine import Event
+
+# What a kill would lose is kept: the frames of this many ticks, the packets of as much time, 80 ms of G.711 each.
+_KEPT = 64
+_PACKET = 4 * FRAME
 
 
 class Recordings:
@@ -13,10 +21,12 @@ class Recordings:
 
     Args:
         disk: where recordings go.
+        folder: where what is not on disk yet is kept over a kill.
     """
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, folder: Path) -> None:
         self._disk = disk
+        self._folder = folder
         self._sessions: dict[str, Session] = {}
         self._waiting: dict[str, tuple[Session, int]] = {}
         # Their end did not fit the disk's queue; it is handed over again every tick.
@@ -27,17 +37,30 @@ class Recordings:
         """Something is to be settled, though no session may be left."""
         return bool(self._waiting or self._unended)
 
-    def begin(self, session: Session, path: str, *, start: int, append: bool) -> None:
-        """Record `session` from tick `start` on, into a new file or a predecessor's."""
+    def begin(self, session: Session, path: str, *, start: int, append: bool = False, anew: bool = True) -> None:
+        """Record `session` from tick `start` on.
+
+        Args:
+            session: whose peer is recorded.
+            path: the file.
+            start: the tick of its first frame.
+            append: go on with a predecessor's file.
+            anew: forget the frames a predecessor had not written yet.
+        """
         name = f"{session.key} {start} {path}"
-        session.recorder = Recorder(self._disk, name, path, start=start, append=append)
+        kept = self._folder / str(session.pair.slot)
+        frames = Ring(kept.with_suffix(".frames"), entries=_KEPT, room=FRAME, anew=anew)
+        session.recorder = Recorder(self._disk, name, path, start=start, append=append, ring=frames)
+        session.peer.kept = Ring(kept.with_suffix(".packets"), entries=_KEPT, room=_PACKET, anew=anew)
         self._sessions[name] = session
         session.touch()
 
     def end(self, session: Session, tick: int) -> None:
         """Hand over what is left and end the file; nothing happens without a recording."""
-        recorder = session.recorder
-        session.recorder = None
+        recorder, kept = session.recorder, session.peer.kept
+        session.recorder = session.peer.kept = None
+        if kept is not None:
+            kept.remove()
         if recorder is not None and not recorder.close(tick):
             self._unended.append(recorder)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from actors.media import rtcp
 from actors.media.session import MASK, Session
 
+# A second of packets.
+_FEW = 50
+
 
 def _block(session: Session, now: float) -> tuple[rtcp.ReportBlock, ...]:
     """What we say about the peer's stream; nothing once it said BYE or before it began."""
@@ -64,8 +67,12 @@ def report(session: Session, now: float, wall: float) -> bytes:
 
 
 def farewell(session: Session, now: float, wall: float) -> bytes | None:
-    """The compound packet with our BYE; None from a session that never sent anything (section 6.3.7)."""
-    if not session.packets and not session.reports:
+    """The compound packet with our BYE.
+
+    None from a session that never sent anything (section 6.3.7), or that sent a few packets to somebody who never was
+    heard: there is nobody yet to whom its end would tell anything.
+    """
+    if not session.reports and (not session.packets or (session.peer.source is None and session.packets < _FEW)):
         return None
     ssrc = session.peer.ssrc
     return rtcp.build((_report(session, ssrc, now, wall), _cname(session, ssrc), rtcp.Bye((ssrc,))))

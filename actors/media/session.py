@@ -20,8 +20,9 @@ from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
 
 MASK = 0xFFFFFFFF
-# Silence is sent for so many ticks before a session that nobody speaks to goes to rest.
-OPENING = 3
+# Silence is sent for so many ticks before a session that nobody speaks to goes to rest: two packets in sequence prove a
+# source (RFC 3550 appendix A.1), and one a second keeps the path open should they be lost.
+OPENING = 2
 # A peer that was silent for so long (timestamp units, 5 s) is not answered with silence 50 times a second.
 _QUIET = 40_000
 

@@ -31,16 +31,16 @@ class Pair:
         self.rtcp = rtcp
         self.v6 = rtp.family == socket.AF_INET6
 
-    def drain(self) -> None:
-        """Throw away what was sent to an earlier user of the ports."""
-        for sock in (self.rtp, self.rtcp):
-            try:
-                for _ in range(_MAX_STALE):
-                    sock.recv(1)
-            except BlockingIOError:
-                pass  # empty: the way this ends
-            except OSError:
-                continue  # a pending ICMP error, which reading it has cleared
+
+def _empty(sock: socket.socket) -> None:
+    """Throw away what was sent to an earlier user of a port."""
+    try:
+        for _ in range(_MAX_STALE):
+            sock.recv(1)
+    except BlockingIOError:
+        pass  # empty: the way this ends
+    except OSError:
+        return  # a pending ICMP error, which reading it has cleared
 
 
 class Ports:
@@ -79,8 +79,13 @@ class Ports:
                 self._claimed.discard(port)
                 continue
             pair = self._pair(port)
-            pair.drain()
             self._begin(pair)
+            # One question finds stale datagrams of both; that there are any is rare.
+            for fd, _ in self._epoll.poll(0):
+                if fd == pair.rtp.fileno():
+                    _empty(pair.rtp)
+                elif fd == pair.rtcp.fileno():
+                    _empty(pair.rtcp)
             return pair
         return None
 

@@ -17,6 +17,7 @@ from actors.media.events import Play, Record
 from actors.media.g711 import Law, encode
 from actors.media.jitter import FRAME
 from actors.media.record import COPY
+from actors.media.session import OPENING
 from tests.media.rig import Phone, Rig
 
 VOICE = b"\x11" * FRAME
@@ -134,7 +135,7 @@ def test_a_spoiled_record_is_a_lost_session_and_its_neighbour_lives(rig: Rig) ->
     assert restart(rig, facts, after=0.02) == {"a": "the record is spoiled"}
     rig.step(2)
     assert phones[0].heard() == []
-    assert len(phones[1].heard()) == 3
+    assert len(phones[1].heard()) == OPENING
     assert len([rig.engine.prepare(f"n{n}", rig.now) for n in range(3)]) == 3
 
 
@@ -276,3 +277,65 @@ def test_a_recording_goes_on_in_its_file_with_silence_for_the_gap(rig: Rig, tmp_
     assert spoken[2:100].all()
     assert 10 <= (~spoken[100:]).sum() <= 12
     assert spoken[114:].all()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.06, 0.5])
+@pytest.mark.parametrize("spoken", [60, 71, 83])
+def test_a_recording_holds_what_was_said_before_during_and_after_a_kill(
+    rig: Rig, tmp_path: Path, after: float, spoken: int
+) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    record = Record("a", str(tmp_path / "a.wav"))
+    said = []
+
+    def say() -> None:
+        said.append(bytes((len(said) % 100 + 1,)) * FRAME)
+        phone.say(said[-1], port)
+
+    writer = threading.Thread(target=rig.disk.run)
+    writer.start()
+    rig.engine.record("a", record, rig.now)
+    recorder = rig.engine.sessions["a"].recorder
+    assert recorder is not None
+    while not recorder.made:
+        writer.join(0.001)
+    for number in range(spoken):
+        say()
+        rig.step()
+        if number == 40:  # some of it is on disk, the rest is lost with the process, the queue to the disk included
+            rig.disk.stop()
+            writer.join()
+    for _ in range(round(after * 50)):
+        say()  # nobody reads it: it waits in the kernel
+    restart(rig, {"a": rig.facts("a", phone, record=record)}, after=after)
+    writer = threading.Thread(target=rig.disk.run)
+    writer.start()
+    for _ in range(30):
+        say()
+        rig.step()
+    rig.engine.close("a", rig.now, 0.0)
+    rig.disk.stop()
+    writer.join()
+    with wave.open(str(tmp_path / "a.wav")) as found:
+        heard = encode(np.frombuffer(found.readframes(1 << 20), "<i2"), Law.PCMU).tobytes()
+    assert heard.lstrip(b"\xff")[: len(said) * FRAME].startswith(b"".join(said[:-5]))
+    assert list((rig.path.parent / "kept").iterdir()) == []
+
+
+def test_a_kill_before_the_file_was_made_costs_none_of_the_recording(rig: Rig, tmp_path: Path) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    record = Record("a", str(tmp_path / "a.wav"))
+    rig.engine.record("a", record, rig.now)
+    talk(rig, phone, port, 30)
+    restart(rig, {"a": rig.facts("a", phone, record=record)}, after=0.02)
+    writer = threading.Thread(target=rig.disk.run)
+    writer.start()
+    talk(rig, phone, port, 20)
+    rig.engine.close("a", rig.now, 0.0)
+    rig.disk.stop()
+    writer.join()
+    with wave.open(str(tmp_path / "a.wav")) as found:
+        spoken = np.frombuffer(found.readframes(1 << 20), "<i2").reshape(-1, FRAME).any(axis=1)
+    assert (~spoken).sum() <= 4  # the playout delay at its start, and the tick without a packet
