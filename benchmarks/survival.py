@@ -35,8 +35,14 @@ def measure(rounds: int) -> tuple[dict[Cell, list[Outcome]], list[str]]:
             transport, ender = ("udp", "tcp")[number % 2], ENDERS[number // 2 % 2]
             for actor, phase in cells:
                 folder = Path(made) / f"{actor}-{phase}-{number}"
-                outcome = run_cell(service, folder, actor, phase, transport, ender)
-                broken += [f"{actor}, {phase}, {transport}, {ender}: {fault}" for fault in faults(outcome, actor)]
+                folder.mkdir()
+                where = f"{actor}, {phase}, {transport}, {ender}, round {number + 1}"
+                try:
+                    outcome = run_cell(service, folder, actor, phase, transport, ender)
+                except Exception as error:  # noqa: BLE001 - whatever breaks a cell is what the report is for
+                    broken.append(f"{where}: {error!r}")
+                    continue
+                broken += [f"{where}: {fault}" for fault in faults(outcome, actor)]
                 outcomes[actor, phase].append(outcome)
             print(f"\r  round {number + 1} of {rounds}, {len(broken)} faults", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
