@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report bench bench-parse fuzz clean help
+.PHONY: run test lint types unit packages docs survival-report soak bench bench-parse fuzz clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,9 @@ docs: $(STAMP)  ## draw the machines' diagrams from their tables
 
 survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; print restart times and audio gaps
 	$(BIN)/python benchmarks/survival.py $(ARGS)
+
+soak: packages $(STAMP)  ## ten minutes of calls while actors are killed at random (ARGS="--seconds 3600" to alter that)
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 bench: packages $(STAMP)  ## calls a second and CPU per call, beside SIPp in the same run
 	$(BIN)/python benchmarks/calls.py $(ARGS)
