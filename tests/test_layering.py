@@ -20,8 +20,8 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
-    "transport": {"actor", "sockets", "datagrams", "acceptor", "connection", "connections", "takeover"},
-    "transaction": {"actor"},
+    "transport": {"actor", "sockets", "resolver", "datagrams", "acceptor", "connection", "connections", "takeover"},
+    "transaction": {"actor", "observing"},
     "dialog": {"actor"},
     "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player"},
     "control": {"actor", "sockets", "store", "client", "cli", "follow", "render"},

@@ -170,10 +170,16 @@ class Table(Generic[M]):
             machine = msgspec.structs.replace(machine, state=after, deadlines=deadlines)
         return machine, tuple(rest)
 
-    def expire(self, machine: M, now: float, argument: Any = None) -> tuple[M, Effects]:  # noqa: ANN401
+    def expire(
+        self,
+        machine: M,
+        now: float,
+        argument: Any = None,  # noqa: ANN401
+        watch: Callable[[M, Any, M], None] | None = None,
+    ) -> tuple[M, Effects]:
         """Fire every timer that is due at `now`, earliest first, each once: a long pause gives no burst.
 
-        `argument` is what the actions of a timer are given.
+        `argument` is what the actions of a timer are given; `watch` is told of each step: before, timer, after.
         """
         effects: Effects = ()
         due = sorted((deadline, timer.value, timer) for timer, deadline in machine.deadlines if deadline <= now)
@@ -181,7 +187,10 @@ class Table(Generic[M]):
             if (timer, deadline) not in machine.deadlines:
                 continue  # an earlier timer of this round left the state that owned it
             left = tuple(pair for pair in machine.deadlines if pair[0] is not timer)
+            before = machine
             machine, more = self.step(msgspec.structs.replace(machine, deadlines=left), timer, argument, now)
+            if watch is not None:
+                watch(before, timer, machine)
             effects += more
         return machine, effects
 

@@ -13,8 +13,10 @@ from actors.transaction.effects import NOBODY, Reply, Tell
 from actors.transaction.events import FromUser
 from actors.transaction.layer import Layer
 from actors.transaction.machines import Cell
+from actors.transaction.observing import Stream
 from actors.transaction.settings import TransactionSettings
 from actors.transaction.timers import Timers
+from actors.transaction.transitions import Transition
 from actors.transport.events import (
     FlowDead,
     Received,
@@ -49,6 +51,29 @@ class TransactionActor(LayerActor):
             max_machines=settings.max_machines,
             busy=partial(self.busy, self._user),
         )
+        self._stream = Stream(self.context.run_dir, self.name)
+        self.mailbox.watch(self._stream.fileno(), self._observers)
+        self.mailbox.again(self._stream.fileno())
+
+    def on_stop(self) -> None:
+        """Commit, then close the stream."""
+        super().on_stop()
+        self._stream.close()
+
+    def on_failure(self, kind: Any, value: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        """Free the stream's path: in a thread, a successor in this process takes it."""
+        super().on_failure(kind, value, trace)
+        if hasattr(self, "_stream"):  # else the start failed before it
+            self._stream.close()
+
+    def _observers(self, _now: float) -> bool:
+        """Somebody came to look on, or left."""
+        self._stream.read()
+        self._layer.watcher = self._publish if self._stream.observers else None
+        return False
+
+    def _publish(self, transition: Transition) -> None:
+        self.defer(self._stream.send, transition)  # after the commit, if this step does not fail
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Take one message of the transport or of the user."""

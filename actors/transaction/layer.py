@@ -53,6 +53,7 @@ from actors.transaction.machines import (
 )
 from actors.transaction.non_invite_server import NonInviteServer
 from actors.transaction.timers import Timers
+from actors.transaction.transitions import Watcher, transition
 
 _MERGING = (InviteServer, NonInviteServer, Lingering)
 
@@ -86,6 +87,9 @@ class Layer:
         timers: T1, T2 and T4.
         max_machines: live transactions beyond which new requests are refused; four times that with lingering ones.
         busy: whether the user is behind, so that what would begin something new is refused.
+
+    Attributes:
+        watcher: is told of every step of every machine; None while nobody observes, and then it costs nothing.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class Layer:
         self.timers = timers
         self._max_machines = max_machines
         self._busy = busy
+        self.watcher: Watcher | None = None
         self._index = Index()
         self._index_complete = not len(self.cells)
 
@@ -118,9 +123,9 @@ class Layer:
         if head.method == "ACK":
             return self._receive_ack(cell, machine, (flow, head, raw), now)
         if type(machine) is InviteServer:
-            return self._step(cell, machine, invite_server.Input.REQUEST, None, now)
+            return self._step(cell, machine, invite_server.Input.REQUEST, (flow, head, raw), now)
         if machine is not None:
-            return self._step(cell, machine, non_invite_server.Input.REQUEST, None, now)
+            return self._step(cell, machine, non_invite_server.Input.REQUEST, (flow, head, raw), now)
         if head.method == "CANCEL":
             return self._receive_cancel(key, (flow, head, raw), now)
         return self._receive_new(key, cell, (flow, head, raw), now)
@@ -332,12 +337,20 @@ class Layer:
         if machine is None:
             return ()
         if type(machine) is Lingering:
-            self.cells.delete(cell)  # as its table says: its one timer ends it, and nobody is told
-            self._forget_merged(machine)
-            return ()
-        after, effects = TABLES[type(machine)].expire(machine, now)
+            if self.watcher is None:
+                self.cells.delete(cell)  # as its table says: its one timer ends it, and the user is told nothing
+                self._forget_merged(machine)
+                return ()
+            machine = unpack(machine)
+        after, effects = TABLES[type(machine)].expire(machine, now, watch=self._watch(now))
         self._keep(cell, machine, after)
         return effects
+
+    def _watch(self, now: float) -> Callable[[Any, Any, Any], None] | None:
+        watcher = self.watcher
+        if watcher is None:
+            return None
+        return lambda before, timer, after: watcher(transition(before, timer, after, None, now))
 
     # Cells.
 
@@ -347,11 +360,15 @@ class Layer:
 
     def _begin(self, cell: bytes, machine: Transaction, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
         after, effects = TABLES[type(machine)].step(machine, event, argument, now)
+        if self.watcher is not None:
+            self.watcher(transition(machine, event, after, argument, now))
         self._keep(cell, None, after)
         return effects
 
     def _step(self, cell: bytes, machine: Any, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
         after, effects = TABLES[type(machine)].step(machine, event, argument, now)
+        if self.watcher is not None:
+            self.watcher(transition(machine, event, after, argument, now))
         self._keep(cell, machine, after)
         return effects
 

@@ -570,7 +570,7 @@ def test_a_layer_whose_shell_keeps_the_cells_has_no_deadline_of_its_own() -> Non
 def test_a_timer_that_breaks_its_machine_leaves_the_timers_of_the_others(
     layer: Layer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_down(*_: object) -> Any:
+    def break_down(*_: object, **__: object) -> Any:
         raise ZeroDivisionError
 
     receive(layer, INVITE)

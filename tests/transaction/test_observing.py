@@ -1,0 +1,143 @@
+"""Every step of every machine can be looked on, by the layer's hook and by the shard's stream; else nothing is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import zmq
+
+from actors.transaction import transitions
+from actors.transaction.events import CancelRequest, RequestReceived, Respond, SendRequest
+from actors.transaction.layer import Layer
+from actors.transaction.observing import Stream, observing
+from actors.transaction.observing import transitions as coming
+from actors.transaction.transitions import Transition
+from tests.transaction.messages import TO_UDP, UDP, client_key, head_of, request, response, server_key
+from tests.transaction.test_actor import CALM, INVITE, answer, arrives, shard
+
+SECRET = b"sixteen bytes ok"
+
+
+def line(step: Transition) -> str:
+    return f"{step.before} {step.event} {step.after}"
+
+
+@pytest.fixture
+def seen() -> list[Transition]:
+    return []
+
+
+@pytest.fixture
+def layer(seen: list[Transition]) -> Layer:
+    watched = Layer(SECRET)
+    watched.watcher = seen.append
+    return watched
+
+
+def test_a_call_in_is_seen_step_by_step_with_its_messages(layer: Layer, seen: list[Transition]) -> None:
+    """What osip tells by a callback for each message of each machine, and by one for each machine's end."""
+    layer.receive(UDP, head_of(INVITE), INVITE, 1.0)
+    layer.expire(1.2)
+    ok = response(INVITE, 200)
+    layer.receive(UDP, head_of(INVITE), INVITE, 1.5)
+    layer.send(Respond(server_key(INVITE), 200, ok), 2.0)
+    layer.receive(UDP, head_of(INVITE), INVITE, 2.1)
+    layer.expire(40.0)
+    assert {(step.machine, step.key) for step in seen} == {("INVITE server transaction", server_key(INVITE))}
+    assert [(line(step), step.message, step.time) for step in seen] == [
+        ("INITIAL REQUEST PROCEEDING", INVITE, 1.0),
+        ("PROCEEDING TIMER_TRYING PROCEEDING", b"", 1.2),
+        ("PROCEEDING REQUEST PROCEEDING", INVITE, 1.5),
+        ("PROCEEDING SUCCESS ACCEPTED", ok, 2.0),
+        ("ACCEPTED REQUEST ACCEPTED", INVITE, 2.1),
+        ("ACCEPTED TIMER_L TERMINATED", b"", 40.0),
+    ]
+    assert len(layer.cells) == 0
+
+
+def test_a_call_out_is_seen_with_its_cancel(layer: Layer, seen: list[Transition]) -> None:
+    key = client_key(INVITE)
+    layer.send(SendRequest(key, TO_UDP, INVITE), 0.0)
+    layer.send(CancelRequest(key), 0.1)
+    ringing = response(INVITE, 180)
+    layer.receive(UDP, head_of(ringing), ringing, 0.2)
+    layer.transmit_failed(key, "refused", 0.3)
+    assert [(step.key.method, line(step)) for step in seen] == [
+        ("INVITE", "INITIAL SEND CALLING"),
+        ("INVITE", "CALLING CANCEL CANCEL_HELD"),
+        ("INVITE", "CANCEL_HELD PROVISIONAL CANCELLING"),
+        ("CANCEL", "INITIAL SEND TRYING"),
+        ("INVITE", "CANCELLING TRANSPORT_ERROR CANCELLING"),
+    ]
+    assert [step.message.split(b" ")[0] for step in seen] == [b"INVITE", b"", b"SIP/2.0", b"CANCEL", b""]
+
+
+def test_while_nobody_observes_no_transition_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.transaction.layer.transition", None)
+    unwatched = Layer(SECRET)
+    unwatched.receive(UDP, head_of(INVITE), INVITE, 1.0)
+    unwatched.send(Respond(server_key(INVITE), 200, response(INVITE, 200)), 2.0)
+    unwatched.expire(40.0)
+    assert transitions.transition is not None
+
+
+def test_a_shard_tells_its_observers_and_only_them(tmp_path: Path) -> None:
+    options = request("OPTIONS", branch="z9hG4bKo", call_id="o")
+    with shard(tmp_path, CALM) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        with observing(tmp_path / "run") as socket, observing(tmp_path / "run") as other:
+            for method in (180, 200):
+                answer(it, INVITE, method)
+            told = [next(coming(socket)) for _ in range(2)]
+            assert [next(coming(other)) for _ in range(2)] == told
+        assert [(each.shard, each.number) for each in told] == [("transaction-0", 1), ("transaction-0", 2)]
+        assert [line(each.transition) for each in told if each.transition is not None] == [
+            "PROCEEDING PROVISIONAL PROCEEDING",
+            "PROCEEDING SUCCESS ACCEPTED",
+        ]
+        it.wait_for(lambda: it.actor._layer.watcher is None, "the shard sees that nobody is left")
+        arrives(it, options)
+        it.expect("dialog-0", RequestReceived)
+        with observing(tmp_path / "run") as socket:
+            answer(it, options, 200)
+            (last,) = coming(socket, timeout=0.5)
+            assert (last.number, last.shard) == (3, "transaction-0")
+
+
+def test_an_observer_stays_over_a_restart_of_the_shard(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        with observing(tmp_path / "run") as socket:
+            answer(it, INVITE, 180)
+            assert next(coming(socket)).number == 1
+            it.__exit__(None, None, None)
+            with shard(tmp_path, epoch=2) as successor:
+                # A ZeroMQ socket subscribes again when it is next asked for something.
+                successor.wait_for(
+                    lambda: socket.poll(1) >= 0 and successor.actor._stream.observers == 1, "the observer comes again"
+                )
+                answer(successor, INVITE, 200)
+                last = next(coming(socket))
+    assert last.transition is not None
+    assert (last.number, line(last.transition)) == (1, "PROCEEDING SUCCESS ACCEPTED")
+
+
+def test_a_stream_that_cannot_be_bound_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(zmq.ZMQError):
+        Stream(tmp_path / "missing", "transaction-0")
+
+
+def test_a_shard_that_breaks_down_frees_its_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with shard(tmp_path) as it:
+        monkeypatch.setattr("actors.transaction.layer.Layer.receive", exiting)
+        arrives(it, INVITE)
+        it.join()
+        assert it.exit_code == 70
+        Stream(tmp_path / "run", "transaction-0").close()
+
+
+def exiting(*_: object) -> None:
+    raise SystemExit
