@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -31,8 +30,10 @@ class ServiceSection(_Section, frozen=True, kw_only=True):
     """[service]: where it runs and in how many processes.
 
     Attributes:
-        run_dir: the folder of its sockets and journals, on a tmpfs; empty: see :func:`default_run_dir`.
-        state_dir: the folder of what outlives a reboot; empty: see :func:`default_state_dir`.
+        run_dir: the folder of its sockets and journals, on a tmpfs; empty: ``$SIPACTORS_RUN_DIR``, else
+            ``sipactors`` in ``$XDG_RUNTIME_DIR``, else ``/tmp/sipactors-UID``.
+        state_dir: the folder of what outlives a reboot; empty: ``$SIPACTORS_STATE_DIR``, else ``sipactors`` in
+            ``$XDG_STATE_HOME`` or ``~/.local/state``.
         placement: actors as processes, or as threads of one (no isolation; for tests and small devices).
         shards: transaction shards, and as many dialog shards.
         media: media processes.
@@ -187,23 +188,6 @@ def parse_listener(text: str) -> Listener:
         f"sip.listen: {text!r} is no address; it may be udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address, "
         "IPv6 in brackets, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
     )
-
-
-def default_run_dir() -> Path:
-    """`$SIPACTORS_RUN_DIR`, else `sipactors` in `$XDG_RUNTIME_DIR`, else `/tmp/sipactors-<uid>`."""
-    if named := os.environ.get("SIPACTORS_RUN_DIR"):
-        return Path(named)
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(runtime) / "sipactors"
-    return Path(f"/tmp/sipactors-{os.getuid()}")  # noqa: S108 - the supervisor makes it 0700 and checks its owner
-
-
-def default_state_dir() -> Path:
-    """`$SIPACTORS_STATE_DIR`, else `sipactors` in `$XDG_STATE_HOME` or `~/.local/state`."""
-    if named := os.environ.get("SIPACTORS_STATE_DIR"):
-        return Path(named)
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "sipactors"
 
 
 # One line for people

@@ -14,6 +14,7 @@ from actors import config as configuration
 from actors import layers
 from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
+from actors.control.paths import default_run_dir, default_state_dir
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
@@ -97,8 +98,8 @@ def configured(options: RunOptions) -> Config:
     """
     config = configuration.load(options.config)
     service, sip, answer = config.service, config.sip, config.answer
-    run_dir = options.run_dir or Path(service.run_dir or configuration.default_run_dir())
-    state_dir = options.state_dir or Path(service.state_dir or configuration.default_state_dir())
+    run_dir = options.run_dir or Path(service.run_dir or default_run_dir())
+    state_dir = options.state_dir or Path(service.state_dir or default_state_dir())
     service = msgspec.structs.replace(service, run_dir=str(run_dir.absolute()), state_dir=str(state_dir.absolute()))
     if options.listen:
         sip = msgspec.structs.replace(sip, listen=options.listen)

@@ -13,22 +13,13 @@ import msgspec
 
 import actors.dialog.events as dialog
 from actors.control import commands, records
-from actors.control.cells import CALL, PENDING, SETTLED, TIMER, Live, Tick, call_key
+from actors.control.cells import CALL, TIMER, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
-from actors.control.idempotency import (
-    REMEMBER,
-    Pending,
-    Remembered,
-    Reply,
-    Settled,
-    Verdict,
-    answered,
-    digest_of,
-    judge,
-)
+from actors.control.desk import Desk
+from actors.control.idempotency import Pending, Reply, Settled
 from actors.control.log import EventLog
-from actors.control.protocol import ProtocolError, decode_request, encode_frame, pack, plain, unpack
-from actors.control.questions import Asker, Questions
+from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
+from actors.control.questions import Answered, Asker, Questions
 from actors.control.sockets import CommandSocket
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
@@ -43,7 +34,6 @@ from actors.runtime.slots import Slots
 FRAMES_A_TURN = 32
 LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on its way
 SUPERVISOR = "supervisor"  # whom the tree is asked of
-_REF = "!"  # begins the reference of a command, as ? that of a question
 
 
 class ServiceStarted(Event, frozen=True):
@@ -53,12 +43,7 @@ class ServiceStarted(Event, frozen=True):
 
 
 class ControlActor(LayerActor):
-    """The API's end in the service.
-
-    A command's cell and what it sends to the dialog shards are in one commit, and the client repeats a command under
-    its idempotency key until it is answered: a kill at any instant loses none and doubles none. An event's cell is in
-    the commit that takes it off its pipe: it is logged once.
-    """
+    """The API's end in the service: commands go over the desk; what the shards tell is logged once and read by many."""
 
     accepts: ClassVar = {"dialog": dialog.ToControl}
     cell_type: ClassVar = Pending | Settled | Logged | Live | Tick
@@ -67,11 +52,6 @@ class ControlActor(LayerActor):
         super().__init__(context)
         shards = (peer for peer in context.peers if peer.startswith("dialog-"))
         self._shards = sorted(shards, key=lambda name: int(name.partition("-")[2]))
-        self._slots = Slots(len(self._shards))
-        self._last_shard = 0  # that got a call
-        self._waiters: dict[bytes, list[Asker]] = {}  # by idempotency key
-        self._pending: set[bytes] = set()
-        self._remembered = Remembered()
         self._questions = Questions(context.epoch)
         self._tick_at: float | None = None
         self._held = ExitStack()
@@ -97,6 +77,13 @@ class ControlActor(LayerActor):
         log = EventLog(context.settings.max_events)
         self._chronicle = Chronicle(log, self.cells, self._store, self.log.warning)
         self._subscriptions = Subscriptions(log, self._store.log_id)
+        self._desk = Desk(
+            self,
+            self._shards,
+            Slots(len(self._shards)).shard,
+            partial(secrets.token_hex, 12),
+            context.settings.ring_timeout,
+        )
         self._restore()
         self._socket = CommandSocket(context.run_dir)
         self._held.callback(self._socket.close)
@@ -110,16 +97,9 @@ class ControlActor(LayerActor):
         same_run = self.kept(b"log") == log_id
         stored = self._store.load()
         self._chronicle.restore(stored.events, stored.reserved, self._believed, now, same_run=same_run)
-        for key in self.cells.keys():  # noqa: SIM118 - not a dict
-            if key[:1] == PENDING:
-                self._pending.add(key[1:])
-            elif key[:1] == SETTLED:
-                self._remembered.add(key[1:])
+        self._desk.restore(None if same_run else stored.commands, now)
         if not same_run:
             self.keep(b"log", log_id)
-            for name, command in stored.commands.items():
-                self.cells.put(SETTLED + name, command, now + REMEMBER)
-                self._remembered.add(name)
             self._record(ServiceStarted(time.time()), now)
         self._arm(now)
 
@@ -141,7 +121,7 @@ class ControlActor(LayerActor):
         if self._chronicle.save_at is not None and self._chronicle.save_at <= now:
             self._chronicle.save(now)
         for asker in self._questions.expire(now):
-            self._refuse(asker, "timeout", "not every part of the service answered in time")
+            self.refuse(asker, "timeout", "not every part of the service answered in time")
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)
@@ -159,9 +139,8 @@ class ControlActor(LayerActor):
         The dialogs have ended their calls and themselves by now, but our pipes may not have read their last words yet.
         """
         self._refuses = True
-        waiters = [asker for askers in self._waiters.values() for asker in askers]
-        for asker in [*waiters, *self._questions.close()]:
-            self._refuse(asker, "stopping", "the service is stopping")
+        for asker in [*self._desk.close(), *self._questions.close()]:
+            self.refuse(asker, "stopping", "the service is stopping")
         self._leave_by = now + LAST_WORDS if drain else now
         self._leave_in_time(now)
 
@@ -198,9 +177,12 @@ class ControlActor(LayerActor):
     def handle(self, peer: str, message: Event, now: float) -> None:
         """One message of a shard: an answer to a command or a question, or an event."""
         if isinstance(message, dialog.CommandDone):
-            self._answered(peer, message.ref, None, message.calls, now)
+            if self._questions.holds(message.ref):
+                self._inform(self._questions.answer(message.ref, peer, message))
+            else:
+                self._desk.conclude(peer, message.ref, None, now)
         elif isinstance(message, dialog.CommandFailed):
-            self._answered(peer, message.ref, Reply(code=message.code, message=message.message), (), now)
+            self._desk.conclude(peer, message.ref, Reply(code=message.code, message=message.message), now)
         else:
             self._note(peer, message)
             self._record(message, now)
@@ -225,71 +207,20 @@ class ControlActor(LayerActor):
             self._publish = True
             self.mailbox.again(self._fd)  # what is logged in one turn goes out together in the next
 
-    def _answered(self, peer: str, ref: str, failure: Reply | None, calls: tuple[Any, ...], now: float) -> None:
-        if self._questions.holds(ref):
-            done = self._questions.answer(ref, peer, calls)
-            if done is not None:
-                self._reply(done[0], [plain(part) for part in commands.call_lists(done[1])])
-            return
-        self._conclude(peer, ref.removeprefix(_REF).encode(), failure, now)
-
-    def _conclude(self, peer: str, key: bytes, failure: Reply | None, now: float) -> None:
-        """`peer` has answered the command under `key`; once all have, its clients get the reply."""
-        pending = self.cells.get(PENDING + key)
-        if pending is None:
-            return  # forgotten by age
-        cell = answered(pending, peer, failure)
-        if isinstance(cell, Pending):
-            self.cells.put(PENDING + key, cell, now + REMEMBER if cell.overdue else cell.deadline)
-            return
-        self.cells.delete(PENDING + key)
-        self.cells.put(SETTLED + key, cell, now + REMEMBER)
-        if cell.reply.code and pending.begins:
-            self.cells.delete(call_key(pending.begins))
-        for old in self._remembered.add(key):
-            self.cells.delete(SETTLED + old)
-            self._store.settle(old, None)
-        for asker in self._waiters.pop(key, ()):
-            self._tell_reply(asker, cell.reply)
-        self._pending.discard(key)
-        self._store.settle(key, cell)
-        self._chronicle.touch(now)
-        self.defer(self._arm, self._chronicle.save_at)
-
     def expire(self, key: bytes, now: float) -> None:
-        """A command takes too long, or one is old enough to be forgotten."""
+        """A command takes too long, one is old enough to be forgotten, or it is time to save."""
         if key == TIMER:
             self._tick(now)
-            return
-        cell = self.cells.get(key)
-        name = key[1:]
-        if isinstance(cell, Pending) and not cell.overdue:
-            self.cells.put(key, msgspec.structs.replace(cell, overdue=True), now + REMEMBER)
-            for asker in self._waiters.pop(name, ()):
-                self._refuse(
-                    asker, "timeout", "the call's part of the service did not answer in time; it may yet do it"
-                )
-            return
-        if isinstance(cell, Pending) and cell.begins:
-            self.cells.delete(call_key(cell.begins))
-        self.cells.delete(key)
-        self._pending.discard(name)
-        self._remembered.discard(name)
-        self._store.settle(name, None)
+        else:
+            self._desk.expire(key, now)
 
     def peer_reset(self, peer: str, now: float) -> None:
         """A shard has lost all it held: its commands fail and its calls are over."""
         lost = Reply(code="lost", message=f"{peer} has lost what it held; ask again")
-        for key in list(self._pending):
-            cell = self.cells.get(PENDING + key)
-            if cell is not None and peer in cell.waiting:
-                self._conclude(peer, key, lost, now)
+        for call in self._desk.lose(peer, lost, now):
+            self._record(_lost(call), now)
         for asker in self._questions.lose(peer):
-            self._refuse(asker, lost.code, lost.message)
-        for key in self.cells.keys():  # noqa: SIM118 - not a dict
-            if key[:1] == CALL and (live := self.cells.get(key)) is not None and live.owner == peer:
-                self.cells.delete(key)
-                self._record(_lost(live.call), now)
+            self.refuse(asker, lost.code, lost.message)
 
     # From clients
 
@@ -319,12 +250,12 @@ class ControlActor(LayerActor):
         except ProtocolError as error:
             self._malformed += 1
             if error.request:
-                self._refuse((identity, error.request), error.code, error.message, error.field)
+                self.refuse((identity, error.request), error.code, error.message, error.field)
             return
         try:
             commands.check(request.body)
         except ProtocolError as error:
-            self._refuse((identity, request.id), error.code, error.message, error.field)
+            self.refuse((identity, request.id), error.code, error.message, error.field)
             return
         self._do((identity, request.id), request, now)
 
@@ -341,21 +272,21 @@ class ControlActor(LayerActor):
                 asker, [plain(records.Welcome(_version(), self.context.epoch, self._malformed + self._socket.dropped))]
             )
         elif self._refuses:
-            self._refuse(asker, "stopping", "the service is stopping")
+            self.refuse(asker, "stopping", "the service is stopping")
         elif isinstance(body, records.Stop):
             self.defer(self.context.channel.ask_stop)
             self._reply(asker, [{}])
-        elif isinstance(body, records.Calls | records.Tree):
+        elif isinstance(body, records.Tree) or type(body) in commands.QUESTIONS:
             self._ask(asker, body, now + request.within)
         else:
-            self._command(asker, request, body, now)
+            self._desk.take(asker, request, now)
 
-    def _ask(self, asker: Asker, body: records.Calls | records.Tree, deadline: float) -> None:
+    def _ask(self, asker: Asker, body: records.Command, deadline: float) -> None:
         if self._questions.full:
-            self._refuse(asker, "busy", "too many questions are open")
+            self.refuse(asker, "busy", "too many questions are open")
             return
-        of = self._shards if isinstance(body, records.Calls) else [SUPERVISOR]
-        ref = self._questions.ask(asker, of, deadline)
+        of = [SUPERVISOR] if isinstance(body, records.Tree) else self._shards
+        ref = self._questions.ask(asker, of, deadline, type(body))
         if ref is None:
             return  # repeated: it will be answered
         self.defer(self._arm, deadline)
@@ -363,77 +294,29 @@ class ControlActor(LayerActor):
             self.defer(self.context.channel.ask_tree, ref)
             return
         for peer in self._shards:
-            self.tell(peer, dialog.ListCalls(ref))
+            self.tell(peer, commands.QUESTIONS[type(body)].make(ref))
+
+    def _inform(self, answered: Answered | None) -> None:
+        """Answer a question, if everyone has said what they know."""
+        if answered is None:
+            return
+        question = commands.QUESTIONS[answered.kind]
+        known = [item for done in answered.answers for item in question.answers(done)]
+        self._reply(answered.asker, [plain(part) for part in question.parts(known)])
 
     def tree_told(self, tree: channel.Tree, now: float) -> None:  # noqa: ARG002
         """The supervisor's answer to a question."""
-        done = self._questions.answer(tree.ref, SUPERVISOR, tree.children)
-        if done is not None:
-            children = tuple(records.Child(*msgspec.structs.astuple(child)) for child in done[1])
-            self._reply(done[0], [plain(records.TreeList(children))])
-
-    def _command(self, asker: Asker, request: records.Request, body: records.Command, now: float) -> None:
-        """A command that changes something: once, whatever its client repeats."""
-        name = request.key or secrets.token_hex(16)
-        key = name.encode()
-        digest = digest_of(body)
-        kept = self.cells.get(PENDING + key) or self.cells.get(SETTLED + key)
-        match judge(kept, digest):
-            case Verdict.CONFLICT:
-                self._refuse(asker, "key_reused", "another command has this idempotency key", "key")
-            case Verdict.SETTLED:
-                self._tell_reply(asker, kept.reply)
-            case Verdict.PENDING:
-                waiters = self._waiters.setdefault(key, [])
-                if asker not in waiters:
-                    waiters.append(asker)
-            case Verdict.FRESH:
-                self._begin(asker, name, body, digest, now + request.within)
-
-    def _begin(self, asker: Asker, name: str, body: records.Command, digest: bytes, deadline: float) -> None:
-        key, ref, begins, result = name.encode(), _REF + name, "", b"\x80"
-        messages: list[tuple[str, dialog.FromControl]]
-        if isinstance(body, records.Place):
-            owner = self._free_shard()
-            if owner is None:
-                self._refuse(asker, "busy", "the service has too much to do; try again in a moment")
-                return
-            begins = commands.new_call_id(lambda call: self._owner(call) == owner, partial(secrets.token_hex, 12))
-            result = pack(plain(records.Placed(begins)))
-            place = commands.place_call(body, ref, begins, self.context.settings.ring_timeout)
-            messages = [(owner, place)]
-        elif isinstance(body, records.Answer | records.Reject | records.HangUp):
-            live = self.cells.get(call_key(body.call))
-            owner = self._owner(body.call) if live is None else live.owner
-            messages = [(owner, commands.for_call(body, ref))]
-        elif isinstance(body, records.Drain):
-            messages = [(peer, commands.for_all(body, ref)) for peer in self._shards]
-        peers = tuple(peer for peer, _ in messages)
-        self.cells.put(PENDING + key, Pending(digest, peers, Reply(result), deadline, begins), deadline)
-        if begins:
-            self.cells.put(call_key(begins), Live(begins, peers[0]))
-        for peer, message in messages:
-            self.tell(peer, message)
-        self._pending.add(key)
-        self._waiters[key] = [asker]
-
-    def _owner(self, call: str) -> str:
-        return self._shards[self._slots.shard(call)]
-
-    def _free_shard(self) -> str | None:
-        """The next shard in turn that is not busy."""
-        for _ in self._shards:
-            self._last_shard = (self._last_shard + 1) % len(self._shards)
-            peer = self._shards[self._last_shard]
-            if not self.busy(peer):
-                return peer
-        return None
+        answered = self._questions.answer(tree.ref, SUPERVISOR, tree)
+        if answered is not None:
+            children = tuple(records.Child(*msgspec.structs.astuple(child)) for child in tree.children)
+            self._reply(answered.asker, [plain(records.TreeList(children))])
 
     # To clients
 
-    def _tell_reply(self, asker: Asker, reply: Reply) -> None:
+    def reply(self, asker: Asker, reply: Reply) -> None:
+        """Tell a client what its command came to, with the commit."""
         if reply.code:
-            self._refuse(asker, reply.code, reply.message, reply.field)
+            self.refuse(asker, reply.code, reply.message, reply.field)
         else:
             self._reply(asker, [unpack(reply.result)])
 
@@ -442,8 +325,15 @@ class ControlActor(LayerActor):
         for part, result in enumerate(results):
             self.defer(self._send, asker[0], encode_frame(records.Done(asker[1], result, part, part == last)))
 
-    def _refuse(self, asker: Asker, code: str, message: str, field: str = "") -> None:
+    def refuse(self, asker: Asker, code: str, message: str, field: str = "") -> None:
+        """Tell a client that its command has no effect, with the commit."""
         self.defer(self._send, asker[0], encode_frame(records.Refused(asker[1], code, message, field)))
+
+    def settle(self, key: bytes, command: Settled | None, now: float) -> None:
+        """Keep a settled command over a reboot too, or forget it."""
+        self._store.settle(key, command)
+        self._chronicle.touch(now)
+        self.defer(self._arm, self._chronicle.save_at)
 
     def _send(self, identity: bytes, frame: bytes) -> None:
         # To a client that is gone nothing is owed: it asks again under the same key.

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import actors.dialog.events as dialog
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
-from actors.control.records import Answer, CallInfo, CallList, Command, Drain, HangUp, Place, Reject, Treatment
+from actors.control.records import (
+    Answer,
+    CallInfo,
+    CallList,
+    Calls,
+    Command,
+    Drain,
+    Dtmf,
+    HangUp,
+    Place,
+    Reject,
+    Treatment,
+)
 
 MAX_SECONDS = 1e6
 LIST_BYTES = MAX_FRAME // 4 * 3
@@ -38,8 +52,13 @@ def check(command: Command) -> None:
     if isinstance(command, Place | Answer):
         _check_seconds(command.duration, "duration")
         _check_treatment(command.treatment)
-    if isinstance(command, Answer | Reject | HangUp) and not command.call:
+    if isinstance(command, Answer | Reject | HangUp | Dtmf) and not command.call:
         raise ProtocolError("bad_value", "call is empty; calls lists the ids", "call")
+    if isinstance(command, Dtmf):
+        if not re.fullmatch(r"[0-9A-Da-d*#,]{1,128}", command.digits):
+            raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
+        if not 40 <= command.duration <= 6000:
+            raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
     if isinstance(command, Reject) and not 300 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is not between 300 and 699", "status")
 
@@ -86,18 +105,40 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
     )
 
 
-def for_call(command: Answer | Reject | HangUp, ref: str) -> dialog.FromControl:
-    """The dialog layer's command for a call that is there."""
-    if isinstance(command, Answer):
-        return dialog.AnswerCall(ref, command.call, _treatment(command.treatment), command.duration)
-    if isinstance(command, Reject):
-        return dialog.RejectCall(ref, command.call, command.status, command.reason)
-    return dialog.HangUp(ref, command.call)
+class Route(NamedTuple):
+    """Where a command goes and as what.
+
+    Attributes:
+        make: the dialog layer's command, from ours and a reference.
+        call: gives the call it is for: its shard gets it. None for a command to every shard.
+    """
+
+    make: Callable[[Any, str], dialog.FromControl]
+    call: Callable[[Any], str] | None = attrgetter("call")
 
 
-def for_all(command: Drain, ref: str) -> dialog.Drain:
-    """The dialog layer's Drain, for every shard."""
-    return dialog.Drain(ref, command.on)
+# Every command that changes something but Place, which begins a call. Here a command is added.
+ROUTES: dict[type, Route] = {
+    Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration)),
+    Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason)),
+    HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call)),
+    Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
+    Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),
+}
+
+
+class Question(NamedTuple):
+    """A command that changes nothing and is answered by every shard.
+
+    Attributes:
+        make: the dialog layer's question, from a reference.
+        answers: what of a CommandDone answers it.
+        parts: the records of the reply, made of all answers.
+    """
+
+    make: Callable[[str], dialog.FromControl]
+    answers: Callable[[dialog.CommandDone], Iterable[Any]]
+    parts: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def _treatment(treatment: Treatment) -> dialog.Treatment:
@@ -132,3 +173,7 @@ def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
         parts[-1].append(info)
         size += length
     return [CallList(tuple(part)) for part in parts]
+
+
+# Here a question is added.
+QUESTIONS: dict[type, Question] = {Calls: Question(dialog.ListCalls, attrgetter("calls"), call_lists)}

@@ -18,8 +18,6 @@ MAX_FRAME = 65_536  # bytes
 MAX_LENGTH = 1_024  # of one map or array, and how many maps and arrays a frame holds in all
 MAX_DEPTH = 16
 MAX_TEXT = 8_192  # characters of one string: as long as a header line may be
-SOCKET = "control"  # its name in the run directory
-SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path (sun_path without its final zero)
 
 
 class ProtocolError(Exception):

@@ -6,18 +6,27 @@ A question changes nothing, so the client simply asks again when control was res
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_QUESTIONS = 1_000
 
 Asker = tuple[bytes, str]  # the connection's identity, the id of the request
 
 
-class _Question:
-    __slots__ = ("answers", "asker", "deadline", "waiting")
+class Answered(NamedTuple):
+    """A question that everyone has answered: who asked, the command that it was, what each has said."""
 
-    def __init__(self, asker: Asker, waiting: set[str], deadline: float) -> None:
+    asker: Asker
+    kind: type
+    answers: list[Any]
+
+
+class _Question:
+    __slots__ = ("answers", "asker", "deadline", "kind", "waiting")
+
+    def __init__(self, asker: Asker, waiting: set[str], deadline: float, kind: type) -> None:
         self.asker = asker
+        self.kind = kind
         self.waiting = waiting
         self.deadline = deadline
         self.answers: list[Any] = []
@@ -42,13 +51,13 @@ class Questions:
         """Whether `ref` is, or was, the reference of a question and not of a command."""
         return ref.startswith("?")
 
-    def ask(self, asker: Asker, of: Iterable[str], deadline: float) -> str | None:
+    def ask(self, asker: Asker, of: Iterable[str], deadline: float, kind: type) -> str | None:
         """A reference for a new question; None when the asker repeats one that is open."""
         if any(question.asker == asker for question in self._open.values()):
             return None
         self._count += 1
         ref = f"{self._prefix}{self._count}"
-        self._open[ref] = _Question(asker, set(of), deadline)
+        self._open[ref] = _Question(asker, set(of), deadline, kind)
         return ref
 
     @property
@@ -56,17 +65,17 @@ class Questions:
         """Whether no more may be asked."""
         return len(self._open) >= MAX_QUESTIONS
 
-    def answer(self, ref: str, peer: str, answers: Iterable[Any]) -> tuple[Asker, list[Any]] | None:
-        """`peer` has answered; the asker and all answers once everyone has, else None."""
+    def answer(self, ref: str, peer: str, answer: Any) -> Answered | None:  # noqa: ANN401
+        """`peer` has answered; the question with all answers once everyone has, else None."""
         question = self._open.get(ref)
         if question is None:
             return None
-        question.answers += answers
+        question.answers.append(answer)
         question.waiting.discard(peer)
         if question.waiting:
             return None
         del self._open[ref]
-        return question.asker, question.answers
+        return Answered(question.asker, question.kind, question.answers)
 
     def lose(self, peer: str) -> list[Asker]:
         """`peer` has forgotten what it was asked: who is to be told; their questions are closed."""

@@ -61,6 +61,18 @@ class HangUp(NamedTuple):
     call: str
 
 
+class Dtmf(NamedTuple):
+    """Press keys in a call: 0-9, A-D, * and #; a comma waits half a second.
+
+    Attributes:
+        duration: of each key, in milliseconds.
+    """
+
+    call: str
+    digits: str
+    duration: int = 160
+
+
 class Calls(NamedTuple):
     """Ask for every call; the result comes as one or more CallList."""
 
@@ -99,7 +111,7 @@ class Unsubscribe(NamedTuple):
     """Ask for no more events under this request id."""
 
 
-Command = Hello | Place | Answer | Reject | HangUp | Calls | Tree | Drain | Stop | Subscribe | Unsubscribe
+Command = Hello | Place | Answer | Reject | HangUp | Dtmf | Calls | Tree | Drain | Stop | Subscribe | Unsubscribe
 
 
 class Request(NamedTuple):
@@ -251,6 +263,27 @@ class CallRecordFailed(NamedTuple):
     time: float
 
 
+class CallDigitReceived(NamedTuple):
+    """The peer pressed a key for `duration` milliseconds; `method` is rfc4733, inband or info."""
+
+    seq: int
+    call: str
+    digit: str
+    duration: int
+    method: str
+    time: float
+
+
+class CallNoticed(NamedTuple):
+    """Something about a call's audio that people should know; `kind` is one word."""
+
+    seq: int
+    call: str
+    kind: str
+    text: str
+    time: float
+
+
 class UnknownEvent(NamedTuple):
     """An event that a newer service sends and this client does not know."""
 
@@ -267,6 +300,8 @@ Event = (
     | CallEnded
     | CallPlayFinished
     | CallRecordFailed
+    | CallDigitReceived
+    | CallNoticed
     | UnknownEvent
 )
 
@@ -335,6 +370,7 @@ COMMANDS: dict[str, type[Command]] = {
     "answer": Answer,
     "reject": Reject,
     "hangup": HangUp,
+    "dtmf": Dtmf,
     "calls": Calls,
     "tree": Tree,
     "drain": Drain,
@@ -360,5 +396,7 @@ EVENTS: dict[str, type[Event]] = {
         CallEnded,
         CallPlayFinished,
         CallRecordFailed,
+        CallDigitReceived,
+        CallNoticed,
     )
 }

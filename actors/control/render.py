@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO
 
-from actors.control.client import Lost
+from actors.control.reading import Lost
 from actors.control.records import (
     CallAnswered,
+    CallDigitReceived,
     CallEnded,
     CallInfo,
+    CallNoticed,
     CallPlayFinished,
     CallProgressed,
     CallReceived,
@@ -18,7 +20,10 @@ from actors.control.records import (
     Child,
     Event,
     ServiceStarted,
+    UnknownEvent,
 )
+
+_SHOWN = {"seq", "call", "time"}  # they stand before the sentence
 
 
 def printable(text: str) -> str:
@@ -100,30 +105,26 @@ def event_line(event: Event | Lost) -> str:
     return printable(f"{head}  {call + '  ' if call else ''}{sentence(event)}")
 
 
-def sentence(event: Event) -> str:  # noqa: PLR0911 - one sentence a kind
+def sentence(event: Event) -> str:
     """What an event says, without its number, time and call."""
-    match event:
-        case CallReceived():
-            name = f'"{event.display_name}" ' if event.display_name else ""
-            return f"call in from {name}{event.remote} to {event.local}"
-        case CallProgressed():
-            return f"{event.status} {event.reason}"
-        case CallAnswered():
-            return f"answered{_format(event)}"
-        case CallEnded():
-            return ended(event)
-        case CallPlayFinished():
-            return f"{event.path} {'could not be played: ' + event.error if event.error else 'has been played'}"
-        case CallRecordFailed():
-            return f"recording to {event.path} stopped: {event.error}"
-        case ServiceStarted():
-            return "service started"
-        case _:
-            return f"{event.type} {event.fields}"
+    say = SENTENCES.get(type(event))
+    if say is not None:
+        return say(event)
+    fields = (f"{name}={value}" for name, value in event._asdict().items() if name not in _SHOWN)
+    return f"{type(event).__name__} {' '.join(fields)}"
 
 
-def _format(event: CallAnswered) -> str:
-    return f", {event.encoding}/{event.clock_rate}" if event.encoding else ""
+def _received(event: CallReceived) -> str:
+    name = f'"{event.display_name}" ' if event.display_name else ""
+    return f"call in from {name}{event.remote} to {event.local}"
+
+
+def _played(event: CallPlayFinished) -> str:
+    return f"{event.path} {'could not be played: ' + event.error if event.error else 'has been played'}"
+
+
+def _answered(event: CallAnswered) -> str:
+    return f"answered, {event.encoding}/{event.clock_rate}" if event.encoding else "answered"
 
 
 def ended(event: CallEnded) -> str:
@@ -133,6 +134,21 @@ def ended(event: CallEnded) -> str:
         return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}"
     why = " ".join(filter(None, (str(event.status or ""), event.reason)))
     return event.outcome.replace("_", " ") + (f": {why}" if why else "")
+
+
+# A sentence a kind; those without one are shown by their fields. Here one is added.
+SENTENCES: dict[type, Callable[[Any], str]] = {
+    CallReceived: _received,
+    CallProgressed: lambda event: f"{event.status} {event.reason}",
+    CallAnswered: _answered,
+    CallEnded: ended,
+    CallPlayFinished: _played,
+    CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
+    CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
+    CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
+    ServiceStarted: lambda _: "service started",
+    UnknownEvent: lambda event: f"{event.type} {event.fields}",
+}
 
 
 class Progress:

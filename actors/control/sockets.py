@@ -8,7 +8,8 @@ from pathlib import Path
 
 import zmq
 
-from actors.control.protocol import MAX_FRAME, SOCKET, SOCKET_PATH_LIMIT
+from actors.control.paths import SOCKET, SOCKET_PATH_LIMIT
+from actors.control.protocol import MAX_FRAME
 
 LINGER = 500  # milliseconds that the last frames of a service that stops may take
 QUEUE = 1_000  # frames to one client that does not read; more are dropped, it asks again

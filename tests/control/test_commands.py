@@ -15,18 +15,22 @@ from actors.dialog import events as dialog
 from actors.runtime.slots import Slots
 
 
+def routed(command: commands.Command, ref: str) -> dialog.FromControl:
+    return commands.ROUTES[type(command)].make(command, ref)
+
+
 def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     place = Place("sip:b@h", "sip:a@h", Treatment(play="/p.wav", record="/r.wav"), 0.0, 9.0, (("X-A", "b"),))
     assert commands.place_call(place, "!k", "c1", 60.0) == dialog.PlaceCall(
         "!k", "c1", "sip:b@h", "sip:a@h", dialog.Treatment(play="/p.wav", record="/r.wav"), 60.0, 9.0, (("X-A", "b"),)
     )
     assert commands.place_call(Place("sip:b@h", ring_timeout=7.0), "!k", "c1", 60.0).ring_timeout == 7.0
-    assert commands.for_call(Answer("c1", Treatment(echo=True), 4.0), "!k") == dialog.AnswerCall(
+    assert routed(Answer("c1", Treatment(echo=True), 4.0), "!k") == dialog.AnswerCall(
         "!k", "c1", dialog.Treatment(echo=True), 4.0
     )
-    assert commands.for_call(Reject("c1", 603, "no"), "!k") == dialog.RejectCall("!k", "c1", 603, "no")
-    assert commands.for_call(HangUp("c1"), "!k") == dialog.HangUp("!k", "c1")
-    assert commands.for_all(Drain(False), "!k") == dialog.Drain("!k", False)
+    assert routed(Reject("c1", 603, "no"), "!k") == dialog.RejectCall("!k", "c1", 603, "no")
+    assert routed(HangUp("c1"), "!k") == dialog.HangUp("!k", "c1")
+    assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""The names of the API that both clients have, made of the verbs: they block in `Client`, are awaited in `AsyncClient`.
+
+A verb gets its type from where it stands: `Verbs[Blocking]` calls, `Verbs[Awaiting]` gives something to await.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from actors.control import verbs
+from actors.control.asking import Wish
+from actors.control.records import CallInfo
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound="Mode")
+
+
+class Mode:
+    """How a client waits."""
+
+
+class Blocking(Mode):
+    """A method returns its result."""
+
+
+class Awaiting(Mode):
+    """A method returns something to await."""
+
+
+class Verbs(Generic[M]):
+    """Something with verbs: a client, or a part of one."""
+
+    def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401 - the verbs say what comes
+        """See a wish through, as the mode has it."""
+        raise NotImplementedError
+
+
+class Verb(Generic[P, R]):
+    """A method made of a verb.
+
+    Args:
+        verb: what is asked for.
+    """
+
+    def __init__(self, verb: Callable[P, Wish[R]]) -> None:
+        self._verb = verb
+        self.__doc__ = verb.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type[object]) -> "Verb[P, R]": ...
+    @overload
+    def __get__(self, owner: Verbs[Blocking], kind: type[object]) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, owner: Verbs[Awaiting], kind: type[object]) -> Callable[P, Awaitable[R]]: ...
+    def __get__(self, owner: Verbs[Any] | None, kind: type[object]) -> Any:
+        """The verb itself of a class, bound of an object."""
+        if owner is None:
+            return self
+
+        def ask(*args: P.args, **keywords: P.kwargs) -> Any:  # noqa: ANN401
+            return owner._grant(self._verb(*args, **keywords))  # noqa: SLF001 - one unit
+
+        return update_wrapper(ask, self._verb)
+
+
+class CallVerb(Generic[P, R]):
+    """A method of a call, made of a verb whose first argument is the call's id.
+
+    Args:
+        verb: what is asked for.
+    """
+
+    def __init__(self, verb: Callable[Concatenate[str, P], Wish[R]]) -> None:
+        self._verb = verb
+        self.__doc__ = verb.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type[object]) -> "CallVerb[P, R]": ...
+    @overload
+    def __get__(self, owner: "Call[Blocking]", kind: type[object]) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, owner: "Call[Awaiting]", kind: type[object]) -> Callable[P, Awaitable[R]]: ...
+    def __get__(self, owner: "Call[Any] | None", kind: type[object]) -> Any:
+        """The verb itself of the class, bound of a call."""
+        if owner is None:
+            return self
+
+        def ask(*args: P.args, **keywords: P.kwargs) -> Any:  # noqa: ANN401
+            return owner._grant(self._verb(owner.id, *args, **keywords))  # noqa: SLF001 - one unit
+
+        return update_wrapper(ask, self._verb)
+
+
+class Call(Verbs[M]):
+    """One call, by its id.
+
+    Args:
+        client: whose it is.
+        call: the id.
+
+    Attributes:
+        id: as in events.
+    """
+
+    def __init__(self, client: Verbs[M], call: str) -> None:
+        self.id = call
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"<call {self.id}>"
+
+    def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
+        return self._client._grant(wish)  # noqa: SLF001 - one unit
+
+    answer = CallVerb(verbs.answer)
+    reject = CallVerb(verbs.reject)
+    hangup = CallVerb(verbs.hangup)
+    dtmf = CallVerb(verbs.dtmf)
+    dtmf = CallVerb(verbs.dtmf)
+
+
+class _Placing(Generic[P]):
+    """`calls.place`: the verb, whose result is a Call of the same client."""
+
+    def __init__(self, verb: Callable[P, Wish[str]]) -> None:
+        self._verb = verb
+        self.__doc__ = verb.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type[object]) -> "_Placing[P]": ...
+    @overload
+    def __get__(self, owner: "Calls[Blocking]", kind: type[object]) -> Callable[P, Call[Blocking]]: ...
+    @overload
+    def __get__(self, owner: "Calls[Awaiting]", kind: type[object]) -> Callable[P, Awaitable[Call[Awaiting]]]: ...
+    def __get__(self, owner: "Calls[Any] | None", kind: type[object]) -> Any:
+        if owner is None:
+            return self
+
+        def ask(*args: P.args, **keywords: P.kwargs) -> Any:  # noqa: ANN401
+            wish = self._verb(*args, **keywords)
+            placed = Wish(wish.command, wish.part, lambda parts: owner[wish.made(parts)], wish.key)
+            return owner._grant(placed)  # noqa: SLF001 - one unit
+
+        return update_wrapper(ask, self._verb)
+
+
+class Calls(Verbs[M]):
+    """The calls of a service: ``calls()`` lists them, ``calls[id]`` is one, ``calls.place(uri)`` begins one.
+
+    Args:
+        client: whose they are.
+    """
+
+    def __init__(self, client: Verbs[M]) -> None:
+        self._client = client
+
+    def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
+        return self._client._grant(wish)  # noqa: SLF001 - one unit
+
+    def __getitem__(self, call: str) -> Call[M]:
+        return Call(self._client, call)
+
+    @overload
+    def __call__(self: "Calls[Blocking]") -> list[CallInfo]: ...
+    @overload
+    def __call__(self: "Calls[Awaiting]") -> Awaitable[list[CallInfo]]: ...
+    def __call__(self) -> Any:
+        """Every call of the service, oldest first."""
+        return self._grant(verbs.calls())
+
+    place = _Placing(verbs.place)
+
+
+class Commands(Verbs[M]):
+    """What a client can ask for, calls by their id."""
+
+    place = Verb(verbs.place)
+    answer = Verb(verbs.answer)
+    reject = Verb(verbs.reject)
+    hangup = Verb(verbs.hangup)
+    dtmf = Verb(verbs.dtmf)
+    dtmf = Verb(verbs.dtmf)
+    tree = Verb(verbs.tree)
+    drain = Verb(verbs.drain)
+    shut_down = Verb(verbs.shut_down)
+
+    @property
+    def calls(self) -> Calls[M]:
+        """The calls of the service."""
+        return Calls(self)

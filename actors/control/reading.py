@@ -1,0 +1,130 @@
+"""A subscriber's side of the event log, without a socket: position, credit, what is ready. Pure.
+
+Both clients are shells of it: they send what `subscribe` gives and hand in every frame that comes.
+"""
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from actors.control.errors import CommandRefused, ControlError
+from actors.control.protocol import ProtocolError, decode_event
+from actors.control.records import (
+    Bye,
+    Event,
+    Events,
+    Frame,
+    Gap,
+    Refused,
+    Request,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+)
+
+WINDOW = 256  # events in flight
+QUIET = 0.25  # seconds without an event, after which the subscription is renewed: the service may have restarted
+LAST_QUIET = 1.0
+
+
+class Lost(NamedTuple):
+    """In the stream of events: those between `after` and `next` are gone. `reason` as in records.Gap."""
+
+    after: int
+    next: int
+    reason: str
+
+
+class Reader:
+    """The events of one subscription, in order, each once.
+
+    Args:
+        token: the id of the subscription, random.
+        since: the number of the last event that is known, -1 for those from now on.
+        log: the id of the log that `since` is of, empty when not known.
+
+    Attributes:
+        position: the number of the last event taken.
+        log: the id of the service's log.
+        last_at_start: the last event that was logged when the stream began; None until it stands.
+        ended: nothing more will come.
+    """
+
+    def __init__(self, token: str, since: int, log: str) -> None:
+        self.id = token
+        self.position = since
+        self.log = log
+        self.last_at_start: int | None = None
+        self.ended = False
+        self._credited = since
+        self._ready: deque[Event | Lost] = deque()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def subscribe(self, *, idle: bool) -> Request:
+        """The request for more. `idle`: nothing came for a while, so what was sent may be lost."""
+        self._credited = self.position
+        return Request(self.id, "", 0.0, Subscribe(self.position, WINDOW, self.log, idle))
+
+    def unsubscribe(self) -> Request:
+        """The request for no more."""
+        return Request(self.id, "", 0.0, Unsubscribe())
+
+    def next(self) -> Event | Lost | None:
+        """Take the next event that is ready, None when there is none. Ask `hungry` afterwards."""
+        if not self._ready:
+            return None
+        event = self._ready.popleft()
+        self.position = event.next - 1 if isinstance(event, Lost) else event.seq
+        return event
+
+    @property
+    def hungry(self) -> bool:
+        """Whether half of the credit is used up: ask for more, not idle."""
+        return self.position - self._credited >= WINDOW // 2
+
+    def take(self, frame: Frame | None) -> bool:
+        """Queue what a frame brings; whether it says that the subscription stands.
+
+        Raises:
+            CommandRefused: there are too many subscribers.
+            ControlError: the service sent what this client does not understand.
+        """
+        if isinstance(frame, Refused):
+            raise CommandRefused(frame.code, frame.message, frame.field)
+        if isinstance(frame, Subscribed):
+            self.log = frame.log
+            if self.last_at_start is None:
+                self.last_at_start = frame.last
+            if self.position < 0:
+                self.position = self._credited = frame.since
+            return True
+        if isinstance(frame, Events):
+            for fields in frame.events:
+                self._queue(fields)
+        elif isinstance(frame, Gap):
+            self._lose(frame)
+        elif isinstance(frame, Bye):
+            self.ended = True
+        return False
+
+    def _newest(self) -> int:
+        if not self._ready:
+            return self.position
+        newest = self._ready[-1]
+        return newest.next - 1 if isinstance(newest, Lost) else newest.seq
+
+    def _queue(self, fields: dict[str, Any]) -> None:
+        try:
+            event = decode_event(fields)
+        except ProtocolError as error:
+            raise ControlError(f"the service sent an event this client does not understand: {error}") from None
+        # What is sent again after an idle Subscribe is known by its number.
+        if event.seq > self._newest():
+            self._ready.append(event)
+
+    def _lose(self, gap: Gap) -> None:
+        newest = self._newest()
+        # Both may come twice after a repeated Subscribe; the second does not begin where we are.
+        if gap.after == newest if gap.reason == "new_log" else gap.next - 1 > newest:
+            self._ready.append(Lost(newest, gap.next, gap.reason))

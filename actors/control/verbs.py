@@ -1,0 +1,124 @@
+"""The commands as functions of what a caller says, each giving a Wish. Pure: `api` makes both clients' methods of them.
+
+To add a command: its record (records.py), its function here, its line in api.py, its route (commands.py). `key` is the
+idempotency key everywhere: the command takes effect once however often it is repeated under it; empty: a new one.
+"""
+
+from collections.abc import Iterable
+from operator import itemgetter
+from pathlib import Path
+
+from actors.control import records
+from actors.control.asking import Wish
+from actors.control.records import CallInfo, Child, Nothing, Placed, Treatment
+
+first = itemgetter(0)
+
+
+def none(_parts: list[Nothing]) -> None:
+    """The result of a command that says nothing but that it took effect."""
+
+
+def treatment(echo: bool, play: str, loop: bool, record: str, hang_up_after_play: bool) -> Treatment:
+    """Paths are made absolute here: the service has a working directory of its own."""
+    play, record = (str(Path(path).absolute()) if path else "" for path in (play, record))
+    return Treatment(echo, play, loop, record, hang_up_after_play)
+
+
+def hello() -> Wish[records.Welcome]:
+    """Ask who answers."""
+    return Wish(records.Hello(), records.Welcome, first)
+
+
+def place(
+    uri: str,
+    *,
+    caller: str = "",
+    echo: bool = False,
+    play: str = "",
+    loop: bool = False,
+    record: str = "",
+    hang_up_after_play: bool = False,
+    ring_timeout: float = 0.0,
+    duration: float = 0.0,
+    headers: Iterable[tuple[str, str]] = (),
+    key: str = "",
+) -> Wish[str]:
+    """Place a call and return its id once it is begun; what becomes of it, events tell.
+
+    Args:
+        uri: the SIP URI to call.
+        caller: the From URI; empty: the service's own.
+        echo: send the peer its own audio back.
+        play: a WAV file to play to the peer; a relative path is taken from here, as for `record`.
+        loop: play it again and again.
+        record: a WAV file to record the peer's audio into.
+        hang_up_after_play: end the call when the file has been played.
+        ring_timeout: seconds until an unanswered call is cancelled; 0: the service's own.
+        duration: seconds after the answer until the service hangs up; 0: no limit.
+        headers: more header lines for the INVITE, (name, value).
+        key: the idempotency key.
+    """
+    audio = treatment(echo, play, loop, record, hang_up_after_play)
+    command = records.Place(uri, caller, audio, ring_timeout, duration, tuple(headers))
+    return Wish(command, Placed, lambda parts: parts[0].call, key)
+
+
+def answer(
+    call: str,
+    *,
+    echo: bool = False,
+    play: str = "",
+    loop: bool = False,
+    record: str = "",
+    hang_up_after_play: bool = False,
+    duration: float = 0.0,
+    key: str = "",
+) -> Wish[None]:
+    """Answer a ringing call in. The arguments are those of `place`."""
+    audio = treatment(echo, play, loop, record, hang_up_after_play)
+    return Wish(records.Answer(call, audio, duration), Nothing, none, key)
+
+
+def reject(call: str, status: int = 486, reason: str = "", *, key: str = "") -> Wish[None]:
+    """Refuse a call in with a final status of 300 to 699."""
+    return Wish(records.Reject(call, status, reason), Nothing, none, key)
+
+
+def hangup(call: str, *, key: str = "") -> Wish[None]:
+    """End a call in whatever state it is."""
+    return Wish(records.HangUp(call), Nothing, none, key)
+
+
+def dtmf(call: str, digits: str, *, duration: int = 160, key: str = "") -> Wish[None]:
+    """Press keys in a call: 0-9, A-D, * and #; a comma waits half a second. Each lasts `duration` milliseconds."""
+    return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
+
+
+def dtmf(call: str, digits: str, duration: int = 160, *, key: str = "") -> Wish[None]:
+    """Press keys in a call: 0-9, A-D, * and #, each for `duration` milliseconds; a comma waits half a second."""
+    return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
+
+
+def calls() -> Wish[list[CallInfo]]:
+    """Every call of the service, oldest first."""
+    return Wish(records.Calls(), records.CallList, _sorted)
+
+
+def _sorted(parts: list[records.CallList]) -> list[CallInfo]:
+    return sorted((call for part in parts for call in part.calls), key=lambda call: call.since)
+
+
+def tree() -> Wish[list[Child]]:
+    """The supervisor's children."""
+    return Wish(records.Tree(), records.TreeList, lambda parts: list(parts[0].children))
+
+
+def drain(*, on: bool = True, key: str = "") -> Wish[None]:
+    """Have the service refuse new calls from now on, or take them again; calls in progress go on."""
+    return Wish(records.Drain(on), Nothing, none, key)
+
+
+def shut_down() -> Wish[None]:
+    """Have the service end its calls and stop. Returns when it has understood, not when it is done."""
+    return Wish(records.Stop(), Nothing, none)
