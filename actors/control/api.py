@@ -117,7 +117,6 @@ class Call(Verbs[M]):
     reject = CallVerb(verbs.reject)
     hangup = CallVerb(verbs.hangup)
     dtmf = CallVerb(verbs.dtmf)
-    dtmf = CallVerb(verbs.dtmf)
 
 
 class _Placing(Generic[P]):
@@ -179,7 +178,6 @@ class Commands(Verbs[M]):
     answer = Verb(verbs.answer)
     reject = Verb(verbs.reject)
     hangup = Verb(verbs.hangup)
-    dtmf = Verb(verbs.dtmf)
     dtmf = Verb(verbs.dtmf)
     tree = Verb(verbs.tree)
     drain = Verb(verbs.drain)

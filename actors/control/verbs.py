@@ -90,11 +90,6 @@ def hangup(call: str, *, key: str = "") -> Wish[None]:
     return Wish(records.HangUp(call), Nothing, none, key)
 
 
-def dtmf(call: str, digits: str, *, duration: int = 160, key: str = "") -> Wish[None]:
-    """Press keys in a call: 0-9, A-D, * and #; a comma waits half a second. Each lasts `duration` milliseconds."""
-    return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
-
-
 def dtmf(call: str, digits: str, duration: int = 160, *, key: str = "") -> Wish[None]:
     """Press keys in a call: 0-9, A-D, * and #, each for `duration` milliseconds; a comma waits half a second."""
     return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
