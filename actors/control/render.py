@@ -16,6 +16,8 @@ from actors.control.records import (
     CallPlayFinished,
     CallProgressed,
     CallReceived,
+    CallDigitReceived,
+    CallNoticed,
     CallRecordFailed,
     Child,
     Event,

@@ -12,7 +12,7 @@ import actors.transaction.events as transaction
 import actors.transport.events as transport
 from actors.dialog import events
 from actors.dialog.call import Call
-from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Reply, Report, Send, SendAck, Start, Treat
+from actors.dialog.effects import Cancel, Close, Find, Prepare, Press, PutBehind, Reply, Report, Send, SendAck, Start, Treat
 from actors.dialog.names import Names
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
@@ -75,6 +75,8 @@ class DialogActor(LayerActor):
             ),
             media.PlayFinished: lambda m, now, wall: calls.played(m.session, m.path, m.error, now, wall),
             media.RecordFailed: lambda m, now, wall: calls.unrecorded(m.session, m.path, m.error, now, wall),
+            media.DigitReceived: lambda m, _, wall: calls.pressed(m.session, m.digit, m.duration, m.method, wall),
+            media.Noticed: lambda m, _, wall: calls.noticed(m.session, m.kind, m.text, wall),
             events.Drain: self._begin_or_end_drain,
         }
 
@@ -147,6 +149,7 @@ class DialogActor(LayerActor):
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host)),
             Start: lambda e: tell(f"media-{e.process}", _start(e)),
             Treat: self._treat,
+            Press: lambda e: tell(f"media-{e.process}", media.SendDigits(e.session, e.digits, e.duration)),
             Close: lambda e: tell(f"media-{e.process}", media.CloseSession(e.session)),
             Report: lambda e: tell("control", e.event),
         }

@@ -29,8 +29,18 @@ from actors.dialog.call import (
 from actors.dialog.call_end import ending
 from actors.dialog.call_table import CALL, expire, step
 from actors.dialog.call_up import Finished
-from actors.dialog.effects import Cancel, Reply, Report
-from actors.dialog.events import AnswerCall, CommandDone, HangUp, ListCalls, PlaceCall, RejectCall
+from actors.dialog.effects import Cancel, Press, Reply, Report
+from actors.dialog.events import (
+    AnswerCall,
+    CallDigitReceived,
+    CallNoticed,
+    CommandDone,
+    HangUp,
+    ListCalls,
+    PlaceCall,
+    RejectCall,
+    SendDigits,
+)
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
 from actors.dialog.reply import answer, options, out_of_scope, unreadable
@@ -68,7 +78,12 @@ class Calls(Usage):
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for calls."""
-        return {PlaceCall: self._place, ListCalls: self._list, **dict.fromkeys(ORDERS, self._decide)}
+        return {
+            PlaceCall: self._place,
+            ListCalls: self._list,
+            SendDigits: self._press,
+            **dict.fromkeys(ORDERS, self._decide),
+        }
 
     # From the transaction layer.
 
@@ -237,11 +252,24 @@ class Calls(Usage):
         """A recording broke."""
         return self._media(session, Input.UNRECORDED, Finished(path, error), now, wall)
 
+    def pressed(self, session: str, digit: str, duration: int, method: str, wall: float) -> Effects:
+        """The peer pressed a key."""
+        call = self._of_session(session)
+        return () if call is None else (Report(CallDigitReceived(call.call, digit, duration, method, wall)),)
+
+    def noticed(self, session: str, kind: str, text: str, wall: float) -> Effects:
+        """Media saw something that people should know."""
+        call = self._of_session(session)
+        return () if call is None else (Report(CallNoticed(call.call, kind, text, wall)),)
+
+    def _of_session(self, session: str) -> Call | None:
+        """The call of a session; None when it is over, or the session was of an earlier candidate."""
+        call: Call | None = self._cells.get(tag_of_session(session).encode())
+        return call if call is not None and call.media.session == session else None
+
     def _media(self, session: str, event: Input, what: object, now: float, wall: float) -> Effects:
-        call = self._cells.get(tag_of_session(session).encode())
-        if call is None or call.media.session != session:
-            return ()  # of a call that is over, or of an earlier candidate
-        return self._step(call, event, what, now, wall)
+        call = self._of_session(session)
+        return () if call is None else self._step(call, event, what, now, wall)
 
     def media_lost(self, process: int, now: float, wall: float) -> Effects:
         """A media process lost all its sessions: their calls end."""
@@ -269,6 +297,16 @@ class Calls(Usage):
         if CALL.edge(call.state, event) is None:
             return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
         return (Report(CommandDone(command.ref)), *self._step(call, event, command, now, wall))
+
+    def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        media = call.media
+        if not media.open or media.agreed is None:
+            return failure(command.ref, "bad_state", "the call has no audio yet")
+        press = Press(media.process, media.session, command.digits, command.duration)
+        return (Report(CommandDone(command.ref)), press)
 
     def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
         if self.agent.draining:

@@ -84,6 +84,15 @@ class Treat(Effect, frozen=True):
     record: str
 
 
+class Press(Effect, frozen=True):
+    """Send keys, each for `duration` ms."""
+
+    process: int
+    session: str
+    digits: str
+    duration: int
+
+
 class Close(Effect, frozen=True):
     """End a session; its totals come back."""
 

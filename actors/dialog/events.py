@@ -69,6 +69,15 @@ class HangUp(Event, frozen=True):
     call: str
 
 
+class SendDigits(Event, frozen=True):
+    """Press keys in a call that is up: 0-9, A-D, *, #; a comma waits half a second. Each lasts `duration` ms."""
+
+    ref: str
+    call: str
+    digits: str
+    duration: int
+
+
 class ListCalls(Event, frozen=True):
     """Ask for every call of the shard; answered by CommandDone with ``calls``: a tuple of CallInfo."""
 
@@ -182,6 +191,34 @@ class CallRecordFailed(Event, frozen=True):
     time: float
 
 
-FromControl = PlaceCall | AnswerCall | RejectCall | HangUp | ListCalls | Drain
-CallEvent = CallReceived | CallProgressed | CallAnswered | CallEnded | CallPlayFinished | CallRecordFailed
+class CallDigitReceived(Event, frozen=True):
+    """The peer pressed a key for `duration` ms; `method` says how it came: rfc4733, inband or info."""
+
+    call: str
+    digit: str
+    duration: int
+    method: str
+    time: float
+
+
+class CallNoticed(Event, frozen=True):
+    """Something about a call's audio that people should know; the call goes on. `kind` is one word."""
+
+    call: str
+    kind: str
+    text: str
+    time: float
+
+
+FromControl = PlaceCall | AnswerCall | RejectCall | HangUp | SendDigits | ListCalls | Drain
+CallEvent = (
+    CallReceived
+    | CallProgressed
+    | CallAnswered
+    | CallEnded
+    | CallPlayFinished
+    | CallRecordFailed
+    | CallDigitReceived
+    | CallNoticed
+)
 ToControl = CommandDone | CommandFailed | CallEvent

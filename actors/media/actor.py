@@ -106,10 +106,6 @@ class MediaActor(LayerActor):
             happened, engine.events = engine.events, []
             for session, event in happened:
                 self._happened(_key(session), event)
-        if engine.notices:
-            for session, text in engine.notices:
-                self.log.warning("media", session=session, notice=text)
-            engine.notices.clear()
 
     def _happened(self, key: bytes, event: Event) -> None:
         facts: Facts | None = self.cells.get(key)
@@ -119,7 +115,9 @@ class MediaActor(LayerActor):
             self._end(key, facts.owner, event)
             return
         self.tell(facts.owner, event)
-        if isinstance(event, events.PlayFinished):
+        if isinstance(event, events.Noticed):
+            self.log.warning("media", session=event.session, kind=event.kind, notice=event.text)
+        elif isinstance(event, events.PlayFinished):
             self.cells.put(key, replace(facts, play=None))
         elif isinstance(event, events.RecordFailed):
             self.cells.put(key, replace(facts, record=None))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from actors.media.disk import Disk
 from actors.media.events import (
+    Noticed,
     Play,
     PlayFinished,
     Record,
@@ -68,7 +69,6 @@ class Engine:
     Attributes:
         sessions: those that have ports.
         events: what happened to sessions in a tick, as (session, event), for the shell to take.
-        notices: what people should be told, as (session, text).
         send_errors, receive_errors: datagrams the kernel refused, either way.
         skipped: ticks overslept and not made good.
     """
@@ -78,7 +78,6 @@ class Engine:
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self.events: list[tuple[str, Event]] = []
-        self.notices: list[tuple[str, str]] = []
         self.send_errors = self.receive_errors = self.skipped = 0
         self._ports = ports
         self._records = records
@@ -302,17 +301,21 @@ class Engine:
                         data, address = session.pair.rtcp.recvfrom(MAX_DATAGRAM)
                         session.peer.accept_control(data, address, now, ntp_time(wall))
                     else:
-                        data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
-                        peer = session.peer
-                        if peer.accept(data, address, arrival):
-                            if session.resting:
-                                self._wake(session)
-                        elif peer.farewell is not None:
-                            self._wake(session)  # a new SSRC is to be proved as the first was
+                        self._hear(session, arrival)
                 except OSError:
                     self.receive_errors += 1
                 except Exception as error:  # noqa: BLE001 - a session's fault is that session's end, not the process's
                     self._lose(session, error)
+
+    def _hear(self, session: Session, arrival: int) -> None:
+        """Read one datagram of the RTP port."""
+        data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
+        peer = session.peer
+        if peer.accept(data, address, arrival):
+            if session.resting:
+                self._wake(session)
+        elif peer.farewell is not None:
+            self._wake(session)  # a new SSRC is to be proved as the first was
 
     def _frames(self, tick: int, now: float, wall: float) -> None:
         arrival = int(now * 8000)
@@ -348,7 +351,7 @@ class Engine:
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
         if peer.notices:
-            self.notices += [(session.key, text) for text in peer.notices]
+            self.events += [(session.key, Noticed(session.key, kind, text)) for kind, text in peer.notices]
             peer.notices.clear()
 
     def _save(self, session: Session, tick: int) -> None:

@@ -71,6 +71,19 @@ class Echo(Event, frozen=True):
     session: str
 
 
+class SendDigits(Event, frozen=True):
+    """Send telephone events to the peer (RFC 4733), after those still to be sent; in-band where it takes none.
+
+    Attributes:
+        digits: of 0-9, A-D, * and #; a comma is a pause of half a second.
+        duration: of each, milliseconds.
+    """
+
+    session: str
+    digits: str
+    duration: int = 160
+
+
 class CloseSession(Event, frozen=True):
     """Send an RTCP BYE, give the ports back, finish the recording. Answered by SessionClosed."""
 
@@ -111,6 +124,34 @@ class RecordFailed(Event, frozen=True):
     error: str
 
 
+class DigitReceived(Event, frozen=True):
+    """The peer pressed a key and let it go.
+
+    Attributes:
+        digit: one of 0-9, A-D, * and #, or F for a hook flash.
+        duration: milliseconds.
+        method: how it came: rfc4733 or inband.
+    """
+
+    session: str
+    digit: str
+    duration: int
+    method: str
+
+
+class Noticed(Event, frozen=True):
+    """Something about a session's audio that people should know; the session goes on.
+
+    Attributes:
+        kind: one word, such as stranger or source_learnt; docs/media.md lists them.
+        text: one line.
+    """
+
+    session: str
+    kind: str
+    text: str
+
+
 class SessionLost(Event, frozen=True):
     """The session's state could not be restored or broke; nothing is sent or received any more."""
 
@@ -128,5 +169,14 @@ class SessionClosed(Event, frozen=True):
     jitter: float
 
 
-FromDialog = PrepareSession | StartSession | Play | Record | Echo | CloseSession
-ToDialog = SessionPrepared | SessionRefused | PlayFinished | RecordFailed | SessionLost | SessionClosed
+FromDialog = PrepareSession | StartSession | Play | Record | Echo | SendDigits | CloseSession
+ToDialog = (
+    SessionPrepared
+    | SessionRefused
+    | PlayFinished
+    | RecordFailed
+    | DigitReceived
+    | Noticed
+    | SessionLost
+    | SessionClosed
+)

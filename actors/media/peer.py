@@ -86,7 +86,7 @@ class Peer:
         lsr, lsr_at: middle of the NTP time of the last sender report, and when it came (seconds).
         round_trip: seconds, None while unknown.
         kept: takes a copy of each packet that is held, for a successor; None where nobody would miss them.
-        notices: what people should be told, one line each.
+        notices: what people should be told, a kind and one line each.
     """
 
     __slots__ = (
@@ -135,7 +135,7 @@ class Peer:
         self.malformed = self.unknown = self.strangers = self.invalid = 0
         self.lsr, self.lsr_at = 0, 0.0
         self.round_trip: float | None = None
-        self.notices: list[str] = []
+        self.notices: list[tuple[str, str]] = []
         self.kept: Ring | None = None
         self._candidates: list[_Candidate | None] = [None, None]
 
@@ -261,13 +261,15 @@ class Peer:
         self._candidates = [None, None]
         self.take_up(candidate.address, learnt=not expected or (self.learnt and candidate.address == self.locked))
         if not expected:
-            self.notices.append(f"RTP comes from {candidate.address[0]}:{candidate.address[1]}, not as the SDP said")
+            where = f"{candidate.address[0]}:{candidate.address[1]}"
+            self.notices.append(("source_learnt", f"RTP comes from {where}, not as the SDP said"))
         if candidate.pending is not None and candidate.pending[2] and self.listening:
             self._hold(*candidate.pending)
 
     def _refuse(self, address: Address) -> None:
         if not self.strangers:
-            self.notices.append(f"a stranger sends to this session's port: {address[0]}:{address[1]}")
+            text = f"a stranger sends to this session's port: {address[0]}:{address[1]}"
+            self.notices.append(("stranger", text))
         self.strangers += 1
 
     def _collide(self) -> None:
@@ -275,7 +277,7 @@ class Peer:
         self.collided = True
         self.farewell = self.ssrc
         self.ssrc = self._token()
-        self.notices.append("the peer uses our SSRC; it was changed")
+        self.notices.append(("ssrc_collision", "the peer uses our SSRC; ours was changed"))
 
     def accept_control(self, data: bytes, address: Address, now: float, ntp: int) -> bool:
         """Take in a datagram of the RTCP port; True when it was the peer's. A BYE alone ends nothing.

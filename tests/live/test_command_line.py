@@ -30,6 +30,8 @@ FIELDS = {
     "CallProgressed": {"type", "seq", "call", "status", "reason", "time"},
     "CallAnswered": {"type", "seq", "call", "encoding", "clock_rate", "time"},
     "CallRecordFailed": {"type", "seq", "call", "path", "error", "time"},
+    "CallDigitReceived": {"type", "seq", "call", "digit", "duration", "method", "time"},
+    "CallNoticed": {"type", "seq", "call", "kind", "text", "time"},
     "CallPlayFinished": {"type", "seq", "call", "path", "error", "time"},
     "CallEnded": {"type", "seq", "call", "outcome", "status", "reason", "by", "ringing", "talking", "time"}
     | {"packets_sent", "packets_received", "packets_lost"},
