@@ -28,7 +28,7 @@ from actors.transport.events import (
     TransmitRequest,
     TransmitResponse,
 )
-from actors.transport.kept import PAUSE_KEY, Kept, token_of
+from actors.transport.kept import HOLD_KEY, PAUSE_KEY, Kept, token_of
 from actors.transport.locate import Failed, LocationError, locate, parse_hosts
 from actors.transport.reception import Reception
 from actors.transport.route import Bound, Listeners, reconnect_address, response_address
@@ -117,6 +117,8 @@ class TransportActor(LayerActor):
         """Accept again after a pause, or end a connection that waited too long."""
         if key == PAUSE_KEY:
             self._connections.acceptor.resume()
+        elif key == HOLD_KEY:
+            self._connections.look_again()
         else:
             self._connections.expire(token_of(key))
 

@@ -32,13 +32,27 @@ class Connection:
         stream: its state.
         base: the kernel's count of written bytes before our first; None until it is connected.
         connecting: it is not connected yet.
-        closing: why it ends once its queue is written; nothing is read or added any more.
+        closing: why it ends once what it owes is written; nothing that comes is looked at any more.
         ended: the peer will send nothing more.
         deadline: the second at which it ends if what it waits for has not come, None if it waits for nothing.
         done: the keys of chunks that are written and still journalled.
+        patience: the second until which a request may wait unread for room above; None while none has to.
+        spilled: bytes thrown away since it is closing.
     """
 
-    __slots__ = ("base", "closing", "connecting", "deadline", "done", "ended", "key", "sock", "stream")
+    __slots__ = (
+        "base",
+        "closing",
+        "connecting",
+        "deadline",
+        "done",
+        "ended",
+        "key",
+        "patience",
+        "sock",
+        "spilled",
+        "stream",
+    )
 
     def __init__(self, sock: socket.socket, stream: Stream, base: int | None) -> None:
         self.sock = sock
@@ -50,6 +64,8 @@ class Connection:
         self.closing = ""
         self.ended = False
         self.deadline: float | None = None
+        self.patience: float | None = None
+        self.spilled = 0
 
     @property
     def token(self) -> str:

@@ -16,16 +16,17 @@ from actors.sip.framing import Frame, Framed, Ping
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transport import sockets
 from actors.transport.acceptor import Acceptor
-from actors.transport.admission import Admission
+from actors.transport.admission import Admission, creates_state
 from actors.transport.connection import Connection, Shell
 from actors.transport.events import FlowDead, TransmitFailed
-from actors.transport.kept import ChunkCell, Note, chunk_key, encode_note
-from actors.transport.reception import Reception
+from actors.transport.kept import HOLD_KEY, ChunkCell, HoldCell, Note, chunk_key, encode_note
+from actors.transport.reception import Reception, Wait
 from actors.transport.route import Bound, Listeners
 from actors.transport.settings import TransportSettings
 from actors.transport.stream import NOBODY, Chunk, QueueFullError, Stream
 
 _PONG = b"\r\n"
+_LOOK_AGAIN = 0.01  # seconds between looks whether there is room above
 
 
 class Connections:
@@ -66,6 +67,7 @@ class Connections:
         self._count = 0
         self._all: dict[str, Connection] = {}
         self._by_address: dict[tuple[str, int], Connection] = {}
+        self._waiting: set[str] = set()
         self.acceptor = Acceptor(
             shell, admission, per_source=settings.max_connections, limit=limit, welcome=self._welcome
         )
@@ -148,44 +150,52 @@ class Connections:
     def find(self, token: str, host: str, port: int, *, response: bool) -> Connection | None:
         """The connection to write to a peer on: by its token, else by its address (RFC 3261 section 18.1.1).
 
-        A peer that has half closed a connection may still be answered on it, but it answers nothing.
+        On one that the peer has half closed, or that we are about to close, only answers are still written.
         """
         connection = self._all.get(token)
-        if connection is not None and not connection.closing and (response or not connection.ended):
+        if connection is not None and (response or not (connection.closing or connection.ended)):
             return connection
-        connection = self._by_address.get((host, port))
-        return None if connection is None or connection.closing else connection
+        return self._by_address.get((host, port))
 
     # Reading
 
     def _readable(self, connection: Connection, now: float) -> bool:
         """Take in what has come; return whether to come again, which is so until there is nothing new."""
-        size = self._peek(connection, now)
-        if not size:
-            return False
+        if connection.closing:
+            return self._spill(connection)
         stream = connection.stream
-        try:
-            framed = stream.feed(self._view[:size])
-        except RemoteProtocolError as error:
-            self._refuse(connection, error, now)
-            return False
-        for item in framed:
-            self._take(connection, item, now)
+        begin = stream.read_offset
+        framed = stream.release() or self._frame(connection, now)
+        if framed is None:
+            return bool(connection.closing)
+        self._take_all(connection, framed, begin, now)
         if connection.token not in self._all:
             return False  # an answer was one too many for a peer that does not read
         if framed or (stream.partial and connection.deadline is None):
             # A message must be complete within seconds of its first byte (slowloris).
-            self._arm(connection, now + self._settings.message_timeout if stream.partial else None)
+            timed = stream.partial and not stream.holding
+            self._arm(connection, now + self._settings.message_timeout if timed else None)
         if framed:
             self._shell.defer(self._consume, connection)
         if framed or not stream.partial:
             # Behind what was taken over may wait more, or the end, or an error; no new edge would tell of it.
-            return stream.read_offset > stream.consumed
+            return stream.read_offset > stream.consumed and not stream.holding
         return self._is_cut_off(connection)
+
+    def _frame(self, connection: Connection, now: float) -> list[Framed] | None:
+        """Frame what has come; None where there is nothing to go on with."""
+        size = self._peek(connection, now)
+        if not size:
+            return None
+        try:
+            return connection.stream.feed(self._view[:size])
+        except RemoteProtocolError as error:
+            self._refuse(connection, error, now)
+            return None
 
     def _peek(self, connection: Connection, now: float) -> int:
         """The number of bytes that can be looked at; 0 where there are none to be taken in, now or ever."""
-        if connection.connecting or connection.ended or connection.closing:
+        if connection.connecting or connection.ended:
             return 0
         try:
             size = sockets.peek(connection.sock, self._buffer)
@@ -198,20 +208,57 @@ class Connections:
             self._half_close(connection, now)
         return size
 
-    def _take(self, connection: Connection, item: Framed, now: float) -> None:
+    def _take_all(self, connection: Connection, framed: list[Framed], begin: int, now: float) -> None:
+        """Take over what was framed, up to what has no room above: that and all behind it stays where it is."""
+        for number, item in enumerate(framed):
+            if not self._take(connection, item, now):
+                connection.stream.hold(framed[number:], begin)
+                self._wait_for_room(connection, now)
+                return
+            begin = item.end
+
+    def _take(self, connection: Connection, item: Framed, now: float) -> bool:
+        """Take one thing over; False if there is no room for it now."""
         stream = connection.stream
         if not isinstance(item, Frame):
             if isinstance(item, Ping):
                 self.write(connection, _PONG)  # RFC 5626 section 4.4.1
-            return
-        outcome = self._reception.take(item.data, stream.flow, now)
+            return True
+        patient = connection.patience is None or now < connection.patience
+        outcome = self._reception.take(item.data, stream.flow, now, patient=patient)
         if outcome is None:
-            return
+            return True
+        if isinstance(outcome, Wait):
+            return False
         if isinstance(outcome, bytes):
             self.write(connection, outcome)
-        else:
-            stream.saw(outcome[1].head)
-            self._shell.tell(outcome[0], outcome[1])
+            return True
+        head = outcome[1].head
+        if connection.patience is not None and creates_state(head):
+            connection.patience = None  # there is room again
+        stream.saw(head)
+        self._shell.tell(outcome[0], outcome[1])
+        return True
+
+    def _wait_for_room(self, connection: Connection, now: float) -> None:
+        """Leave a stream unread for a moment: its window closes, and the peer has to wait.
+
+        What belongs to a call may stand behind the request that waits, and is never refused; so the wait ends by
+        itself, whoever is busy: from then on what has no room is refused with 503, until there is room.
+        """
+        if connection.patience is None:
+            connection.patience = now + self._settings.max_hold
+        self._waiting.add(connection.token)
+        self._shell.cells.put(HOLD_KEY, HoldCell(), now + _LOOK_AGAIN)
+
+    def look_again(self) -> None:
+        """Try the streams that wait for room again."""
+        self._shell.cells.delete(HOLD_KEY)
+        waiting, self._waiting = self._waiting, set()
+        for token in waiting:
+            connection = self._all.get(token)
+            if connection is not None:
+                self._shell.mailbox.again(connection.sock.fileno())
 
     def _consume(self, connection: Connection) -> None:
         """Receive off the socket what is taken over: after the commit."""
@@ -242,16 +289,38 @@ class Connections:
             self.close(connection, "the peer closed the connection")
 
     def _refuse(self, connection: Connection, error: RemoteProtocolError, now: float) -> None:
-        """Answer bytes that cannot be framed where that may be, then end: nothing after them can be trusted."""
+        """Answer bytes that cannot be framed where that may be, then end: nothing after them can be trusted.
+
+        The requests before them are still answered, within the time that a message may take.
+        """
         stream = connection.stream
         answer = self._reception.refuse(stream.refused(), stream.flow, error)
-        if answer is None:
+        if answer is not None:
+            self.write(connection, answer)
+        if not (stream.owed or stream.waiting):
             self.close(connection, error.reason)
+        if connection.token not in self._all:
             return
-        self.write(connection, answer)
         connection.closing = error.reason
-        self._shell.defer(self._consume, connection)  # what stays unread turns our FIN into a reset
+        self._leave_index(connection)
+        self._forsake(connection, error.reason)
+        self._shell.defer(self._consume, connection)
         self._arm(connection, now + self._settings.message_timeout)
+
+    def _spill(self, connection: Connection) -> bool:
+        """Throw away what still comes on a connection that is closing: unread, it would turn our FIN into a reset."""
+        try:
+            size = connection.sock.recv_into(self._buffer)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.close(connection, error.strerror or "the connection broke")
+            return False
+        connection.spilled += size
+        if connection.spilled > self._settings.max_queue:
+            self.close(connection, connection.closing)
+            return False
+        return size > 0
 
     # Writing
 
@@ -285,14 +354,16 @@ class Connections:
                 return
             for chunk in stream.wrote(count):
                 self._written(connection, chunk)
-        if connection.closing or (connection.ended and not stream.owed):
+        if (connection.closing or connection.ended) and not stream.owed:
             self.close(connection, connection.closing or "the peer closed the connection")
 
     def _written(self, connection: Connection, chunk: Chunk) -> None:
         connection.done.append(chunk_key(connection.token, chunk.offset))
+        if not chunk.peer:
+            return  # our own word: nobody waited for it
         if chunk.data.startswith(b"SIP/2.0 "):
             connection.stream.answered(chunk.data)
-        elif chunk.peer:
+        else:
             connection.stream.sent_request(chunk.peer, chunk.key)
 
     def _writable(self, connection: Connection) -> None:

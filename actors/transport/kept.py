@@ -52,9 +52,14 @@ class PauseCell(msgspec.Struct, frozen=True, array_like=True, tag="pause"):
     """Nothing is accepted until this cell's deadline: descriptors had run out."""
 
 
-Kept = StreamCell | ChunkCell | PauseCell
+class HoldCell(msgspec.Struct, frozen=True, array_like=True, tag="hold"):
+    """At this cell's deadline the connections that are not read for want of room above are looked at again."""
+
+
+Kept = StreamCell | ChunkCell | PauseCell | HoldCell
 
 PAUSE_KEY = b"accepting"
+HOLD_KEY = b"holding"
 
 encode_note = msgspec.msgpack.Encoder().encode
 decode_note = msgspec.msgpack.Decoder(Note).decode

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from enum import Enum
+from typing import overload
 
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.scan import scan
 from actors.sip.vocabulary import Flow, Head
-from actors.transport.admission import Admission
+from actors.transport.admission import Admission, creates_state
 from actors.transport.events import Received
 from actors.transport.refusal import refuse
 from actors.transport.route import Listeners, more_vias
@@ -21,6 +23,12 @@ from actors.transport.stamp import stamp
 RETRY_AFTER = 5  # seconds
 
 Up = tuple[str, Received]
+
+
+class Wait(Enum):
+    """There is no room for the request now: on a stream it may stay unread for a while, which is back-pressure."""
+
+    WAIT = 0
 
 
 class Reception:
@@ -49,16 +57,24 @@ class Reception:
         self._busy = busy
         self.dropped: Counter[str] = Counter()
 
-    def take(self, raw: bytes, flow: Flow, now: float) -> Up | bytes | None:
+    @overload
+    def take(self, raw: bytes, flow: Flow, now: float) -> Up | bytes | None: ...
+
+    @overload
+    def take(self, raw: bytes, flow: Flow, now: float, *, patient: bool) -> Up | bytes | Wait | None: ...
+
+    def take(self, raw: bytes, flow: Flow, now: float, *, patient: bool = False) -> Up | bytes | Wait | None:
         """Take one message in.
 
         Args:
             raw: the message, as framed; what follows its body is cut off.
             flow: the way it came.
             now: seconds.
+            patient: for want of room above it may wait where it is, rather than be refused.
 
         Returns:
-            The shard's name and what it is told, or a stateless response to send back, or None if it is dropped.
+            The shard's name and what it is told, or a stateless response to send back, or None if it is dropped, or
+            WAIT, which only the patient get.
         """
         try:
             head, via_start, via_end, body_start, content_length = scan(raw)
@@ -66,25 +82,30 @@ class Reception:
             return self.refuse(raw, flow, error)
         if content_length is not None and len(raw) > body_start + content_length:
             raw = raw[: body_start + content_length]  # RFC 3261 section 18.3: what is beyond the body is discarded
-        if head.status:
-            if not self._listeners.is_ours(head.sent_by):
-                self.dropped["response for another sent-by"] += 1
-                return None
-            if more_vias(raw, via_end, body_start):
-                self.dropped["response with more than one Via"] += 1
-                return None
-        else:
-            raw = stamp(raw, via_start, via_end, flow.host, flow.port)
-        peer = self._shard_of(head.call_id)
         if not head.status:
-            if not head.to_tag:
-                if head.method not in {"ACK", "CANCEL"} and not self._admission.admit(
-                    head, flow.host, now, busy=self._busy(peer)
-                ):
-                    return self._overload(raw, flow, head)
-            elif head.method == "ACK" and self._admission.is_refusal_ack(head):
-                return None
+            raw = stamp(raw, via_start, via_end, flow.host, flow.port)
+        elif self._is_astray(raw, head, via_end, body_start):
+            return None
+        peer = self._shard_of(head.call_id)
+        if creates_state(head):
+            busy = self._busy(peer)
+            if busy and patient:
+                return Wait.WAIT
+            if not self._admission.admit(head, flow.host, now, busy=busy):
+                return self._overload(raw, flow, head)
+        elif head.method == "ACK" and self._admission.is_refusal_ack(head):
+            return None
         return peer, Received(flow, head, raw)
+
+    def _is_astray(self, raw: bytes, head: Head, via_end: int, body_start: int) -> bool:
+        """Whether a response is none of ours; it is counted."""
+        if not self._listeners.is_ours(head.sent_by):
+            self.dropped["response for another sent-by"] += 1
+            return True
+        if more_vias(raw, via_end, body_start):
+            self.dropped["response with more than one Via"] += 1
+            return True
+        return False
 
     def _overload(self, raw: bytes, flow: Flow, head: Head) -> bytes | None:
         """Refuse for want of room (RFC 3261 section 21.5.4)."""

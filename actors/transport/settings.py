@@ -28,6 +28,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_queue: bytes waiting for one slow reader before its connection is closed.
         trusted: networks without limits beside loopback, such as ``192.0.2.0/24``.
         known: networks with ten times the limits of strangers.
+        max_hold: seconds a stream is not read while the shard of its next request has no room; then it gets 503.
         failed_for: seconds a failed target stays behind the others (RFC 3263 section 4.3).
     """
 
@@ -38,6 +39,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     message_timeout: float = 5.0
     connect_timeout: float = 5.0
     max_queue: int = 1_048_576
+    max_hold: float = 0.5
     trusted: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     failed_for: float = 60.0

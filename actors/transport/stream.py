@@ -76,13 +76,36 @@ class Stream:
         self._queue: deque[Chunk] = deque()
         self._end = 0
         self._awaited: OrderedDict[tuple[str, str], tuple[str, TransactionKey]] = OrderedDict()
+        self._held: list[Framed] = []
 
     # In
 
     @property
     def partial(self) -> bool:
         """Whether the beginning of a message is waiting for its rest."""
-        return self._fed > self.read_offset
+        return self._fed > max(self._framer.offset, self.read_offset)
+
+    @property
+    def holding(self) -> bool:
+        """Whether something whole waits until there is room above for it."""
+        return bool(self._held)
+
+    def hold(self, items: list[Framed], read_offset: int) -> None:
+        """Put back what has no room above, and all that came behind it: it is not taken over.
+
+        Args:
+            items: the last of what was framed.
+            read_offset: where the first of them begins.
+        """
+        self._held = items
+        self.read_offset = read_offset
+
+    def release(self) -> list[Framed]:
+        """What was held, to be taken over now."""
+        held, self._held = self._held, []
+        if held:
+            self.read_offset = held[-1].end
+        return held
 
     def feed(self, peeked: bytes | memoryview) -> list[Framed]:
         """Frame what is new in `peeked`, the socket's bytes from `consumed` on, and advance `read_offset`.

@@ -93,7 +93,7 @@ class Shell:
             flow = message.flow
             connection = self.connections.find(flow.token, flow.host, flow.port, response=True)
             assert connection is not None
-            self.connections.write(connection, answer_to(message.raw))
+            self.connections.write(connection, answer_to(message.raw), SHARD)
 
     def defer(self, function: Callable[..., None], *args: Any) -> None:
         self._deferred.append((function, args))

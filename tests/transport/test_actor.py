@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -12,88 +11,32 @@ from pathlib import Path
 import pytest
 
 from actors import sip
-from actors.runtime.channel import Deposit, Descriptor, Withdraw
-from actors.sip.vocabulary import Candidate, Flow, Target, TransactionKey
-from actors.transport.actor import TransportActor
+from actors.runtime.channel import Deposit, Withdraw
+from actors.sip.vocabulary import Candidate, Flow, Target
 from actors.transport.events import (
     FlowDead,
     Locate,
     Located,
     Received,
     TargetFailed,
-    ToDialog,
-    ToTransaction,
     TransmitFailed,
     TransmitRequest,
     TransmitResponse,
 )
-from actors.transport.settings import TransportSettings
 from tests.runtime.harness import Harness
-
-SHARD, DIALOG = "transaction-0", "dialog-0"
-KEY = TransactionKey("z9hG4bKours", "", "OPTIONS")
-
-
-class Service:
-    """The actor on free ports of one family, and peers to talk to it."""
-
-    def __init__(self, tmp_path: Path, host: str = "127.0.0.1", **settings: float) -> None:
-        self.tmp_path = tmp_path
-        self.host = host
-        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.settings = TransportSettings(listen=(), **settings)  # type: ignore[arg-type]
-        self.descriptors: dict[str, Descriptor] = {}
-        self.addresses: dict[str, tuple[str, int]] = {}
-        for transport, kind in (("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM)):
-            sock = socket.socket(self.family, kind)
-            sock.bind((host, 0))
-            if transport == "tcp":
-                sock.listen()
-            self.addresses[transport] = sock.getsockname()[:2]
-            sock.setblocking(False)
-            shown = f"[{host}]" if ":" in host else host
-            self.descriptors[f"{transport}:{shown}:0"] = Descriptor(sock.detach(), b"")
-
-    def harness(self, epoch: int = 1) -> Harness:
-        held = {token: Descriptor(os.dup(held.fd), held.note) for token, held in self.descriptors.items()}
-        peers = {SHARD: ToTransaction, DIALOG: ToDialog}
-        return Harness(
-            TransportActor,
-            "transport",
-            self.settings,
-            peers=peers,
-            tmp_path=self.tmp_path,
-            epoch=epoch,
-            descriptors=held,
-        )
-
-    def store(self, it: Harness) -> None:
-        """Take what the actor deposited and withdrew, as the supervisor does."""
-        for report, fd in it.reports:
-            if isinstance(report, Deposit):
-                assert fd is not None
-                self.descriptors[report.token] = Descriptor(fd, report.note)
-            elif isinstance(report, Withdraw) and report.token in self.descriptors:
-                os.close(self.descriptors.pop(report.token).fd)
-        it.reports.clear()
-
-    def close(self) -> None:
-        for descriptor in self.descriptors.values():
-            os.close(descriptor.fd)
-
-    def sent_by(self, transport: str) -> str:
-        host, port = self.addresses[transport]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def udp(self) -> socket.socket:
-        peer = socket.socket(self.family, socket.SOCK_DGRAM)
-        peer.bind((self.host, 0))
-        peer.connect(self.addresses["udp"])
-        peer.settimeout(5)
-        return peer
-
-    def tcp(self) -> socket.socket:
-        return socket.create_connection(self.addresses["tcp"], timeout=5)
+from tests.transport.wired import (
+    DIALOG,
+    KEY,
+    SHARD,
+    Service,
+    accepted,
+    datagram,
+    ended,
+    read,
+    reply,
+    request,
+    response,
+)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -103,79 +46,17 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     made.close()
 
 
-def _request(number: int = 1, method: str = "OPTIONS", *, via: str = "peer.example;rport", body: str = "") -> bytes:
-    return (
-        f"{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP {via};branch=z9hG4bK{number}\r\nFrom: <sip:a@b>;tag=1\r\n"
-        f"To: <sip:a@b>\r\nCall-ID: {number}\r\nCSeq: 1 {method}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    ).encode()
-
-
-def _answer(received: Received) -> bytes:
-    request = sip.parse(received.raw)
-    assert isinstance(request, sip.Request)
-    return bytes(request.response(200, to_tag="ours"))
-
-
-def _response(sent_by: str, branch: str = KEY.branch) -> bytes:
-    return (
-        f"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP {sent_by};branch={branch}\r\nFrom: <sip:a@b>;tag=1\r\n"
-        "To: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-    ).encode()
-
-
-def _reply(it: Harness, received: Received, key: TransactionKey = KEY) -> bytes:
-    raw = _answer(received)
-    it.send(SHARD, TransmitResponse(key, received.flow, raw))
-    return raw
-
-
-def _read(it: Harness, peer: socket.socket, count: int) -> bytes:
-    """Read `count` bytes from the actor, serving its pipes meanwhile."""
-    data = b""
-    while len(data) < count:
-        it.wait_for(lambda: select.select([peer], [], [], 0)[0], "bytes")
-        piece = peer.recv(count - len(data))
-        if not piece:
-            break
-        data += piece
-    return data
-
-
-def _accepted(it: Harness, listener: socket.socket) -> socket.socket:
-    it.wait_for(lambda: select.select([listener], [], [], 0)[0], "a connection")
-    return listener.accept()[0]
-
-
-def _datagram(it: Harness, peer: socket.socket) -> bytes:
-    it.wait_for(lambda: select.select([peer], [], [], 0)[0], "a datagram")
-    return peer.recv(65536)
-
-
-def _ended(it: Harness, peer: socket.socket) -> bytes:
-    """Read until the actor has ended the connection."""
-    data = b""
-    while True:
-        it.wait_for(lambda: select.select([peer], [], [], 0)[0], "the end")
-        try:
-            piece = peer.recv(65536)
-        except ConnectionResetError:
-            return data
-        if not piece:
-            return data
-        data += piece
-
-
 # UDP
 
 
 def test_a_datagram_goes_up_stamped_and_its_response_back_to_its_source(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
-        peer.send(_request())
+        peer.send(request())
         received = it.expect(SHARD, Received)
         assert received.flow[3:] == (service.addresses["udp"][1], *peer.getsockname()[:2])
         assert f";rport={peer.getsockname()[1]}".encode() in received.raw
-        raw = _reply(it, received)
-        assert _datagram(it, peer) == raw
+        raw = reply(it, received)
+        assert datagram(it, peer) == raw
 
 
 @pytest.mark.parametrize(("wildcard", "host"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])
@@ -187,9 +68,9 @@ def test_a_flow_of_a_listener_on_all_addresses_names_the_one_the_peer_reaches(
         for transport in ("udp", "tcp"):
             service.addresses[transport] = (host, service.addresses[transport][1])
         with service.udp() as peer, service.tcp() as stream:
-            peer.send(_request(1))
+            peer.send(request(1))
             assert it.expect(SHARD, Received).flow.local_host == host
-            stream.sendall(_request(2))
+            stream.sendall(request(2))
             assert it.expect(SHARD, Received).flow.local_host == host
             shown = f"[{host}]" if ":" in host else host
             it.send(DIALOG, Locate("1", f"sip:a@{shown}"))
@@ -205,8 +86,8 @@ def test_line_ends_and_rubbish_are_dropped_and_the_next_message_is_served(servic
             b"\r\n\r\n",
             b"\0\0\0\0",
             b"\x80junk",
-            _response("evil.example"),
-            b"\r\n\r\n" + _request(7),
+            response("evil.example"),
+            b"\r\n\r\n" + request(7),
         ):
             peer.send(rubbish)
         assert it.expect(SHARD, Received).head.call_id == "7"
@@ -214,18 +95,18 @@ def test_line_ends_and_rubbish_are_dropped_and_the_next_message_is_served(servic
 
 def test_a_malformed_datagram_is_answered_without_the_transaction_layer(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
-        peer.send(_request().replace(b"CSeq: 1", b"CSeq: one"))
-        assert _datagram(it, peer).startswith(b"SIP/2.0 400 ")
-        peer.send(_request(2))
+        peer.send(request().replace(b"CSeq: 1", b"CSeq: one"))
+        assert datagram(it, peer).startswith(b"SIP/2.0 400 ")
+        peer.send(request(2))
         assert it.expect(SHARD, Received).head.call_id == "2"
 
 
 def test_requests_go_out_from_the_listener_and_responses_come_in(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
         target = Target("udp", *peer.getsockname()[:2])
-        it.send(SHARD, TransmitRequest(KEY, target, _request()))
-        assert _datagram(it, peer) == _request()  # a connected socket hears its listener alone
-        peer.send(_response(service.sent_by("udp")))
+        it.send(SHARD, TransmitRequest(KEY, target, request()))
+        assert datagram(it, peer) == request()  # a connected socket hears its listener alone
+        peer.send(response(service.sent_by("udp")))
         assert it.expect(SHARD, Received).head.status == 200
 
 
@@ -235,20 +116,20 @@ def test_a_datagram_that_is_too_large_fails_to_its_sender_alone(service: Service
         it.send(SHARD, TransmitRequest(KEY, target, b"x" * 70_000))
         assert it.expect(SHARD, TransmitFailed) == TransmitFailed(KEY, "Message too long")
         it.send(SHARD, TransmitRequest(KEY._replace(branch=""), target, b"x" * 70_000))  # nobody's
-        it.send(SHARD, TransmitRequest(KEY, Target("udp", "a.name", 5060), _request()))
+        it.send(SHARD, TransmitRequest(KEY, Target("udp", "a.name", 5060), request()))
         assert it.expect(SHARD, TransmitFailed).key == KEY
 
 
 def test_a_busy_shard_gets_nothing_new_but_what_belongs_to_a_call(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
         it.actor.soft_window = -1
-        peer.send(_request(1, "INVITE"))
-        refusal = sip.parse(_datagram(it, peer))
+        peer.send(request(1, "INVITE"))
+        refusal = sip.parse(datagram(it, peer))
         assert isinstance(refusal, sip.Response)
         assert refusal.status == 503
         to = (refusal.get("to") or "").encode()
-        peer.send(_request(1, "ACK").replace(b"To: <sip:a@b>", b"To: " + to))  # known by its tag, dropped
-        peer.send(_request(2, "BYE").replace(b"To: <sip:a@b>", b"To: <sip:a@b>;tag=t"))
+        peer.send(request(1, "ACK").replace(b"To: <sip:a@b>", b"To: " + to))  # known by its tag, dropped
+        peer.send(request(2, "BYE").replace(b"To: <sip:a@b>", b"To: <sip:a@b>;tag=t"))
         assert it.expect(SHARD, Received).head.method == "BYE"
 
 
@@ -272,12 +153,12 @@ def test_a_uri_is_located_with_the_address_the_peer_reaches_us_by(service: Servi
 
 def test_a_request_on_a_connection_is_answered_on_it(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1) + _request(2)[:50])
+        peer.sendall(request(1) + request(2)[:50])
         first = it.expect(SHARD, Received)
         assert any(isinstance(report, Deposit) and report.token == first.flow.token for report, _ in it.reports)
-        raw = _reply(it, first)
-        assert _read(it, peer, len(raw)) == raw
-        peer.sendall(_request(2)[50:])
+        raw = reply(it, first)
+        assert read(it, peer, len(raw)) == raw
+        peer.sendall(request(2)[50:])
         assert it.expect(SHARD, Received).flow == first.flow
         service.store(it)
 
@@ -285,7 +166,7 @@ def test_a_request_on_a_connection_is_answered_on_it(service: Service) -> None:
 def test_a_byte_at_a_time_equals_one_chunk(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        data = _request(1, body="x" * 30) + _request(2)
+        data = request(1, body="x" * 30) + request(2)
         for offset in range(len(data)):
             peer.send(data[offset : offset + 1])
         assert [it.expect(SHARD, Received).head.call_id for _ in range(2)] == ["1", "2"]
@@ -294,7 +175,7 @@ def test_a_byte_at_a_time_equals_one_chunk(service: Service) -> None:
 
 def test_a_request_inside_a_body_is_never_run(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1, body=_request(666).decode()) + _request(2))
+        peer.sendall(request(1, body=request(666).decode()) + request(2))
         assert [it.expect(SHARD, Received).head.call_id for _ in range(2)] == ["1", "2"]
         service.store(it)
 
@@ -302,28 +183,28 @@ def test_a_request_inside_a_body_is_never_run(service: Service) -> None:
 def test_a_ping_is_answered_with_a_pong(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
         peer.sendall(b"\r\n\r\n")
-        assert _read(it, peer, 2) == b"\r\n"
-        peer.sendall(_request(1))
+        assert read(it, peer, 2) == b"\r\n"
+        peer.sendall(request(1))
         assert it.expect(SHARD, Received).head.call_id == "1"
         service.store(it)
 
 
 def test_the_largest_message_is_taken_in_and_a_larger_one_refused(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        body = "x" * (65_536 - len(_request(1, body="x" * 60_000)) + 60_000)
-        peer.sendall(_request(1, body=body))
+        body = "x" * (65_536 - len(request(1, body="x" * 60_000)) + 60_000)
+        peer.sendall(request(1, body=body))
         assert len(it.expect(SHARD, Received).raw) >= 65_536
-        peer.sendall(_request(2, body=body + "x"))
-        assert _ended(it, peer).startswith(b"SIP/2.0 513 ")
+        peer.sendall(request(2, body=body + "x"))
+        assert ended(it, peer).startswith(b"SIP/2.0 513 ")
         assert it.expect(SHARD, FlowDead).reason == "Message too large"
         service.store(it)
 
 
 def test_what_is_whole_before_a_broken_message_is_served_then_the_connection_ends(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1) + _request(2).replace(b"Content-Length: 0\r\n", b"") + _request(3))
+        peer.sendall(request(1) + request(2).replace(b"Content-Length: 0\r\n", b"") + request(3))
         assert it.expect(SHARD, Received).head.call_id == "1"
-        assert _ended(it, peer).startswith(b"SIP/2.0 400 ")
+        assert ended(it, peer).startswith(b"SIP/2.0 400 ")
         it.expect(SHARD, FlowDead)
         service.store(it)
         assert len(service.descriptors) == 2  # nothing is left in the store
@@ -332,11 +213,11 @@ def test_what_is_whole_before_a_broken_message_is_served_then_the_connection_end
 def test_a_message_that_takes_too_long_ends_its_connection(tmp_path: Path) -> None:
     service = Service(tmp_path, message_timeout=0.05)
     with service.harness() as it, service.tcp() as slow, service.tcp() as idle:
-        slow.sendall(_request(1) + _request(3)[:-5])
+        slow.sendall(request(1) + request(3)[:-5])
         it.expect(SHARD, Received)
-        assert _ended(it, slow) == b""
+        assert ended(it, slow) == b""
         assert it.expect(SHARD, FlowDead).reason == "a message took too long"
-        idle.sendall(_request(2))
+        idle.sendall(request(2))
         assert it.expect(SHARD, Received).head.call_id == "2"
         service.store(it)
     service.close()
@@ -345,7 +226,7 @@ def test_a_message_that_takes_too_long_ends_its_connection(tmp_path: Path) -> No
 def test_a_peer_that_never_reads_is_closed_and_its_answers_fail(tmp_path: Path) -> None:
     service = Service(tmp_path, max_queue=200_000)
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1))
+        peer.sendall(request(1))
         flow = it.expect(SHARD, Received).flow
         inbox = it.peers[SHARD].inbox
         for number in range(2000):
@@ -368,7 +249,7 @@ def test_a_peer_that_never_reads_is_closed_and_its_answers_fail(tmp_path: Path) 
 def test_a_reset_after_many_requests_is_told_once(service: Service) -> None:
     with service.harness() as it:
         peer = service.tcp()
-        peer.sendall(b"".join(_request(number) for number in range(100)))
+        peer.sendall(b"".join(request(number) for number in range(100)))
         flows = {it.expect(SHARD, Received).flow for _ in range(100)}
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
@@ -381,13 +262,13 @@ def test_a_stranger_may_open_so_many_connections_and_no_more(tmp_path: Path) -> 
     with service.harness() as it:
         it.actor._connections.acceptor._admission._trusted = ()  # type: ignore[attr-defined]
         peers = [service.tcp() for _ in range(3)]
-        assert _ended(it, peers[2]) == b""
+        assert ended(it, peers[2]) == b""
         peers[0].close()
-        peers[1].sendall(_request(1))
+        peers[1].sendall(request(1))
         it.expect(SHARD, Received)
         it.wait_for(lambda: any(isinstance(report, Withdraw) for report, _ in it.reports), "the withdrawal")
         with service.tcp() as fourth:
-            fourth.sendall(_request(4))
+            fourth.sendall(request(4))
             assert _next_received(it).head.call_id == "4"
         peers[1].close()
         peers[2].close()
@@ -408,12 +289,12 @@ def test_accepting_pauses_at_the_cap_and_goes_on(tmp_path: Path) -> None:
     with service.harness() as it:
         it.actor._connections.acceptor._limit = 1  # type: ignore[attr-defined]
         with service.tcp() as first, service.tcp() as second:
-            second.sendall(_request(2))
-            first.sendall(_request(1))
+            second.sendall(request(2))
+            first.sendall(request(1))
             received = it.expect(SHARD, Received)
             assert received.head.call_id == "1"
-            raw = _reply(it, received)  # else its place is kept for as long as the answer may come
-            assert _read(it, first, len(raw)) == raw
+            raw = reply(it, received)  # else its place is kept for as long as the answer may come
+            assert read(it, first, len(raw)) == raw
             first.close()
             assert _next_received(it).head.call_id == "2"
         service.store(it)
@@ -435,26 +316,26 @@ def listener(service: Service) -> Iterator[socket.socket]:
 def test_requests_to_one_address_share_a_connection_that_we_open(service: Service, listener: socket.socket) -> None:
     target = Target("tcp", *listener.getsockname()[:2])
     with service.harness() as it:
-        it.send(SHARD, TransmitRequest(KEY, target, _request(1)), TransmitRequest(KEY, target, _request(2)))
-        peer = _accepted(it, listener)
+        it.send(SHARD, TransmitRequest(KEY, target, request(1)), TransmitRequest(KEY, target, request(2)))
+        peer = accepted(it, listener)
         with peer:
-            assert _read(it, peer, 2 * len(_request(1))) == _request(1) + _request(2)
-            peer.sendall(_response(service.sent_by("tcp")))
+            assert read(it, peer, 2 * len(request(1))) == request(1) + request(2)
+            peer.sendall(response(service.sent_by("tcp")))
             received = it.expect(SHARD, Received)
             assert received.head.status == 200
             assert received.flow.local_port == service.addresses["tcp"][1]
             by_token = Target("tcp", "192.0.2.1", 5060, received.flow.token)
-            it.send(SHARD, TransmitRequest(KEY, by_token, _request(3)))
-            assert _read(it, peer, len(_request(3))) == _request(3)
+            it.send(SHARD, TransmitRequest(KEY, by_token, request(3)))
+            assert read(it, peer, len(request(3))) == request(3)
         service.store(it)
 
 
 def test_a_request_to_the_source_of_an_accepted_connection_goes_on_it(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1))
+        peer.sendall(request(1))
         it.expect(SHARD, Received)
-        it.send(SHARD, TransmitRequest(KEY, Target("tcp", *peer.getsockname()[:2]), _request(2, "BYE")))
-        assert _read(it, peer, len(_request(2, "BYE"))) == _request(2, "BYE")
+        it.send(SHARD, TransmitRequest(KEY, Target("tcp", *peer.getsockname()[:2]), request(2, "BYE")))
+        assert read(it, peer, len(request(2, "BYE"))) == request(2, "BYE")
         service.store(it)
 
 
@@ -462,7 +343,7 @@ def test_a_refused_connection_fails_what_waited_for_it(service: Service, listene
     target = Target("tcp", *listener.getsockname()[:2])
     listener.close()
     with service.harness() as it:
-        it.send(SHARD, TransmitRequest(KEY, target, _request(1)))
+        it.send(SHARD, TransmitRequest(KEY, target, request(1)))
         assert it.expect(SHARD, TransmitFailed) == TransmitFailed(KEY, "Connection refused")
         service.store(it)
         assert len(service.descriptors) == 2
@@ -471,39 +352,39 @@ def test_a_refused_connection_fails_what_waited_for_it(service: Service, listene
 def test_requests_without_any_response_fail_with_their_connection(service: Service, listener: socket.socket) -> None:
     target = Target("tcp", *listener.getsockname()[:2])
     with service.harness() as it:
-        it.send(SHARD, TransmitRequest(KEY, target, _request(1)))
-        peer = _accepted(it, listener)
-        assert _read(it, peer, len(_request(1))) == _request(1)
+        it.send(SHARD, TransmitRequest(KEY, target, request(1)))
+        peer = accepted(it, listener)
+        assert read(it, peer, len(request(1))) == request(1)
         peer.close()
         assert it.expect(SHARD, TransmitFailed).key == KEY
         it.expect(SHARD, FlowDead)
-        it.send(SHARD, TransmitRequest(KEY, target, _request(2)))  # the next one opens a connection of its own
-        peer = _accepted(it, listener)
+        it.send(SHARD, TransmitRequest(KEY, target, request(2)))  # the next one opens a connection of its own
+        peer = accepted(it, listener)
         with peer:
-            assert _read(it, peer, len(_request(2))) == _request(2)
+            assert read(it, peer, len(request(2))) == request(2)
         service.store(it)
 
 
 def test_a_response_whose_connection_is_gone_opens_another(service: Service, listener: socket.socket) -> None:
     with service.harness() as it:
         with service.tcp() as peer:
-            peer.sendall(_request(1, via=f"peer.example:{listener.getsockname()[1]};rport"))
+            peer.sendall(request(1, via=f"peer.example:{listener.getsockname()[1]};rport"))
             received = it.expect(SHARD, Received)
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         it.expect(SHARD, FlowDead)
-        raw = _reply(it, received)
-        again = _accepted(it, listener)
+        raw = reply(it, received)
+        again = accepted(it, listener)
         with again:
-            assert _read(it, again, len(raw)) == raw
+            assert read(it, again, len(raw)) == raw
         service.store(it)
 
 
 def test_a_half_closed_peer_still_gets_its_answer(service: Service) -> None:
     with service.harness() as it, service.tcp() as peer:
-        peer.sendall(_request(1))
+        peer.sendall(request(1))
         peer.shutdown(socket.SHUT_WR)
-        raw = _reply(it, it.expect(SHARD, Received))
-        assert _ended(it, peer) == raw
+        raw = reply(it, it.expect(SHARD, Received))
+        assert ended(it, peer) == raw
         it.expect(SHARD, FlowDead)
         service.store(it)
 
@@ -514,23 +395,23 @@ def test_a_half_closed_peer_still_gets_its_answer(service: Service) -> None:
 def test_a_successor_goes_on_with_the_connection(service: Service) -> None:
     with service.tcp() as peer:
         with service.harness() as it:
-            peer.sendall(_request(1) + _request(2)[:99])
+            peer.sendall(request(1) + request(2)[:99])
             received = it.expect(SHARD, Received)
             it.settle()
             it.wait_for(lambda: any(isinstance(report, Deposit) for report, _ in it.reports), "the deposit")
             it.stop()
             service.store(it)
         with service.harness(epoch=2) as it:
-            raw = _reply(it, received)
-            assert _read(it, peer, len(raw)) == raw
-            peer.sendall(_request(2)[99:])
+            raw = reply(it, received)
+            assert read(it, peer, len(raw)) == raw
+            peer.sendall(request(2)[99:])
             assert it.expect(SHARD, Received).flow == received.flow
             service.store(it)
 
 
 def test_a_successor_without_the_store_tells_that_its_flows_are_dead(service: Service) -> None:
     with service.tcp() as peer, service.harness() as it:
-        peer.sendall(_request(1))
+        peer.sendall(request(1))
         flow: Flow = it.expect(SHARD, Received).flow
         it.settle()
         it.stop()
