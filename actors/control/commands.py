@@ -59,11 +59,6 @@ def check(command: Command) -> None:
             raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
         if not 40 <= command.duration <= 6000:
             raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
-    if isinstance(command, Dtmf):
-        if not re.fullmatch(r"[0-9A-Da-d*#,]{1,128}", command.digits):
-            raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
-        if not 40 <= command.duration <= 6000:
-            raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
     if isinstance(command, Reject) and not 300 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is not between 300 and 699", "status")
 

@@ -73,18 +73,6 @@ class Dtmf(NamedTuple):
     duration: int = 160
 
 
-class Dtmf(NamedTuple):
-    """Press keys in a call: 0-9, A-D, * and #; a comma waits half a second.
-
-    Attributes:
-        duration: of each key, in milliseconds.
-    """
-
-    call: str
-    digits: str
-    duration: int = 160
-
-
 class Calls(NamedTuple):
     """Ask for every call; the result comes as one or more CallList."""
 
@@ -296,27 +284,6 @@ class CallNoticed(NamedTuple):
     time: float
 
 
-class CallDigitReceived(NamedTuple):
-    """The peer pressed a key for `duration` milliseconds; `method` is rfc4733, inband or info."""
-
-    seq: int
-    call: str
-    digit: str
-    duration: int
-    method: str
-    time: float
-
-
-class CallNoticed(NamedTuple):
-    """Something about a call's audio that people should know; `kind` is one word."""
-
-    seq: int
-    call: str
-    kind: str
-    text: str
-    time: float
-
-
 class UnknownEvent(NamedTuple):
     """An event that a newer service sends and this client does not know."""
 
@@ -403,7 +370,6 @@ COMMANDS: dict[str, type[Command]] = {
     "answer": Answer,
     "reject": Reject,
     "hangup": HangUp,
-    "dtmf": Dtmf,
     "dtmf": Dtmf,
     "calls": Calls,
     "tree": Tree,

@@ -16,8 +16,6 @@ from actors.control.records import (
     CallPlayFinished,
     CallProgressed,
     CallReceived,
-    CallDigitReceived,
-    CallNoticed,
     CallRecordFailed,
     Child,
     Event,
