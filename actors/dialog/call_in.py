@@ -10,7 +10,7 @@ from actors.dialog.effects import Reply
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall
 from actors.dialog.negotiation import answered, prepared, received_at, unopened
 from actors.dialog.policy import outcome_of, treatment
-from actors.dialog.reply import ALLOW, answer, our_contact, retry_after, warning
+from actors.dialog.reply import ALLOW, answer, description_in, our_contact, refusal, retry_after
 from actors.runtime.machine import Arm, Effects
 from actors.sip import REASONS, RemoteProtocolError
 from actors.sip.headers import cut_name_addr
@@ -87,13 +87,12 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return call, (answer(agent, asked, 480), *effects)
     host = asked.flow.local_host
     call = replace(call, media=replace(call.media, host=host))
-    if asked.request.body:
-        try:
-            call = answered(call, agent, asked.request.body)
-        except RemoteProtocolError as error:  # s13.3.1.3
-            status = error.status or 488
-            headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
-            return replace(call, state=State.TERMINATED), (answer(agent, asked, status, headers),)
+    try:
+        offer = description_in(asked.request)
+        if offer:
+            call = answered(call, agent, offer)
+    except RemoteProtocolError as error:  # s13.3.1.3
+        return replace(call, state=State.TERMINATED), (refusal(agent, asked, error),)
     call, effects = prepared(call, agent, host)
     effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
     expires = asked.request.expires

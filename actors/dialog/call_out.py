@@ -13,9 +13,9 @@ from actors.dialog.effects import Start
 from actors.dialog.events import CallProgressed, PlaceCall
 from actors.dialog.negotiation import agreed, closed, offered, prepared, received_at, unopened
 from actors.dialog.policy import outcome_of
-from actors.dialog.reply import ALLOW
+from actors.dialog.reply import ALLOW, description_in
 from actors.runtime.machine import Arm, Effects
-from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
+from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 
 FIRST_SEQ = 1  # RFC 3261 s8.1.1.5: any number below 2**31
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
@@ -175,12 +175,21 @@ def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     call = replace(call, attempt=invite)
     if heard.status == 100 or heard.head is None or heard.response is None:
         return call, effects
-    tag, body = heard.head.to_tag, heard.response.body
+    tag = heard.head.to_tag
     if tag:
+        body = _described(heard.response)
         call, more = _early(call, tag, body)
         effects += more
     event = CallProgressed(call.call, heard.status, heard.response.reason, given.wall)
     return call, (*effects, tell(event))
+
+
+def _described(response: Response) -> bytes:
+    """The session description in a response; what cannot be understood there is none."""
+    try:
+        return description_in(response)
+    except RemoteProtocolError:
+        return b""
 
 
 def _early(call: Call, tag: str, body: bytes) -> tuple[Call, Effects]:
@@ -230,7 +239,7 @@ def _confirmed(call: Call, given: Given, now: float) -> tuple[Call, Effects, byt
     invite, effects = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
     dialog = _dialog(heard, invite)
     ack, more = _acknowledge(dialog, "ack", given, now)
-    body = heard.response.body or dict(call.early).get(heard.head.to_tag, b"")
+    body = _described(heard.response) or dict(call.early).get(heard.head.to_tag, b"")
     call = replace(
         call,
         attempt=replace(invite, request=b""),

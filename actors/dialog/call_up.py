@@ -10,7 +10,7 @@ from actors.dialog.call_end import ended
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallAnswered, CallPlayFinished, CallRecordFailed
 from actors.dialog.negotiation import agreed, answered, offered, started, treated, unopened
-from actors.dialog.reply import ALLOW, answer, our_contact, warning
+from actors.dialog.reply import ALLOW, answer, description_in, our_contact, refusal
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, parse
 
@@ -96,7 +96,7 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return call, ()
     first = call.media.agreed is None
     try:
-        call = agreed(call, parse(ack.raw).body)
+        call = agreed(call, description_in(parse(ack.raw)))
     except RemoteProtocolError as error:  # a late offer without a good answer: the ACK is taken, then BYE
         return ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
     return call, (up(call, given) if first else started(call))
@@ -117,14 +117,12 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     agent = given.agent
     if call.invitation is not None and call.invitation.late:
         return call, (answer(agent, asked, 491),)
-    offer = asked.request.body
     try:
+        offer = description_in(asked.request)
         call = answered(call, agent, offer) if offer else offered(call, agent)
         target = dialog_state.target_of(asked.request)
     except RemoteProtocolError as error:
-        status = error.status or 488
-        headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
-        return call, (answer(agent, asked, status, headers),)
+        return call, (refusal(agent, asked, error),)
     dialog = call.dialog
     assert dialog is not None
     if target:  # s12.2.2: a target refresh

@@ -43,7 +43,7 @@ from actors.dialog.events import (
 )
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
-from actors.dialog.reply import answer, options, out_of_scope, unreadable
+from actors.dialog.reply import answer, options, out_of_scope
 from actors.dialog.usage import Cells, Command, Usage, failure
 from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Response, parse
@@ -102,9 +102,6 @@ class Calls(Usage):
         call = self._cells.get(tag.encode())
         if call is not None:
             return self._invited_again(call, asked, now, wall)
-        refusal = unreadable(self.agent, asked)
-        if refusal is not None:
-            return (refusal,)
         status = self._unwilling()
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
@@ -142,10 +139,9 @@ class Calls(Usage):
             self._cells.put(call.key, call, call.next_deadline)
             return (options(self.agent, asked, 200),)
         event = Input.REINVITE if head.method == "INVITE" else Input.BYE
-        refusal = unreadable(self.agent, asked) if event is Input.REINVITE else None
-        if refusal is None and CALL.edge(call.state, event) is None:
-            refusal = answer(self.agent, asked, 481)
-        return self._step(call, event, asked, now, wall) if refusal is None else (refusal,)
+        if CALL.edge(call.state, event) is None:
+            return (answer(self.agent, asked, 481),)
+        return self._step(call, event, asked, now, wall)
 
     def _of_dialog(self, head: Head) -> Call | None:
         """The call whose dialog, early ones included, a request from the peer names."""

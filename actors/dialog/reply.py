@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from actors.dialog.attempt import contact_value
 from actors.dialog.call import Agent, Asked
 from actors.dialog.effects import Reply
+from actors.sip import RemoteProtocolError, Request, Response
+from actors.sip.bodies import SDP, unpack
 from actors.sip.scan import METHODS as KNOWN
 from actors.sip.vocabulary import Flow, host_port
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
 ALLOW = ("Allow", ", ".join(METHODS))
-ACCEPT = ("Accept", "application/sdp")
+UNDERSTOOD = frozenset({SDP})
+ACCEPT = ("Accept", SDP)
+ACCEPT_ENCODING = ("Accept-Encoding", "identity")
 EXTENSIONS: frozenset[str] = frozenset()  # the option tags of RFC 3261 s20.37 that we understand: none yet
 
 Headers = Iterable[tuple[str, str]]
@@ -34,7 +38,7 @@ def answer(
     """
     to_tag = None if asked.head.to_tag else tag or agent.names.tag_of_invite(asked.key)
     lines = (*headers, ("Server", agent.settings.user_agent))
-    kind = "application/sdp" if body else None
+    kind = SDP if body else None
     response = asked.request.response(status, reason, to_tag=to_tag, headers=lines, body=body, content_type=kind)
     return Reply(asked.key, status, bytes(response))
 
@@ -71,20 +75,40 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
     return None
 
 
-def unreadable(agent: Agent, asked: Asked) -> Reply | None:
-    """The 415 that an INVITE gets for a body that is no plain session description (s8.2.3), None if it gets none."""
-    request = asked.request
-    if not request.body:
-        return None
-    kind = (request.get("Content-Type") or "").partition(";")[0].strip().lower()
-    if kind != "application/sdp":
-        return answer(agent, asked, 415, (ACCEPT,))
-    if (request.get("Content-Encoding") or "identity").strip().lower() != "identity":
-        return answer(agent, asked, 415, (("Accept-Encoding", "identity"),))
-    return None
+def description_in(message: Request | Response) -> bytes:
+    """The session description in a message, alone or among other parts; empty where there is none.
+
+    A plain one costs three look-ups. All else is read as RFC 3261 s8.2.3 and RFC 5621 ask.
+
+    Raises:
+        RemoteProtocolError: 415, a body that must be understood is not, is coded, or is for something else than a
+            session; 400, it is malformed.
+    """
+    body = message.body
+    if not body:
+        return b""
+    plain = message.get("Content-Type") == SDP and message.get("Content-Disposition") is None
+    if plain and message.get("Content-Encoding") is None:
+        return body
+    found = b""
+    for part in unpack(message, UNDERSTOOD):
+        if part.disposition.kind == "session":
+            found = found or part.data
+        elif part.disposition.required:
+            raise RemoteProtocolError(415, "Unsupported content disposition")
+    return found
+
+
+def refusal(agent: Agent, asked: Asked, error: RemoteProtocolError) -> Reply:
+    """The answer to a request in which something is malformed or not understood."""
+    status = error.status or 400
+    if status == 415:  # s8.2.3, 21.4.13
+        return answer(agent, asked, 415, (ACCEPT, ACCEPT_ENCODING))
+    headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
+    return answer(agent, asked, status, headers, reason=error.reason if status == 400 else None)
 
 
 def options(agent: Agent, asked: Asked, status: int) -> Reply:
     """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
-    headers = (our_contact(agent, asked.flow), ALLOW, ACCEPT, ("Accept-Encoding", "identity"), ("Supported", ""))
+    headers = (our_contact(agent, asked.flow), ALLOW, ACCEPT, ACCEPT_ENCODING, ("Supported", ""))
     return answer(agent, asked, status, headers)

@@ -11,7 +11,7 @@ from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
-from actors.dialog.reply import answer, out_of_scope
+from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
@@ -62,10 +62,11 @@ class UserAgent:
             assert isinstance(message, Request)
         except RemoteProtocolError as error:
             status = error.status or 400
-            refusal = build_refusal(raw, status, to_tag=self._names.tag_of_invite(key))
-            return (Reply(key, status, refusal),) if refusal else ()
+            built = build_refusal(raw, status, to_tag=self._names.tag_of_invite(key))
+            return (Reply(key, status, built),) if built else ()
         asked = Asked(key, flow, head, message)
         try:
+            message.validate()
             if head.to_tag:
                 return self._of(head.to_tag).inside(asked, now, wall)
             usage = self._methods.get(head.method)
@@ -73,8 +74,8 @@ class UserAgent:
                 return usage.outside(asked, now, wall)
             # A BYE without a tag, for one, names no dialog (RFC 3261 s15.1.2).
             return (out_of_scope(self.agent, asked) or answer(self.agent, asked, 481),)
-        except RemoteProtocolError as error:  # a header that is needed is malformed
-            return (answer(self.agent, asked, error.status or 400, reason=error.reason),)
+        except RemoteProtocolError as error:  # a header or a body that is needed is malformed or not understood
+            return (refusal(self.agent, asked, error),)
 
     def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
         """The INVITE of the server transaction `key` was cancelled."""

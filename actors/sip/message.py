@@ -21,7 +21,7 @@ from actors.sip.reasons import REASONS
 from actors.sip.scan import body_length, read_head, read_start, remote_error, split
 from actors.sip.typed import TypedHeaders
 from actors.sip.uri import Uri
-from actors.sip.usual import read_usual
+from actors.sip.usual import is_plain, read_usual
 from actors.sip.vocabulary import Head
 
 Headers = Iterable[tuple[str, object]]
@@ -40,6 +40,20 @@ class Message(TypedHeaders):
     __slots__ = ("_body",)
 
     _body: bytes
+
+    def __init__(
+        self,
+        lines: tuple[list[str], list[str]] | None,
+        body: bytes,
+        data: bytes | None,
+        head: Head | None,
+        usual: re.Match[str] | None,
+    ) -> None:
+        self._lines, self._body, self._usual, self._text = lines, body, None, ""
+        if usual is not None:
+            self._keep(usual)
+        self._data, self._head = data, head
+        self._typed = {}
 
     def __bytes__(self) -> bytes:
         data = self._data
@@ -85,9 +99,13 @@ class Message(TypedHeaders):
     def validate(self) -> None:
         """Parse every header that processing may need, as :class:`actors.sip.fields.Field` tells.
 
+        A head in which nothing can be wrong is told by a look at it, and nothing is parsed then.
+
         Raises:
             RemoteProtocolError: the first that is malformed.
         """
+        if self._text and is_plain(self._text):
+            return
         for name in dict.fromkeys(self._names):
             field = FIELDS.get(name)
             if field is None or not field.needed:
@@ -128,11 +146,7 @@ class Request(Message):
     ) -> None:
         self.method = method
         self.uri = uri
-        self._lines, self._body, self._usual, self._text = lines, body, None, ""
-        if usual is not None:
-            self._keep(usual)
-        self._data, self._head = data, head
-        self._typed = {}
+        super().__init__(lines, body, data, head, usual)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.uri}>"
@@ -169,8 +183,9 @@ class Request(Message):
 
     def validate(self) -> None:
         """As of every message; the Request-URI too."""
-        self.request_uri  # noqa: B018 - it is the parsing that is wanted
-        super().validate()
+        if not (self._text and is_plain(self._text)):
+            self.request_uri  # noqa: B018 - it is the parsing that is wanted
+            super().validate()
 
     def response(
         self,
@@ -236,11 +251,7 @@ class Response(Message):
     ) -> None:
         self.status = status
         self._phrase = phrase
-        self._lines, self._body, self._usual, self._text = lines, body, None, ""
-        if usual is not None:
-            self._keep(usual)
-        self._data, self._head = data, head
-        self._typed = {}
+        super().__init__(lines, body, data, head, usual)
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"

@@ -97,6 +97,33 @@ def _spelled(fields: Iterable[Field]) -> Iterable[str]:
 
 _match = re.compile(_expression(FIELDS)).match
 
+# A head in which every header that is needed has its simplest shape, in which it cannot be malformed.
+_PLAIN_PORT = r"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3})(?![0-9]))?+"
+_PLAIN_HOST = rf"[A-Za-z0-9\-.]++{_PLAIN_PORT}"
+_PLAIN_URI = rf"sip:(?:[A-Za-z0-9\-_.+]++@)?+{_PLAIN_HOST}(?:;lr|;transport=[a-z]++)?+"
+_PLAIN_HOP = rf"(?:;(?:rport|branch|received)(?:={VALUE}++)?+)*+"
+_PLAIN_LINES = (
+    rf"Via: SIP/2\.0/[A-Z]++ {_PLAIN_HOST}{_PLAIN_HOP}",
+    rf"(?:From|To): (?:[A-Za-z0-9 ]++|\"[A-Za-z0-9 .\-]*+\")?+[ ]?+<{_PLAIN_URI}>(?:;tag={VALUE}++)?+",
+    r"(?:Call-ID|CSeq|Content-Length): [^\r]++",  # read already
+    rf"Contact: (?:<{_PLAIN_URI}>|sip:[A-Za-z0-9\-_.+]++@{_PLAIN_HOST})",
+    r"Max-Forwards: [0-9]{1,2}",
+    r"Content-Type: application/sdp",
+    r"Allow: [A-Z]++(?:, ?+[A-Z]++)*+",
+    r"Supported: [a-z0-9\-]++(?:, ?+[a-z0-9\-]++)*+",
+    rf"(?:Record-)?+Route: <{_PLAIN_URI}>",
+    rf"(?:{'|'.join(re.escape(field.name) for field in FIELDS.values() if not field.needed)}):[^\r]*+",
+)
+_plain = re.compile(
+    rf"(?:[A-Z]++ {_PLAIN_URI} SIP/2\.0|SIP/2\.0 [1-6][0-9][0-9] [^\r]*+)\r\n"
+    rf"(?:(?:{'|'.join(_PLAIN_LINES)})\r\n)++\r\n"
+).fullmatch
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in a head of the usual shape needs to be parsed to know that it is well-formed."""
+    return _plain(text) is not None
+
 
 def read_usual(data: bytes) -> tuple[Head, int, int, int, int | None, re.Match[str]] | None:
     """Read a message of the usual shape: the fields of a Scan, and the match, whose groups are those of :data:`GROUPS`.

@@ -394,3 +394,66 @@ def test_media_lost_while_it_rings_refuses_the_call() -> None:
     assert phone.statuses == [180, 503]
     assert phone.ended.outcome == "failed"
     assert not phone.cells
+
+
+def multipart(*parts: tuple[str, bytes], subtype: str = "mixed") -> dict[str, object]:
+    pieces = [b"--b\r\n%s\r\n\r\n%s\r\n" % (head.encode(), body) for head, body in parts]
+    return {"body": b"".join(pieces) + b"--b--", "Content_Type": f"multipart/{subtype};boundary=b"}
+
+
+OFFERED = ("Content-Type: application/sdp", OFFER)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        multipart(OFFERED),
+        multipart(("Content-Type: text/plain\r\nContent-Disposition: render;handling=optional", b"hello"), OFFERED),
+        multipart(("Content-Type: text/plain", b"hello"), OFFERED, subtype="alternative"),
+        {"body": OFFER, "Content_Type": "application/sdp;charset=utf-8"},
+        {"body": OFFER, "Content_Disposition": "session"},
+        {"body": OFFER, "Content_Encoding": "identity"},
+    ],
+)
+def test_an_offer_among_other_bodies_is_found(body: dict[str, object]) -> None:
+    phone = Phone("echo")
+    phone.receive_call(message("INVITE", **body))  # type: ignore[arg-type]
+    assert phone.statuses == [180, 200]
+    assert phone.started().port == 7000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        multipart(("Content-Type: application/isup", b"x"), OFFERED),
+        {"body": OFFER, "Content_Type": "text/plain"},
+        {"body": OFFER, "Content_Encoding": "gzip"},
+        {"body": OFFER, "Content_Disposition": "early-session"},
+        {"body": OFFER, "Content_Disposition": "x-unknown;handling=required"},
+    ],
+)
+def test_a_body_that_must_be_understood_and_is_not_is_415_with_what_is(body: dict[str, object]) -> None:
+    phone = Phone("echo")
+    phone.request(message("INVITE", **body))  # type: ignore[arg-type]
+    assert phone.statuses == [415]
+    assert line(phone.last(Reply).raw, "Accept") == "application/sdp"
+    assert line(phone.last(Reply).raw, "Accept-Encoding") == "identity"
+    assert not phone.cells
+
+
+def test_a_body_that_may_be_passed_over_is_none() -> None:
+    phone = Phone("echo")
+    phone.receive_call(message("INVITE", body=OFFER, Content_Disposition="x-unknown;handling=optional"))
+    assert phone.statuses == [180, 200]
+    assert phone.last_response().body.startswith(b"v=0")
+    assert not phone.all(Start)  # the 2xx holds our offer
+
+
+@pytest.mark.parametrize("header", ["Max_Forwards", "Contact", "Require", "Content_Type"])
+def test_a_malformed_header_that_is_needed_is_400_wherever_it_stands(header: str) -> None:
+    phone = Phone("echo")
+    phone.request(invite(**{header: ";;"}))
+    assert phone.statuses == [400]
+    phone.receive_call()
+    phone.request(message("BYE", to_tag=phone.our_tag(), cseq=2, **{header: ";;"}))
+    assert phone.statuses[-1] == 400

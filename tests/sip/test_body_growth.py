@@ -1,25 +1,17 @@
-"""Bodies are read in time that grows with their size and no faster: counted in steps of the interpreter, not seconds.
-
-The expressions are possessive or fixed, so that what is not counted, the work inside them, is linear too.
-"""
+"""Bodies are read in work that grows with their size and no faster: counted in steps of the interpreter."""
 
 from __future__ import annotations
 
-import itertools
 import re
-import re._constants as constants
 import re._parser as parser
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from actors.sip import (
     MediaType,
-    RemoteProtocolError,
     headblock,
     markup,
     message_summary,
@@ -34,32 +26,12 @@ from actors.sip import (
     sipfrag,
 )
 from actors.sip.offer_answer import Capabilities, Codec, make_answer
+from tests.sip.counting import assert_linear, giving_back
 
 OURS = Capabilities("192.0.2.2", 16384, (Codec(0, "PCMU", 8000),), 7)
 TYPE = MediaType("multipart/mixed", {"boundary": "b1"})
 HEAD = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 AUDIO = b"m=audio 5004 RTP/AVP 0"
-
-
-def steps(act: Callable[[bytes], object], data: bytes) -> int:
-    """How many instructions of Python `act` runs on `data`."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        act(data)
-    except RemoteProtocolError:
-        pass
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def read_all(data: bytes) -> object:
@@ -116,25 +88,7 @@ CASES: list[tuple[str, Callable[[bytes], object], Callable[[int], bytes]]] = [
 
 @pytest.mark.parametrize(("act", "make"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_twice_the_size_is_at_most_twice_the_work(act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
-    act_on = [make(size) for size in (1_000, 2_000, 4_000, 8_000)]
-    for data in act_on:
-        steps(act, data)  # what is remembered from call to call is warm now
-    counts = [steps(act, data) for data in act_on]
-    for less, more in itertools.pairwise(counts):
-        assert more <= 2.2 * less + 500, counts
-
-
-def unbounded(parsed: Any) -> Iterator[Any]:
-    """The repeats without an upper bound that may give back what they took, wherever they stand in an expression."""
-    for operator, argument in parsed:
-        if operator in (constants.MAX_REPEAT, constants.MIN_REPEAT) and argument[1] is constants.MAXREPEAT:
-            yield argument
-        for inner in argument if isinstance(argument, (tuple, list)) else ():
-            if isinstance(inner, parser.SubPattern):
-                yield from unbounded(inner)
-            elif isinstance(inner, list):
-                for branch in inner:
-                    yield from unbounded(branch) if isinstance(branch, parser.SubPattern) else ()
+    assert_linear(act, make, (1_000, 2_000, 4_000, 8_000))
 
 
 MODULES = (headblock, message_summary, multipart, pidf, sdp, sdp_attributes, sdp_crypto, sdp_ice, sdp_lines, sdp_model)
@@ -146,9 +100,9 @@ def test_no_expression_can_go_back_over_what_it_has_read(module: Any) -> None:
     patterns = [one.pattern for one in found if isinstance(one, re.Pattern)]
     assert patterns
     for pattern in patterns:
-        assert not list(unbounded(parser.parse(pattern))), pattern
+        assert not list(giving_back(parser.parse(pattern))), pattern
 
 
 def test_the_check_of_expressions_sees_what_it_should() -> None:
-    assert list(unbounded(parser.parse("a(b|c(d+))")))
-    assert not list(unbounded(parser.parse("a(b|c(d++)e{1,9})*+")))
+    assert list(giving_back(parser.parse("a(b|c(d+))")))
+    assert not list(giving_back(parser.parse("a(b|c(d++)e{1,9})*+")))

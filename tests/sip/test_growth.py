@@ -1,22 +1,13 @@
-"""Messages, headers and URIs are read in work that grows with their size and no faster (FAULTS 12 to 20).
-
-Counted are the instructions that the interpreter runs and the bytes that each of them allocates, so that a copy of the
-rest in each turn of a loop shows. What is not counted, the work inside expressions, is linear since none of them gives
-back what it took.
-"""
+"""Messages, headers and URIs are read in work that grows with their size and no faster (FAULTS 12 to 20)."""
 
 from __future__ import annotations
 
 import importlib
-import itertools
 import pkgutil
 import re
-import re._constants as constants
 import re._parser as parser
-import sys
-import tracemalloc
-from collections.abc import Callable, Iterator
-from types import FrameType, ModuleType
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,9 +18,8 @@ from actors.sip import uri as uris
 from actors.sip.fields import FIELDS, Kind
 from actors.sip.framing import Framer
 from actors.sip.scan import scan
+from tests.sip.counting import COPIED, LINES, MESSAGES, assert_linear, giving_back, is_plain
 
-SIZES = (15_000, 30_000, 60_000)
-SMALL = (2_000, 4_000, 8_000)
 UNITS = ['"\\"\\"', ";;;", ",", "<", " ", "a,", ";a=b", '"', "(", "<a>,"]
 URI_UNITS = ["%", "%41", "@", ":", ";a", ";a=b", "&a=b", "?", "[", "-.", "1", "a", "é"]
 
@@ -37,61 +27,6 @@ HEAD = (
     b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n"
     b"Call-ID: c\r\nCSeq: 1 INVITE\r\n"
 )
-
-
-def run(act: Callable[[], object], opcode: Callable[[], None]) -> None:
-    """Run `act` with `opcode` called before each of its instructions; that it refuses its data is as good."""
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            opcode()
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        act()
-    except RemoteProtocolError:
-        pass
-    finally:
-        sys.settrace(before)
-
-
-def steps(act: Callable[[], object]) -> int:
-    """How many instructions `act` runs."""
-    count = itertools.count()
-    run(act, count.__next__)
-    return next(count)
-
-
-def copied(act: Callable[[], object]) -> int:
-    """How many bytes the instructions of `act` allocate, one by one."""
-    size = last = 0
-
-    def opcode() -> None:
-        nonlocal size, last
-        now, peak = tracemalloc.get_traced_memory()
-        size += max(0, peak - last)
-        last = now
-        tracemalloc.reset_peak()
-
-    tracemalloc.start()
-    try:
-        run(act, opcode)
-    finally:
-        tracemalloc.stop()
-    return size
-
-
-def assert_linear(act: Callable[[Any], object], make: Callable[[int], Any]) -> None:
-    """Hold the work against the size, which doubles up to 60 KB; the bytes, which cost more to count, up to 8 KB."""
-    steps(lambda: act(make(SIZES[0])))  # what is remembered from call to call is warm now
-    for count, sizes, slack in ((steps, SIZES, 500), (copied, SMALL, 50_000)):
-        inputs = [make(size) for size in sizes]
-        counts = [count(lambda data=data: act(data)) for data in inputs]
-        for less, more in itertools.pairwise(counts):
-            assert more <= 2.3 * less + slack, (count, counts)
 
 
 def shorten(text: str) -> None:
@@ -102,7 +37,7 @@ def shorten(text: str) -> None:
 @pytest.mark.parametrize(("act", "part"), [(shorten, 1), (lambda text: [None for _ in text for _ in text], 100)])
 def test_work_that_grows_faster_is_seen(act: Callable[[str], object], part: int) -> None:
     with pytest.raises(AssertionError):
-        assert_linear(act, lambda size: "a" * (size // part))
+        assert_linear(act, lambda size: "a" * (size // part), MESSAGES, COPIED)
 
 
 def read_value(name: str) -> Callable[[str], object]:
@@ -144,14 +79,14 @@ def test_a_header_of_twice_the_size_takes_twice_the_work(name: str) -> None:
     act = read_value(name)
     start = STARTS.get(name, "")
     for unit in UNITS:
-        assert_linear(act, lambda size, unit=unit: start + unit * (size // len(unit)))
+        assert_linear(act, lambda size, unit=unit: start + unit * (size // len(unit)), LINES, COPIED)
 
 
 @pytest.mark.parametrize("start", ["sip:", "sip:a@h;x", "sip:h?a=b", "tel:1", "x:"])
 def test_a_uri_of_twice_the_size_takes_twice_the_work(start: str) -> None:
     for unit in URI_UNITS:
-        assert_linear(lambda text: uris.parse(text).key, lambda size, unit=unit: start + unit * (size // len(unit)))
-        assert_linear(telephone.parse, lambda size, unit=unit: "1" + unit * (size // len(unit)))
+        for act, begin in ((lambda text: uris.parse(text).key, start), (telephone.parse, "1")):
+            assert_linear(act, lambda size, begin=begin, unit=unit: begin + unit * (size // len(unit)), LINES, COPIED)
 
 
 def read_message(data: bytes) -> object:
@@ -164,7 +99,7 @@ def read_message(data: bytes) -> object:
     return None
 
 
-MESSAGES: dict[str, Callable[[int], bytes]] = {
+INPUTS: dict[str, Callable[[int], bytes]] = {
     "12 a CSeq of many digits": lambda n: HEAD.replace(b"CSeq: 1", b"CSeq: " + b"1" * n) + b"\r\n",
     "13 many To headers": lambda n: HEAD + b"To: <sip:b@h>\r\n" * (n // 15) + b"\r\n",
     "14 a long line": lambda n: HEAD + b"X: " + b"y" * n + b"\r\n\r\n",
@@ -186,7 +121,7 @@ MESSAGES: dict[str, Callable[[int], bytes]] = {
     "19 no colon": lambda n: HEAD + b"x" * n + b"\r\n\r\n",
     "20 a start line": lambda n: b"INVITE sip:" + b"a" * n + b" SIP/2.0\r\n" + HEAD + b"\r\n",
 }
-MESSAGES |= {
+INPUTS |= {
     f"15 {unit!r} in {name}": lambda n, name=name, unit=unit: (
         HEAD + f"{name}: {unit * (n // len(unit))}\r\n\r\n".encode("utf-8", "surrogateescape")
     )
@@ -195,9 +130,9 @@ MESSAGES |= {
 }
 
 
-@pytest.mark.parametrize("make", MESSAGES.values(), ids=list(MESSAGES))
+@pytest.mark.parametrize("make", INPUTS.values(), ids=list(INPUTS))
 def test_a_message_of_twice_the_size_takes_twice_the_work(make: Callable[[int], bytes]) -> None:
-    assert_linear(read_message, make)
+    assert_linear(read_message, make, MESSAGES, COPIED)
 
 
 def test_a_message_that_comes_byte_by_byte_takes_twice_the_work_for_twice_the_size() -> None:
@@ -206,7 +141,7 @@ def test_a_message_that_comes_byte_by_byte_takes_twice_the_work_for_twice_the_si
         for place in range(0, len(data), 100):
             framer.feed(data[place : place + 100])
 
-    assert_linear(drip, lambda size: HEAD + b"X: " + b"y" * size)
+    assert_linear(drip, lambda size: HEAD + b"X: " + b"y" * size, MESSAGES, COPIED)
 
 
 # The expressions.
@@ -225,28 +160,6 @@ def expressions() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
             if isinstance(pattern, re.Pattern):
                 found.setdefault(f"{module.__name__}.{name}", pattern)
     return found
-
-
-def giving_back(parsed: Any) -> Iterator[Any]:
-    """The repeats without an upper bound that may give back what they took, but for a last one, wherever they stand."""
-    for operator, argument in parsed:
-        if operator in (constants.MAX_REPEAT, constants.MIN_REPEAT) and argument[1] is constants.MAXREPEAT:
-            yield argument
-        for inner in argument if isinstance(argument, (tuple, list)) else ():
-            if isinstance(inner, parser.SubPattern):
-                yield from giving_back(inner)
-            elif isinstance(inner, list):
-                for branch in inner:
-                    if isinstance(branch, parser.SubPattern):
-                        yield from giving_back(branch)
-
-
-def is_plain(parsed: Any) -> bool:
-    """Whether an expression is one repeat of single characters: there is nothing it could try again."""
-    if len(parsed) != 1:
-        return False
-    ((_, (_, _, inner)),) = parsed
-    return len(inner) == 1 and inner[0][0] in (constants.IN, constants.LITERAL, constants.ANY)
 
 
 MINE = ("grammar", "uri", "telephone", "people", "lines", "message", "scan", "framing", "build", "usual", "headers")

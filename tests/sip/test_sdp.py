@@ -154,3 +154,7 @@ def test_any_bytes_give_a_description_or_an_sdp_error(edits: list[tuple[int, int
         _ = (section.connection, section.bandwidths, section.attributes, section.direction)
     _ = (description.origin, description.name, description.timings)
     _ = [(media.rtpmaps, media.fmtps) for media in description.media]
+
+
+def test_a_timing_prints_as_it_stands_in_a_description() -> None:
+    assert str(Timing(3034423619, 3042462419)) == "3034423619 3042462419"

@@ -153,3 +153,31 @@ def test_lines_in_any_order_and_number_read_the_same_both_ways(data: bytes, doub
     lines += [lines[place % len(lines)] for place in doubled]
     random.shuffle(lines)  # type: ignore[attr-defined]
     check(b"\r\n".join([start, *lines]) + b"\r\n\r\nbody")
+
+
+PLAIN = (
+    b"INVITE sip:bob@192.0.2.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5061;branch=z9hG4bK-1;rport=5061\r\n"
+    b"From: sipp <sip:a@192.0.2.1:5061>;tag=1\r\nTo: <sip:bob@192.0.2.2>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
+    b"Contact: sip:a@192.0.2.1:5061\r\nMax-Forwards: 70\r\nAllow: INVITE, ACK\r\nSupported: timer,100rel\r\n"
+    b"Route: <sip:p.example;lr>\r\nSubject: x\r\nContent-Type: application/sdp\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def test_a_head_that_plainly_has_nothing_wrong_is_not_parsed_to_be_validated() -> None:
+    message = parse(PLAIN)
+    message.validate()
+    assert not message._typed
+    wrong = parse(PLAIN.replace(b"Max-Forwards: 70", b"Max-Forwards: 999"))
+    with pytest.raises(RemoteProtocolError):
+        wrong.validate()
+
+
+@given(st.integers(0, len(PLAIN)), st.integers(0, 12), st.sampled_from(PIECES) | st.binary(max_size=4))
+def test_what_is_plainly_good_is_good_by_the_full_validation(place: int, cut: int, piece: bytes) -> None:
+    data = PLAIN[:place] + piece + PLAIN[place + cut :]
+    try:
+        short, full = parse(data), parse_fully(data)
+        short.validate()
+    except RemoteProtocolError:
+        return
+    full.validate()
