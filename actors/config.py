@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from actors.transport.records import StaticError, parse_static, server_address
 from actors.transport.settings import Listener
 
 Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
@@ -112,6 +113,24 @@ class ControlSection(_Section, frozen=True, kw_only=True):
     ring_timeout: Seconds = 60.0
 
 
+class DnsSection(_Section, frozen=True, kw_only=True):
+    """[dns]: how next hops are found (RFC 3263).
+
+    Attributes:
+        servers: ``ADDRESS`` or ``ADDRESS:PORT`` each; none for those of the system.
+        static: entries that go before DNS, as zone files have them: ``pbx.example A 192.0.2.7``.
+        timeout: seconds for one look-up.
+        failed_for: seconds a target that failed stays behind the others.
+        failover_after: seconds until a silent UDP target with others behind it is given up; 0 for 64*T1 (RFC 3263).
+    """
+
+    servers: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    timeout: Seconds = 5.0
+    failed_for: Seconds = 60.0
+    failover_after: Annotated[float, Meta(ge=0, description="seconds from 0")] = 0.0
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, each section a table of the TOML file."""
 
@@ -119,6 +138,7 @@ class Config(_Section, frozen=True, kw_only=True):
     sip: SipSection = SipSection()
     answer: AnswerSection = AnswerSection()
     media: MediaSection = MediaSection()
+    dns: DnsSection = DnsSection()
     control: ControlSection = ControlSection()
 
 
@@ -155,10 +175,23 @@ def checked(config: Config) -> Config:
     listeners(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
+    _check_dns(config.dns)
     first, last = config.media.ports
     if last <= first:
         raise ConfigError(f"media.ports: [{first}, {last}] holds no pair; the second must be above the first")
     return config
+
+
+def _check_dns(dns: DnsSection) -> None:
+    for text in dns.servers:
+        try:
+            server_address(text)
+        except ValueError:
+            raise ConfigError(f"dns.servers: {text!r} is no address; it may be ADDRESS or ADDRESS:PORT") from None
+    try:
+        parse_static(dns.static)
+    except StaticError as error:
+        raise ConfigError(f"dns.static: {error}") from error
 
 
 def listeners(config: Config) -> tuple[Listener, ...]:

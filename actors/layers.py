@@ -15,12 +15,17 @@ from actors.transport.settings import TransportSettings
 
 def transport(config: Config) -> TransportSettings:
     """Of the one transport process."""
-    sip = config.sip
+    sip, dns = config.sip, config.dns
     return TransportSettings(
         listen=configuration.listeners(config),
         shards=config.service.shards,
         max_requests=sip.max_requests,
         max_connections=sip.max_connections,
+        failed_for=dns.failed_for,
+        failover_after=dns.failover_after,
+        dns_servers=dns.servers,
+        dns_static=dns.static,
+        dns_timeout=dns.timeout,
     )
 
 

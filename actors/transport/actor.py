@@ -28,15 +28,19 @@ from actors.transport.events import (
     TransmitRequest,
     TransmitResponse,
 )
-from actors.transport.kept import HOLD_KEY, PAUSE_KEY, Kept, token_of
-from actors.transport.locate import Failed, LocationError, locate, parse_hosts
+from actors.transport.failed_targets import FailedTargets
+from actors.transport.kept import HOLD_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
+from actors.transport.locate import Location, Policy, Result
 from actors.transport.reception import Reception
+from actors.transport.records import Static, parse_hosts, parse_static
+from actors.transport.resolver import Resolver
 from actors.transport.route import Bound, Listeners, reconnect_address, response_address
 from actors.transport.settings import TransportSettings
 from actors.transport.takeover import take_over
 
 _HOSTS = Path("/etc/hosts")
 _ROUTES = 4096
+_LOOK_UPS = 3  # NAPTR, SRV and addresses, one after the other
 
 
 class TransportActor(LayerActor):
@@ -50,8 +54,8 @@ class TransportActor(LayerActor):
         self._settings: TransportSettings = context.settings
         self._ports: dict[str, UdpPort] = {}
         self._routes: dict[str, UdpPort] = {}
-        self._failed_lately = Failed(self._settings.failed_for)
-        self._hosts: dict[str, tuple[str, ...]] = parse_hosts("")
+        self._failed_lately = FailedTargets(self._settings.failed_for)
+        self._static = parse_static(self._settings.dns_static)
         self._hosts_changed = 0
 
     # Life
@@ -78,12 +82,25 @@ class TransportActor(LayerActor):
             listeners=self._listeners,
         )
         take_over(self, self.context.channel, self._connections, clock())
+        self._find_again()
         for bound, sock in opened:
             if bound.transport == "udp":
                 port = self._ports[bound.token] = UdpPort(bound, sock, self._reception, self.tell)
                 self.mailbox.watch(sock.fileno(), port.readable)
             else:
                 self._connections.acceptor.listen(sock, bound)
+
+    def _find_again(self) -> None:
+        """Open the resolver, and search again what a predecessor was searching."""
+        settings = self._settings
+        self._resolver = Resolver(settings.dns_servers, settings.dns_timeout)
+        policy = Policy(settings.failover_after, settings.udp_max, settings.udp_max_of)
+        self._location = Location(self._resolver.ask, self._listeners, self._failed_lately, policy)
+        self._location.use(Static(self._static, parse_hosts("")))
+        self.mailbox.watch(self._resolver.fileno(), self._resolved)
+        now = clock()
+        for key in [key for key in self.cells.keys() if key.startswith(WANTED)]:  # noqa: SIM118 - no mapping
+            self._locate(key, self.cells.get(key), now)
 
     def _open_listeners(self) -> list[tuple[Bound, socket.socket]]:
         """Our listeners, named in the order of their tokens: a successor gives the same names."""
@@ -109,6 +126,8 @@ class TransportActor(LayerActor):
         """Close our descriptors: by now the layers above have said all they had to say."""
         self.log.info("transport stops", connections=len(self._connections), dropped=dict(self._reception.dropped))
         self._connections.stop()
+        self.mailbox.unwatch(self._resolver.fileno())
+        self._resolver.close()
         for port in self._ports.values():
             port.sock.close()
         super().stopping(drain, now)
@@ -119,11 +138,16 @@ class TransportActor(LayerActor):
             self._connections.acceptor.resume()
         elif key == HOLD_KEY:
             self._connections.look_again()
+        elif key.startswith(WANTED):
+            self._located(key, self._location.give_up(key))
         else:
             self._connections.expire(token_of(key))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
         """A step broke in the middle of a connection: what it has in memory is no longer what is journalled."""
+        if isinstance(cell, WantedCell):
+            self._tell_located(cell, Result(reason="our own fault"))
+            return
         self._connections.abandon(token_of(key), "our own fault")
 
     # From the shards
@@ -136,7 +160,8 @@ class TransportActor(LayerActor):
         elif kind is TransmitRequest:
             self._send_request(peer, message, now)  # type: ignore[arg-type]
         elif kind is Locate:
-            self._locate(peer, message, now)  # type: ignore[arg-type]
+            wanted = WantedCell(peer, message.ref, message.uri)  # type: ignore[attr-defined]
+            self._locate(wanted_key(peer, wanted.ref), wanted, now)
         elif kind is TargetFailed:
             self._failed_lately.add(message.target, now)  # type: ignore[attr-defined]
 
@@ -203,25 +228,41 @@ class TransportActor(LayerActor):
         port = self._routes[host] = self._ports[found[0].token]
         return port
 
-    def _locate(self, peer: str, message: Locate, now: float) -> None:
-        """Answer with the next hops for a URI."""
-        try:
-            candidates = locate(message.uri, self._names(), self._listeners, self._failed_lately, now)
-        except LocationError as error:
-            self.tell(peer, Located(message.ref, (), str(error)))
+    def _locate(self, key: bytes, wanted: WantedCell, now: float) -> None:
+        """Find the next hops for a URI: at once, or when DNS has answered."""
+        self._read_hosts()
+        result = self._location.begin(key, wanted.uri, secrets.randbits(32), now)
+        if result is None:
+            self.cells.put(key, wanted, now + _LOOK_UPS * self._settings.dns_timeout)
         else:
-            self.tell(peer, Located(message.ref, candidates))
+            self._tell_located(wanted, result)
 
-    def _names(self) -> dict[str, tuple[str, ...]]:
-        """The hosts file, read again when it has changed."""
+    def _resolved(self, now: float) -> bool:
+        """Answers of DNS have come."""
+        for question, answer, ttl in self._resolver.collect():
+            for key, result in self._location.answered(question, answer, ttl, now):
+                self._located(key, result)
+        return False
+
+    def _located(self, key: bytes, result: Result) -> None:
+        wanted = self.cells.get(key)
+        if wanted is not None:
+            self.cells.delete(key)
+            self._tell_located(wanted, result)
+
+    def _tell_located(self, wanted: WantedCell, result: Result) -> None:
+        self.tell(wanted.peer, Located(wanted.ref, result.candidates, result.reason))
+
+    def _read_hosts(self) -> None:
+        """Read the hosts file again when it has changed."""
         try:
             changed = _HOSTS.stat().st_mtime_ns
             if changed != self._hosts_changed:
-                self._hosts = parse_hosts(_HOSTS.read_text(encoding="utf-8", errors="replace"))
+                hosts = parse_hosts(_HOSTS.read_text(encoding="utf-8", errors="replace"))
+                self._location.use(Static(self._static, hosts))
                 self._hosts_changed = changed
         except OSError as error:
             self.log.warning("the hosts file cannot be read", error=str(error))
-        return self._hosts
 
 
 def _connection_limit() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import msgspec
 
 from actors.sip.vocabulary import Flow, TransactionKey
@@ -52,14 +54,23 @@ class PauseCell(msgspec.Struct, frozen=True, array_like=True, tag="pause"):
     """Nothing is accepted until this cell's deadline: descriptors had run out."""
 
 
+class WantedCell(msgspec.Struct, frozen=True, array_like=True, tag="wanted"):
+    """Next hops that a dialog shard waits for while DNS is asked: a successor asks again."""
+
+    peer: str
+    ref: str
+    uri: str
+
+
 class HoldCell(msgspec.Struct, frozen=True, array_like=True, tag="hold"):
     """At this cell's deadline the connections that are not read for want of room above are looked at again."""
 
 
-Kept = StreamCell | ChunkCell | PauseCell | HoldCell
+Kept = StreamCell | ChunkCell | PauseCell | HoldCell | WantedCell
 
 PAUSE_KEY = b"accepting"
 HOLD_KEY = b"holding"
+WANTED = b"wanted/"
 
 encode_note = msgspec.msgpack.Encoder().encode
 decode_note = msgspec.msgpack.Decoder(Note).decode
@@ -73,6 +84,11 @@ def stream_key(token: str) -> bytes:
 def chunk_key(token: str, offset: int) -> bytes:
     """The key of a chunk's cell."""
     return b"%b/%d" % (token.encode(), offset)
+
+
+def wanted_key(peer: str, ref: str) -> bytes:
+    """The key of a cell of next hops that are wanted."""
+    return WANTED + blake2b(f"{peer} {ref}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest().encode()
 
 
 def token_of(key: bytes) -> str:

@@ -124,6 +124,16 @@ class Listeners:
                 return listener, listener.host
         return None
 
+    def offered(self) -> tuple[str, ...]:
+        """The transports that a request of ours may take, the preferred first; TCP needs no listener."""
+        kinds = {listener.transport for listener in self.bound} | {"tcp"}
+        return tuple(transport for transport in ("udp", "tcp", "tls") if transport in kinds)
+
+    def families(self) -> tuple[str, ...]:
+        """The DNS records of the addresses that we can send to, IPv6 first (RFC 6724 section 2.1)."""
+        six = {":" in listener.host for listener in self.bound}
+        return tuple(kind for kind, wanted in (("AAAA", True), ("A", False)) if wanted in six)
+
     def sent_by(self, transport: str, host: str) -> str:
         """host:port for our Via and Contact towards `host`, empty where no listener can be reached.
 

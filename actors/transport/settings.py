@@ -30,6 +30,12 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         known: networks with ten times the limits of strangers.
         max_hold: seconds a stream is not read while the shard of its next request has no room; then it gets 503.
         failed_for: seconds a failed target stays behind the others (RFC 3263 section 4.3).
+        failover_after: seconds until a silent UDP target with others behind it is given up; 0 for Timers B and F.
+        udp_max: bytes above which a request goes by TCP first (RFC 3261 section 18.1.1); 0 for no limit.
+        udp_max_of: the same for single peers: address, bytes.
+        dns_servers: ``ADDRESS`` or ``ADDRESS:PORT`` each; none for those of the system.
+        dns_static: entries that go before DNS, such as ``pbx.example A 192.0.2.7``.
+        dns_timeout: seconds for one look-up.
     """
 
     listen: tuple[Listener, ...]
@@ -43,3 +49,9 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     trusted: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     failed_for: float = 60.0
+    failover_after: float = 0.0
+    udp_max: int = 1300
+    udp_max_of: tuple[tuple[str, int], ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    dns_static: tuple[str, ...] = ()
+    dns_timeout: float = 5.0

@@ -140,7 +140,8 @@ def test_a_uri_is_located_with_the_address_the_peer_reaches_us_by(service: Servi
     host = f"[{service.host}]" if ":" in service.host else service.host
     with service.harness() as it:
         it.send(DIALOG, Locate("1", f"sip:a@{host}:5099"))
-        found = Candidate(Target("udp", service.host, 5099), service.sent_by("udp"))
+        by_tcp = service.sent_by("tcp")
+        found = Candidate(Target("udp", service.host, 5099), service.sent_by("udp"), 1300, by_tcp)
         assert it.expect(DIALOG, Located) == Located("1", (found,))
         it.send(DIALOG, Locate("2", "sip:a@localhost:5099;transport=tcp"))
         assert it.expect(DIALOG, Located).candidates[0].sent_by == service.sent_by("tcp")
