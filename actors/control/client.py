@@ -12,7 +12,6 @@ so that a restart of the service's control actor neither loses nor doubles one::
 """
 
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,7 +136,7 @@ class Client(Commands[Blocking]):
     def _see_through(self, wish: Wish[R], patience: float) -> R:
         """Send a wish until its whole reply has come."""
         now = time.monotonic()
-        exchange = Exchange(wish, secrets.token_hex(16), patience, now)
+        exchange = Exchange(wish, os.urandom(16).hex(), patience, now)
         while now < exchange.ends:
             if exchange.due(now):
                 self._line.send(exchange.request)
@@ -156,7 +155,7 @@ class EventStream:
 
     def __init__(self, client: Client, since: int, log: str) -> None:
         self._client = client
-        self._reader = Reader(secrets.token_hex(8), since, log)
+        self._reader = Reader(os.urandom(8).hex(), since, log)
         self._line = _Line(client._context, client._path)  # noqa: SLF001 - one unit with its client
         client._streams.append(self)  # noqa: SLF001
         try:
