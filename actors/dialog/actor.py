@@ -14,10 +14,12 @@ from actors.dialog import events
 from actors.dialog.call import Call
 from actors.dialog.effects import Cancel, Close, Find, Prepare, Press, PutBehind, Reply, Report, Send, SendAck, Start, Treat
 from actors.dialog.names import Names
+from actors.dialog.registration import Registration
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Effects
+from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
 from actors.sip.build import build_refusal
 from actors.sip.offer_answer import Codec
@@ -35,7 +37,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call
+    cell_type: ClassVar[Any] = Call | Registration
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -79,6 +81,7 @@ class DialogActor(LayerActor):
             media.Noticed: lambda m, _, wall: calls.noticed(m.session, m.kind, m.text, wall),
             events.Drain: self._begin_or_end_drain,
         }
+        self._carry_out(agent.begin(clock(), time.time()))
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401, ARG002 - its type says who sent it
         """Lead one message to its call and carry out what follows."""

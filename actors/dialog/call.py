@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.dialog.accounts import Accounts
 from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
@@ -231,6 +232,7 @@ class Agent:
         self.settings = settings
         self.names = names
         self.draining = draining
+        self.accounts = Accounts(settings.accounts)
         self.codecs = (*(STATIC_CODECS[name] for name in settings.codecs), TELEPHONE_EVENT)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py

@@ -7,6 +7,7 @@ call in. It is also the Call-ID of the SIP dialog for a call out.
 
 from __future__ import annotations
 
+from actors.dialog.account_events import AccountCommand, AccountEvent, AccountInfo
 from actors.runtime.machine import Event
 
 
@@ -108,6 +109,7 @@ class CommandDone(Event, frozen=True):
 
     ref: str
     calls: tuple[CallInfo, ...] = ()
+    accounts: tuple[AccountInfo, ...] = ()
 
 
 class CommandFailed(Event, frozen=True):
@@ -210,7 +212,7 @@ class CallNoticed(Event, frozen=True):
     time: float
 
 
-FromControl = PlaceCall | AnswerCall | RejectCall | HangUp | SendDigits | ListCalls | Drain
+FromControl = PlaceCall | AnswerCall | RejectCall | HangUp | SendDigits | ListCalls | Drain | AccountCommand
 CallEvent = (
     CallReceived
     | CallProgressed
@@ -221,4 +223,4 @@ CallEvent = (
     | CallDigitReceived
     | CallNoticed
 )
-ToControl = CommandDone | CommandFailed | CallEvent
+ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent

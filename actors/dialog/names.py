@@ -33,6 +33,10 @@ class Names:
         self._secret = secret
         self._ours = ours
 
+    def owns(self, key: str) -> bool:
+        """Whether `key`, an id of a call or an address-of-record, hashes to this shard."""
+        return self._ours(key)
+
     def token(self, *parts: str) -> str:
         """80 bits in hexadecimal that only we can compute from `parts`."""
         data = "\0".join(parts).encode("utf-8", "surrogateescape")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.dialog.accounts import Account
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a call in.
@@ -32,6 +34,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         ptime: milliseconds of audio in a packet.
         max_calls: calls of this shard; beyond, a new one gets 486.
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
+        accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
 
     shards: int = 1
@@ -45,3 +48,4 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_calls: int = 10_000
     t1: float = 0.5
     t2: float = 4.0
+    accounts: tuple[Account, ...] = ()

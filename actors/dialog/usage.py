@@ -55,6 +55,10 @@ class Usage:
         """Its commands by type; each gives exactly one CommandDone or CommandFailed among its effects."""
         return {}
 
+    def begin(self, now: float, wall: float) -> Effects:  # noqa: ARG002
+        """The shard starts, for the first time or again: plan what is to be done unasked."""
+        return ()
+
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:  # noqa: ARG002
         """Answer a request outside of any dialog, of one of its `methods`."""
         return (answer(self.agent, asked, 481),)

@@ -11,6 +11,7 @@ from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
+from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
 from actors.dialog.usage import Cells, Usage
@@ -40,11 +41,20 @@ class UserAgent:
         self._names = names
         self._cells = cells
         self.calls = Calls(self.agent, cells)
-        usages: tuple[Usage, ...] = (self.calls,)  # here a usage is added
+        self.registrations = Registrations(self.agent, cells)
+        usages: tuple[Usage, ...] = (self.calls, self.registrations)  # here a usage is added
+        self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
         self._commands = {kind: order for usage in usages for kind, order in usage.commands.items()}
         self._commands[Drain] = self._drain
+
+    def begin(self, now: float, wall: float) -> Effects:
+        """Plan what is to be done unasked; once, at the start of the shard."""
+        effects: Effects = ()
+        for usage in self._usages:
+            effects += usage.begin(now, wall)
+        return effects
 
     def _of(self, tag: str) -> Usage:
         """The usage that a tag is of."""
@@ -133,8 +143,8 @@ class UserAgent:
 
     @property
     def idle(self) -> bool:
-        """Whether no call is left."""
-        return not self.calls.number
+        """Whether no call is left, and no registration to be removed."""
+        return not self.calls.number and self.registrations.idle
 
     # Time and trouble.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from actors.dialog.actor import DialogActor
 from actors.dialog.call import Call
 from actors.dialog.effects import Close, Find, Prepare, Reply, Report, Send, SendAck, Start
 from actors.dialog.events import CallEnded, CommandDone, CommandFailed, PlaceCall, Treatment
@@ -29,7 +30,7 @@ OFFER = (
 BAD_OFFER = OFFER.replace(b"0 8\r\n", b"18\r\n").replace(b"PCM", b"XXX")
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Call).decode
+_decode = msgspec.msgpack.Decoder(DialogActor.cell_type).decode
 
 
 class Cells(dict[bytes, bytes]):

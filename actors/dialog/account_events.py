@@ -1,0 +1,69 @@
+"""What the user agent says about accounts and takes for them; told and taken as all of :mod:`actors.dialog.events`."""
+
+from __future__ import annotations
+
+from actors.runtime.machine import Event
+
+
+class RegisterAccount(Event, frozen=True):
+    """Register an account, or refresh it now. What becomes of it, AccountChanged tells."""
+
+    ref: str
+    account: str
+
+
+class UnregisterAccount(Event, frozen=True):
+    """Remove the account's binding, or `everything` that is bound to its address-of-record (RFC 3261 s10.2.2)."""
+
+    ref: str
+    account: str
+    everything: bool = False
+
+
+class ListAccounts(Event, frozen=True):
+    """Ask for every account of the shard; answered by CommandDone with ``accounts``: a tuple of AccountInfo."""
+
+    ref: str
+
+
+class AccountInfo(Event, frozen=True):
+    """One line of a list of accounts. Times are seconds since the Unix epoch, 0 where there is none.
+
+    Attributes:
+        account: its address-of-record.
+        state: registering, registered, failing, unregistering or unregistered; ``static`` for one that never registers.
+        until: when the registrar forgets our Contact.
+        since: since when it fails.
+        status: why: the SIP status, 0 where none was heard.
+        reason: in words.
+        contact: the Contact URI that the registrar holds.
+        bindings: every Contact that it listed last.
+        service_route: the URIs that other requests visit first (RFC 3608).
+    """
+
+    account: str
+    state: str
+    until: float
+    since: float
+    status: int
+    reason: str
+    contact: str
+    bindings: tuple[str, ...] = ()
+    service_route: tuple[str, ...] = ()
+
+
+class AccountChanged(Event, frozen=True):
+    """The registration of an account changed; the fields are those of AccountInfo."""
+
+    account: str
+    state: str
+    until: float
+    since: float
+    status: int
+    reason: str
+    contact: str
+    time: float
+
+
+AccountCommand = RegisterAccount | UnregisterAccount | ListAccounts
+AccountEvent = AccountChanged

@@ -1,0 +1,302 @@
+"""A registration (RFC 3261 s10.2): the value that is kept in its cell, its states, and what it tells of itself."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from actors.dialog.account_events import AccountChanged, AccountInfo
+from actors.dialog.accounts import Account
+from actors.dialog.authentication import Authenticator
+from actors.dialog.call import Agent
+from actors.dialog.errand import Errand
+from actors.runtime.machine import Machine
+from actors.sip import RemoteProtocolError, Request, Response, uri
+from actors.sip.headers import Contact, MinExpires, Path, ServiceRoute
+from actors.sip.vocabulary import Candidate, host_port
+
+replace = msgspec.structs.replace
+
+FLOOR = 5.0  # seconds between a success and the next REGISTER, whatever was granted
+CEILING = 86_400  # seconds that a registrar may make us believe in
+FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
+LONGEST_WAIT = 1_800.0
+LONGEST_RETRY_AFTER = 3_600.0  # a registrar that says more is asked all the same
+MAX_ROUTES = 16  # of a Service-Route; a longer one is not believed
+MAX_BINDINGS = 32  # that are kept to be shown
+ALL = "*"
+
+
+class State(IntEnum):
+    """The states of a registration."""
+
+    IDLE = 0  # nothing is wanted
+    WAITING = 1  # a REGISTER is planned, nothing is bound
+    REGISTERING = 2
+    REGISTERED = 3
+    FAILING = 4  # the last REGISTER failed; another is planned
+    LEAVING = 5  # a REGISTER that removes bindings is on its way
+
+
+class Input(IntEnum):
+    """What happens to a registration."""
+
+    REGISTER = 0  # it is wanted, or wanted now
+    UNREGISTER = 1
+    LOCATED = 2
+    HEARD = 3  # a response, or the failure of the transaction
+    LOST = 4  # the transaction shard lost all it held
+    # timers
+    DUE = 5  # to begin, to refresh, to try again
+    LAPSED = 6  # the binding is over
+    GIVE_UP = 7  # what should have ended by itself
+
+
+class Registration(Machine, frozen=True, array_like=True, tag="registration"):
+    """One account at its registrar. Times are seconds on the clock of the cells.
+
+    Attributes:
+        tag: its From tag, and the key of its cell.
+        aor: the account.
+        call_id: of all its requests (s10.2).
+        seq: the CSeq number of its last request.
+        errand: the REGISTER on its way, the last one while there is none.
+        removes: of a REGISTER that removes: the Contact URI, or ``*`` for all (s10.2.2); else empty.
+        wish: what is to follow the REGISTER on its way: register, one's own binding or ``*``; empty for nothing.
+        expires: seconds to ask for: the account's, or what the registrar wants at least.
+        raised: whether the registrar asked for more in this round (423).
+        seen: host:port where the registrar sees us (RFC 3581); empty while that is not known.
+        moved: whether it saw us elsewhere in this round already.
+        contact: the Contact URI of the request on its way.
+        bound: the Contact URI that the registrar holds, empty for none.
+        until: when that binding ends, 0 where there is none.
+        since: since when it fails, 0 while it does not.
+        failures: in a row.
+        status, reason: of the last failure.
+        proof: what is known of those that ask for credentials.
+        service_route: for its other requests (RFC 3608).
+        path: between the registrar and us (RFC 3327).
+        bindings: all that the registrar listed last.
+        told: what control was told last.
+    """
+
+    state: State
+    deadlines: tuple[tuple[Input, float], ...]
+    tag: str
+    aor: str
+    call_id: str
+    seq: int
+    errand: Errand | None = None
+    removes: str = ""
+    wish: str = ""
+    expires: int = 3600
+    raised: bool = False
+    seen: str = ""
+    moved: bool = False
+    contact: str = ""
+    bound: str = ""
+    until: float = 0.0
+    since: float = 0.0
+    failures: int = 0
+    status: int = 0
+    reason: str = ""
+    proof: Authenticator | None = None
+    service_route: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    bindings: tuple[str, ...] = ()
+    told: tuple[str, float, int, str] = ("", 0.0, 0, "")
+
+    @property
+    def key(self) -> bytes:
+        """The key of its cell."""
+        return self.tag.encode()
+
+    def standing(self, now: float) -> str:
+        """What is true of it: registering, registered, failing, unregistering or unregistered."""
+        if self.state in (State.IDLE, State.LEAVING):
+            return "unregistered" if self.state is State.IDLE else "unregistering"
+        if self.state is State.FAILING or self.since:
+            return "failing"
+        return "registered" if self.until > now else "registering"
+
+
+def news(registration: Registration, now: float, wall: float) -> tuple[Registration, tuple[AccountChanged, ...]]:
+    """What control has not been told yet, and the registration once it has."""
+    standing = registration.standing(now)
+    until = registration.until if registration.until > now else 0.0
+    told = (standing, until, registration.status, registration.bound)
+    if told == registration.told:
+        return registration, ()
+    changed = AccountChanged(
+        registration.aor,
+        standing,
+        _at(until, now, wall),
+        _at(registration.since, now, wall),
+        registration.status,
+        registration.reason,
+        registration.bound,
+        wall,
+    )
+    return replace(registration, told=told), (changed,)
+
+
+def info(registration: Registration, now: float, wall: float) -> AccountInfo:
+    """The account as a line of a list."""
+    until = registration.until if registration.until > now else 0.0
+    return AccountInfo(
+        registration.aor,
+        registration.standing(now),
+        _at(until, now, wall),
+        _at(registration.since, now, wall),
+        registration.status,
+        registration.reason,
+        registration.bound,
+        registration.bindings,
+        registration.service_route,
+    )
+
+
+def _at(when: float, now: float, wall: float) -> float:
+    return round(wall + when - now, 3) if when else 0.0
+
+
+# The request
+
+
+def register(registration: Registration, account: Account, agent: Agent, candidate: Candidate, seq: int) -> Request:
+    """The REGISTER but for its Via (s10.2)."""
+    routes = [f"<{account.outbound_proxy}>"] if uri_is_loose(account.outbound_proxy) else []
+    name = f'"{account.display_name}" ' if account.display_name else ""
+    headers: list[tuple[str, str]] = [
+        *[("Route", route) for route in routes],
+        ("Max-Forwards", "70"),
+        ("From", f"{name}<{account.aor}>;tag={registration.tag}"),
+        ("To", f"<{account.aor}>"),
+        ("Call-ID", registration.call_id),
+        ("CSeq", f"{seq} REGISTER"),
+        ("Supported", "path"),
+        ("User-Agent", agent.settings.user_agent),
+    ]
+    if registration.removes == ALL:
+        headers += [("Contact", ALL), ("Expires", "0")]
+    elif registration.removes:
+        headers.append(("Contact", f"<{registration.removes}>;expires=0"))
+    else:
+        mine = contact_uri(registration, account, candidate)
+        headers.append(("Contact", _contact(mine, account, registration.expires)))
+        if registration.bound and registration.bound != mine:
+            headers.append(("Contact", f"<{registration.bound}>;expires=0"))
+        headers.append(("Expires", str(registration.expires)))
+    return Request.build("REGISTER", account.registrar, headers)
+
+
+def _contact(mine: str, account: Account, expires: int) -> str:
+    value = f"<{mine}>;expires={expires}"
+    if account.q:
+        value += f";q={account.q}"
+    if account.instance:  # RFC 5626 s4.1
+        value += f';+sip.instance="<{account.instance}>"'
+    return value
+
+
+def contact_uri(registration: Registration, account: Account, candidate: Candidate) -> str:
+    """Our Contact URI: as the configuration says, else as the registrar sees us, else as we see ourselves."""
+    where = account.contact or registration.seen or candidate.sent_by
+    transport = candidate.target.transport
+    suffix = "" if transport == "udp" else f";transport={transport}"
+    return f"sip:{account.user}@{where}{suffix}"
+
+
+def uri_is_loose(text: str) -> bool:
+    """Whether `text` is the URI of a loose router (RFC 3261 s19.1.1): it then stands in a Route."""
+    return bool(text) and uri.parse(text).loose
+
+
+# The response
+
+
+def seen_at(response: Response, candidate: Candidate) -> str:
+    """Where the peer saw our request come from (RFC 3581), empty where that is where we said.
+
+    On a stream our port is that of a listener: the peer sees another, and only a foreign address says that there is a
+    NAT between us.
+    """
+    via = response.via
+    if via is None:
+        return ""
+    try:
+        port = via.rport or via.port or 5060
+    except RemoteProtocolError:
+        return ""
+    mine = candidate.sent_by
+    seen = host_port(via.received or via.host, port)
+    if candidate.target.transport == "udp":
+        return "" if seen == mine else seen
+    return "" if seen.rpartition(":")[0] == mine.rpartition(":")[0] else seen
+
+
+def granted(registration: Registration, account: Account, response: Response) -> int:
+    """For how many seconds the registrar holds OUR Contact, whatever others it lists (s10.2.4); 0: not at all.
+
+    Where it lists none that is ours, what it says in Expires holds, else what we asked for.
+    """
+    fallback = registration.expires
+    try:
+        fallback = response.expires if response.expires is not None else fallback
+        contacts = response.contacts
+    except RemoteProtocolError:
+        return min(fallback, CEILING)
+    ours = uri.parse(registration.contact)
+    found = [contact for contact in contacts if not contact.is_star and ours.equivalent(contact.uri)]
+    if not found and account.instance:
+        wanted = f'"<{account.instance}>"'
+        found = [contact for contact in contacts if contact.param("+sip.instance") in (wanted, wanted.strip('"'))]
+    if not found and len(contacts) == 1 and contacts[0].uri.user == ours.user:
+        found = [contacts[0]]  # rewritten on its way, as gateways do
+    if not found:
+        return min(fallback, CEILING)
+    seconds = [_expires_of(contact) for contact in found]
+    return min(max(fallback if each is None else each for each in seconds), CEILING)
+
+
+def _expires_of(contact: Contact) -> int | None:
+    try:
+        return contact.expires
+    except RemoteProtocolError:
+        return None
+
+
+def routes_of(response: Response, kind: type[ServiceRoute | Path]) -> tuple[str, ...]:
+    """The URIs of a Service-Route or Path; none where it cannot be read or is longer than any that makes sense."""
+    try:
+        found = response.headers(kind)
+    except RemoteProtocolError:
+        return ()
+    return tuple(str(each.uri) for each in found) if len(found) <= MAX_ROUTES else ()
+
+
+def bindings_of(response: Response) -> tuple[str, ...]:
+    """All Contacts that a registrar listed."""
+    return tuple(response.get_all("Contact")[:MAX_BINDINGS])
+
+
+def wanted_at_least(response: Response, asked: int) -> int:
+    """What a 423 asks for, 0 where it is nothing to go by (s10.2.8)."""
+    try:
+        found = response.header(MinExpires)
+    except RemoteProtocolError:
+        return 0
+    seconds = 0 if found is None else found.value
+    return seconds if asked < seconds <= CEILING else 0
+
+
+def retry_after(response: Response | None) -> float:
+    """Seconds that a response asks us to stay away, bounded; 0 where it does not (RFC 3261 s20.33)."""
+    if response is None:
+        return 0.0
+    try:
+        found = response.retry_after
+    except RemoteProtocolError:
+        return 0.0
+    return 0.0 if found is None else min(float(found.seconds), LONGEST_RETRY_AFTER)
