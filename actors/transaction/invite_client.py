@@ -1,7 +1,8 @@
 """The INVITE client transaction: figure 5 of RFC 3261 as RFC 6026 section 8.4 corrects it, with CANCEL of section 9.1.
 
 Two states are split so that a CANCEL is part of the figure and not a flag beside it: CANCEL_HELD is Calling with a
-CANCEL that waits for a provisional response, CANCELLING is Proceeding with the CANCEL sent.
+CANCEL that waits for a provisional response, CANCELLING is Proceeding with the CANCEL sent. ABANDONED is added: the
+target was silent for as long as its user had patience, another one is tried, and who answers late is sent away.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class State(IntEnum):
     CANCELLING = 4
     COMPLETED = 10
     ACCEPTED = 11
+    ABANDONED = 12
     TERMINATED = 20
 
 
@@ -46,6 +48,7 @@ class Input(IntEnum):
     TIMER_D = 8
     TIMER_M = 9
     TIMER_CANCEL = 10
+    IMPATIENT = 11
 
 
 class InviteClient(Machine, frozen=True, tag="invite-client"):
@@ -86,7 +89,10 @@ def send_invite(machine: InviteClient, _argument: object, now: float) -> Outcome
     arm_b = Arm(Input.TIMER_B, now + timers.timeout)
     if machine.target.reliable:
         return machine, (send, arm_b)
-    return replace(machine, interval=timers.t1), (send, Arm(Input.TIMER_A, now + timers.t1), arm_b)
+    effects: Effects = (send, Arm(Input.TIMER_A, now + timers.t1), arm_b)
+    if 0 < machine.target.patience < timers.timeout:
+        effects += (Arm(Input.IMPATIENT, now + machine.target.patience),)
+    return replace(machine, interval=timers.t1), effects
 
 
 def repeat_invite(machine: InviteClient, _argument: object, now: float) -> Outcome:
@@ -140,6 +146,11 @@ def tell_timeout(machine: InviteClient, _argument: object, _now: float) -> Outco
     return machine, failed(machine, 408, "no response within 64*T1")
 
 
+def tell_silent(machine: InviteClient, _argument: object, _now: float) -> Outcome:
+    """Tell the user that it may try another target: nothing came while it had patience (RFC 3263 section 4.3)."""
+    return machine, failed(machine, 408, f"no response within {machine.target.patience:g} s")
+
+
 def tell_cancelled(machine: InviteClient, _argument: object, _now: float) -> Outcome:
     """Tell the user that the INVITE counts as cancelled: an RFC 2543 peer sends no 487 (section 9.1)."""
     return machine, failed(machine, 408, "no final response within 64*T1 of the CANCEL")
@@ -171,6 +182,7 @@ TABLE: Table[InviteClient] = Table(
         Row(S.CALLING, I.SUCCESS, S.ACCEPTED, (deliver, accept)),
         Row(S.CALLING, I.FAILURE, FINISHING, (acknowledge, deliver)),
         Row(S.CALLING, I.CANCEL, S.CANCEL_HELD, (hold_cancel,)),
+        Row(S.CALLING, I.IMPATIENT, S.ABANDONED, (tell_silent,)),
         Row(S.CANCEL_HELD, I.TIMER_A, None, (repeat_invite,)),
         Row(S.CANCEL_HELD, I.TIMER_B, S.TERMINATED, (tell_timeout,)),
         Row(S.CANCEL_HELD, I.TRANSPORT_ERROR, S.TERMINATED, (tell_transport_error,)),
@@ -195,23 +207,31 @@ TABLE: Table[InviteClient] = Table(
         Row(S.COMPLETED, I.TIMER_D, S.TERMINATED),
         Row(S.ACCEPTED, I.SUCCESS, None, (deliver,)),
         Row(S.ACCEPTED, I.TIMER_M, S.TERMINATED),
+        # It is not repeated any more; whoever got it and answers while Timer B runs is told that it is over.
+        Row(S.ABANDONED, I.PROVISIONAL, S.CANCELLING, (send_held_cancel,)),
+        Row(S.ABANDONED, I.SUCCESS, S.ACCEPTED, (deliver, accept)),
+        Row(S.ABANDONED, I.FAILURE, FINISHING, (acknowledge,)),
+        Row(S.ABANDONED, I.TRANSPORT_ERROR, S.TERMINATED),
+        Row(S.ABANDONED, I.TIMER_B, S.TERMINATED),
     ],
     ignored={
         S.INITIAL: set(I) - {I.SEND},
         S.CALLING: {I.SEND, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL},
-        S.CANCEL_HELD: {I.SEND, I.CANCEL, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL},
-        S.PROCEEDING: {I.SEND, I.TIMER_A, I.TIMER_B, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL},
-        S.CANCELLING: {I.SEND, I.CANCEL, I.TIMER_A, I.TIMER_B, I.TIMER_D, I.TIMER_M},
+        S.CANCEL_HELD: {I.SEND, I.CANCEL, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL, I.IMPATIENT},
+        S.PROCEEDING: {I.SEND, I.TIMER_A, I.TIMER_B, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL, I.IMPATIENT},
+        S.CANCELLING: {I.SEND, I.CANCEL, I.TIMER_A, I.TIMER_B, I.TIMER_D, I.TIMER_M, I.IMPATIENT},
         # Timer M bounds what may still come; a CANCEL after a final response is no-op (section 9.1).
-        S.COMPLETED: {I.SEND, I.PROVISIONAL, I.CANCEL, I.TIMER_A, I.TIMER_B, I.TIMER_M, I.TIMER_CANCEL},
+        S.COMPLETED: {I.SEND, I.PROVISIONAL, I.CANCEL, I.TIMER_A, I.TIMER_B, I.TIMER_M, I.TIMER_CANCEL, I.IMPATIENT},
         S.ACCEPTED: set(I) - {I.SUCCESS, I.TIMER_M},
+        S.ABANDONED: {I.SEND, I.CANCEL, I.TIMER_A, I.TIMER_D, I.TIMER_M, I.TIMER_CANCEL, I.IMPATIENT},
         S.TERMINATED: set(I),
     },
     timers={
-        S.CALLING: {I.TIMER_A, I.TIMER_B},
+        S.CALLING: {I.TIMER_A, I.TIMER_B, I.IMPATIENT},
         S.CANCEL_HELD: {I.TIMER_A, I.TIMER_B},
         S.CANCELLING: {I.TIMER_CANCEL},
         S.COMPLETED: {I.TIMER_D},
         S.ACCEPTED: {I.TIMER_M},
+        S.ABANDONED: {I.TIMER_B},
     },
 )

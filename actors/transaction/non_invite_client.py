@@ -65,12 +65,14 @@ def begin(command: SendRequest, timers: Timers) -> NonInviteClient:
 
 
 def send_request(machine: NonInviteClient, _argument: object, now: float) -> Outcome:
-    """Send the request, start Timer F and, over UDP, Timer E."""
+    """Send the request, start Timer F and, over UDP, Timer E. Of a target with a patience Timer F is that short."""
     timers = machine.timers
     send = transmit(machine)
     arm_f = Arm(Input.TIMER_F, now + timers.timeout)
     if machine.target.reliable:
         return machine, (send, arm_f)
+    if 0 < machine.target.patience < timers.timeout and machine.key.method != "CANCEL":  # its INVITE was answered
+        arm_f = Arm(Input.TIMER_F, now + machine.target.patience)
     return replace(machine, interval=timers.t1), (send, Arm(Input.TIMER_E, now + timers.t1), arm_f)
 
 
@@ -95,9 +97,16 @@ def complete(machine: NonInviteClient, _response: Received, now: float) -> Outco
     return replace(machine, state=State.COMPLETED, request=b""), (Arm(Input.TIMER_K, now + machine.timers.t4),)
 
 
+def wait_on(machine: NonInviteClient, _response: Received, now: float) -> Outcome:
+    """The target has shown that it is there: it has all of Timer F."""
+    if machine.target.reliable or not machine.target.patience:
+        return machine, ()
+    return machine, (Arm(Input.TIMER_F, now + machine.timers.timeout),)
+
+
 def tell_timeout(machine: NonInviteClient, _argument: object, _now: float) -> Outcome:
     """Tell the user that nobody answered."""
-    return machine, failed(machine, 408, "no final response within 64*T1")
+    return machine, failed(machine, 408, "no final response in time")
 
 
 S, I = State, Input  # noqa: E741 - the table reads best with its two words short
@@ -112,7 +121,7 @@ TABLE: Table[NonInviteClient] = Table(
         Row(S.TRYING, I.TIMER_E, None, (repeat_request,)),
         Row(S.TRYING, I.TIMER_F, S.TERMINATED, (tell_timeout,)),
         Row(S.TRYING, I.TRANSPORT_ERROR, S.TERMINATED, (tell_transport_error,)),
-        Row(S.TRYING, I.PROVISIONAL, S.PROCEEDING, (deliver,)),
+        Row(S.TRYING, I.PROVISIONAL, S.PROCEEDING, (deliver, wait_on)),
         Row(S.TRYING, I.FINAL, FINISHING, (deliver, complete)),
         Row(S.PROCEEDING, I.TIMER_E, None, (repeat_request_slowly,)),
         Row(S.PROCEEDING, I.TIMER_F, S.TERMINATED, (tell_timeout,)),

@@ -28,6 +28,7 @@ def machine(state: State, transport: str) -> InviteClient:
         S.CANCELLING: (CANCEL_LEFT,),
         S.COMPLETED: ((I.TIMER_D, 32.0),),
         S.ACCEPTED: ((I.TIMER_M, 32.0),),
+        S.ABANDONED: (B_LEFT,),
     }
     return InviteClient(
         state,
@@ -35,7 +36,7 @@ def machine(state: State, transport: str) -> InviteClient:
         KEY,
         made.timers,
         made.target,
-        b"" if state >= S.COMPLETED else INVITE,
+        b"" if state in {S.COMPLETED, S.ACCEPTED, S.TERMINATED} else INVITE,
         ack=request("ACK") if state is S.COMPLETED else b"",
         interval=1.0,
         flow=made.flow,
@@ -94,6 +95,12 @@ EDGES = [
     *both(S.COMPLETED, I.TIMER_D, S.TERMINATED),
     *both(S.ACCEPTED, I.SUCCESS, S.ACCEPTED, ("tell 200",), [(I.TIMER_M, 32.0)]),
     *both(S.ACCEPTED, I.TIMER_M, S.TERMINATED),
+    Edge(S.CALLING, I.IMPATIENT, "udp", S.ABANDONED, ("tell failed 408",), dict([B_LEFT])),
+    Edge(S.ABANDONED, I.PROVISIONAL, "udp", S.CANCELLING, ("begin CANCEL",), {I.TIMER_CANCEL: 32.0}),
+    Edge(S.ABANDONED, I.SUCCESS, "udp", S.ACCEPTED, ("tell 200",), {I.TIMER_M: 32.0}),
+    Edge(S.ABANDONED, I.FAILURE, "udp", S.COMPLETED, ("send ACK",), {I.TIMER_D: 32.0}),
+    Edge(S.ABANDONED, I.TRANSPORT_ERROR, "udp", S.TERMINATED, (), {}),
+    Edge(S.ABANDONED, I.TIMER_B, "udp", S.TERMINATED, (), {}),
 ]
 
 
@@ -143,3 +150,23 @@ def test_the_reason_of_a_held_cancel_goes_with_it() -> None:
 def test_a_finished_machine_keeps_no_request(event: Input) -> None:
     after, _ = TABLE.step(machine(S.PROCEEDING, "udp"), event, argument(event, "udp"), NOW)
     assert after.request == b""
+
+
+# RFC 3263 section 4.3: who is silent is left for the next target, after Timer B or as soon as the user wants it.
+@pytest.mark.parametrize(("patience", "sent", "told"), [(3.0, 3, 3.0), (0.0, 7, 32.0), (99.0, 7, 32.0)])
+def test_a_silent_udp_target_is_given_up_when_patience_ends(patience: float, sent: int, told: float) -> None:
+    target = TARGETS["udp"]._replace(patience=patience)
+    client, effects = TABLE.step(begin(SendRequest(KEY, target, INVITE), Timers()), I.SEND, None, NOW)
+    count, failures = len(effects), []
+    while client.next_deadline is not None:
+        now = client.next_deadline
+        client, effects = TABLE.expire(client, now)
+        count += sum(type(effect).__name__ == "Transmit" for effect in effects)
+        failures += [now - NOW for effect in effects if type(effect).__name__ == "Tell"]
+    assert (count, failures, client.state) == (sent, [told], S.TERMINATED)
+
+
+def test_on_a_stream_patience_is_for_opening_the_connection_only() -> None:
+    target = TARGETS["tcp"]._replace(patience=2.0)
+    client, _ = TABLE.step(begin(SendRequest(KEY, target, INVITE), Timers()), I.SEND, None, NOW)
+    assert client.deadlines == ((I.TIMER_B, NOW + 32.0),)

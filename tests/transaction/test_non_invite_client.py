@@ -99,3 +99,30 @@ def test_the_flow_of_a_stream_is_learnt_from_its_first_response() -> None:
 def test_a_finished_machine_keeps_no_request() -> None:
     after, _ = TABLE.step(machine(S.TRYING, "udp"), I.FINAL, argument(I.FINAL, "udp"), NOW)
     assert after.request == b""
+
+
+@pytest.mark.parametrize(
+    ("transport", "patience", "provisional", "ends"),
+    [
+        ("udp", 3.0, False, 3.0),
+        ("udp", 3.0, True, 33.0),
+        ("udp", 99.0, False, 32.0),
+        ("tcp", 3.0, False, 32.0),
+    ],
+)
+def test_a_silent_udp_target_is_given_up_when_patience_ends(
+    transport: str, patience: float, provisional: bool, ends: float
+) -> None:
+    """RFC 3263 section 4.3: the next target is tried; one that has said anything keeps all of Timer F."""
+    target = TARGETS[transport]._replace(patience=patience)
+    client, _ = TABLE.step(begin(SendRequest(KEY, target, OPTIONS), Timers()), I.SEND, None, NOW)
+    if provisional:
+        client, _ = TABLE.step(client, I.PROVISIONAL, argument(I.PROVISIONAL, transport), NOW + 1.0)
+    assert dict(client.deadlines)[I.TIMER_F] == NOW + ends
+
+
+def test_a_cancel_has_all_of_timer_f_for_its_invite_was_answered() -> None:
+    target = TARGETS["udp"]._replace(patience=3.0)
+    command = SendRequest(KEY._replace(method="CANCEL"), target, OPTIONS)
+    client, _ = TABLE.step(begin(command, Timers()), I.SEND, None, NOW)
+    assert dict(client.deadlines)[I.TIMER_F] == NOW + 32.0
