@@ -131,6 +131,56 @@ class DnsSection(_Section, frozen=True, kw_only=True):
     failover_after: Annotated[float, Meta(ge=0, description="seconds from 0")] = 0.0
 
 
+class AccountSection(_Section, frozen=True, kw_only=True):
+    """[[accounts]]: who the service is towards a registrar or a trunk; :mod:`actors.account_config` reads it.
+
+    Attributes:
+        aor: its address-of-record, a SIP URI.
+        display_name: of its From.
+        register: whether it registers; a trunk that knows us by our address needs not.
+        registrar: the URI to register at; empty: the host of `aor`.
+        outbound_proxy: the URI of the first hop of all it sends; with ``;lr`` it stands in a Route.
+        user: of its credentials; empty: that of `aor`.
+        password, password_file, password_env: the secret, a file whose first line it is, or a variable of the
+            environment; one of them at most.
+        ha1: H(user:realm:password) in hexadecimal instead of a password; serves the one realm of `realms`.
+        ha1_algorithm: of `ha1`.
+        realms: for which it has credentials; empty: for any that its own peers name.
+        peers: hosts it may prove itself to beside those of `aor`, `registrar` and `outbound_proxy`.
+        strongest: answer the strongest challenge rather than the topmost.
+        expires: seconds that a registration is asked for.
+        contact: host or host:port where peers reach us; empty: what the registrar sees.
+        q: of its Contact; empty for none.
+        instance: the URN of ``+sip.instance``; empty for none.
+        qualify: seconds between two OPTIONS that ask its peer whether it is there, 0 for never.
+        max_calls: calls at once, both ways; 0 for no limit.
+    """
+
+    aor: str
+    display_name: str = ""
+    register: bool = True
+    registrar: str = ""
+    outbound_proxy: str = ""
+    user: str = ""
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    ha1: str = ""
+    ha1_algorithm: Literal["MD5", "SHA-256", "SHA-512-256"] = "MD5"
+    realms: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    strongest: bool = False
+    expires: Annotated[int, Meta(ge=10, le=86_400, description="seconds from 10 to 86400")] = 3600
+    contact: str = ""
+    q: str = ""
+    instance: str = ""
+    qualify: Annotated[float, Meta(ge=0, description="seconds, 0 for never")] = 0.0
+    max_calls: Annotated[int, Meta(ge=0, description="a number of calls, 0 for no limit")] = 0
+
+    def __repr__(self) -> str:
+        return f"AccountSection({self.aor!r})"
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, each section a table of the TOML file."""
 
@@ -140,6 +190,7 @@ class Config(_Section, frozen=True, kw_only=True):
     media: MediaSection = MediaSection()
     dns: DnsSection = DnsSection()
     control: ControlSection = ControlSection()
+    accounts: tuple[AccountSection, ...] = ()
 
 
 def load(path: Path | None) -> Config:
@@ -232,6 +283,8 @@ def _explained(message: str) -> str:
     keys = [key for key in re.split(r"\.|\[\.\.\.\]|\[\d+\]", where.rstrip("`")) if key]
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         section = _type_at(keys)
+        if get_origin(section) is tuple:
+            section = get_args(section)[0]
         return f"{'.'.join([*keys, match[1]])}: no such key; it may be {_listed(list(get_type_hints(section)))}"
     return f"{'.'.join(keys)}: {_plain(what)}; it may be {_allowed(_type_at(keys))}"
 
@@ -253,6 +306,8 @@ def _plain(what: str) -> str:
 def _type_at(keys: list[str]) -> Any:  # noqa: ANN401 - a type expression
     kind: Any = Config
     for key in keys:
+        if get_origin(kind) is tuple:  # a list of tables
+            kind = get_args(kind)[0]
         kind = get_type_hints(kind, include_extras=True)[key]
     return kind
 

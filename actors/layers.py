@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors import config as configuration
+from actors.account_config import accounts
 from actors.config import Config
 from actors.control.settings import ControlSettings
 from actors.dialog.settings import Answer, DialogSettings
@@ -49,6 +50,7 @@ def dialog(config: Config) -> DialogSettings:
         max_calls=max(1, sip.max_calls // service.shards),
         t1=sip.t1,
         t2=sip.t2,
+        accounts=accounts(config.accounts),
     )
 
 

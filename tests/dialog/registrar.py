@@ -39,7 +39,7 @@ class Registrar:
         says_stale: of credentials that are not right.
     """
 
-    def __init__(self, phone: Phone) -> None:
+    def __init__(self, phone: Line) -> None:
         self.phone = phone
         self.bindings: dict[str, float] = {}
         self.others: tuple[str, ...] = ()
