@@ -2,7 +2,8 @@
 
 The owner asks with LOCATE or gives the candidate it knows, and says SEND whenever the attempt has *chosen* one: an
 INVITE may first need a media session on another of our addresses. Each candidate gets a new branch; Call-ID, From tag
-and CSeq stay. The next one is taken at 503, at a transport failure and when nothing was heard at all.
+and CSeq stay. The next one is taken at 503, at a transport failure and when nothing was heard at all. A request that
+is too large for UDP goes by TCP first, which is a candidate of its own from then on (RFC 3261 s18.1.1).
 
 The ACK to a 2xx is an attempt without a transaction: it is sent, and sent again when asked (RFC 3261 s13.2.2.4).
 """
@@ -17,7 +18,9 @@ import msgspec
 from actors.dialog.effects import Cancel, Find, PutBehind, Send, SendAck
 from actors.dialog.names import Names, ref_of
 from actors.runtime.machine import Effects, Machine, Row, Table
-from actors.sip.vocabulary import Candidate, TransactionKey
+from actors.sip.vocabulary import Candidate, Target, TransactionKey
+
+STREAM_PATIENCE = 2.0  # seconds to open the connection that only a large request asks for
 
 replace = msgspec.structs.replace
 
@@ -93,6 +96,13 @@ class Attempt(Machine, frozen=True, array_like=True):
         """The candidate in hand."""
         return self.candidates[self.index]
 
+    def candidate_of(self, key: TransactionKey, names: Names) -> Candidate:
+        """The candidate that the transaction `key` of this request went to, be it given up since."""
+        for index in range(self.index):
+            if names.branch(self.tag, self.name, index) == key.branch:
+                return self.candidates[index]
+        return self.candidate
+
     @property
     def ref(self) -> str:
         """What our Locate carries."""
@@ -106,7 +116,7 @@ class Attempt(Machine, frozen=True, array_like=True):
 
 def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | None) -> bytes:
     """`request` with Via (RFC 3261 s8.1.1.7, rport: RFC 3581) and, unless None, Contact (s8.1.1.8) put on top."""
-    target, sent_by = candidate
+    target, sent_by = candidate[:2]
     lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}\r\n"
     if contact is not None:
         lines += f"Contact: {contact_value(contact, sent_by, target.transport)}\r\n"
@@ -129,7 +139,7 @@ def _ask(attempt: Attempt, _: News, __: float) -> tuple[Attempt, Effects]:
 def _take(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
     if not news.candidates:
         reason = news.reason or "no next hop"
-        return replace(attempt, state=AttemptState.EXHAUSTED, status=0, reason=reason), ()
+        return replace(attempt, state=AttemptState.EXHAUSTED, status=503, reason=reason), ()
     return replace(attempt, state=AttemptState.CHOSEN, candidates=news.candidates, index=0), ()
 
 
@@ -137,16 +147,45 @@ def _send(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
     candidate = attempt.candidate
     branch = news.names.branch(attempt.tag, attempt.name, attempt.index)
     raw = stamped(attempt.request, candidate, branch, attempt.contact)
+    if candidate.above and len(raw) > candidate.above:
+        attempt = _streamed(attempt)
+        candidate = attempt.candidate
+        raw = stamped(attempt.request, candidate, branch, attempt.contact)
     if attempt.method == "ACK":
         return replace(attempt, state=AttemptState.DONE), (SendAck(candidate.target, raw),)
     key = TransactionKey(branch, "", attempt.method)
     return replace(attempt, state=AttemptState.TRYING, key=key), (Send(key, candidate.target, raw),)
 
 
+def _streamed(attempt: Attempt) -> Attempt:
+    """Put the way by TCP before a UDP candidate that the request is too large for; by UDP it goes if that fails."""
+    before, here, after = (
+        attempt.candidates[: attempt.index],
+        attempt.candidate,
+        attempt.candidates[attempt.index + 1 :],
+    )
+    _, host, port, *_ = here.target
+    stream = Candidate(Target("tcp", host, port, patience=STREAM_PATIENCE), here.streamed)
+    return replace(attempt, candidates=(*before, stream, here._replace(above=0, streamed=""), *after))
+
+
 def _next(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    return _onward(attempt, news, attempt.index + 1)
+
+
+def _next_server(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
+    """It answered: another way to the same server would meet the same answer."""
+    here = attempt.candidate.target[1:3]
+    index = attempt.index + 1
+    while index < len(attempt.candidates) and attempt.candidates[index].target[1:3] == here:
+        index += 1
+    return _onward(attempt, news, index)
+
+
+def _onward(attempt: Attempt, news: News, index: int) -> tuple[Attempt, Effects]:
     failed = PutBehind(attempt.candidate.target)
-    if attempt.index + 1 < len(attempt.candidates):
-        return replace(attempt, state=AttemptState.CHOSEN, index=attempt.index + 1, key=None), (failed,)
+    if index < len(attempt.candidates):
+        return replace(attempt, state=AttemptState.CHOSEN, index=index, key=None), (failed,)
     return replace(attempt, state=AttemptState.EXHAUSTED, status=news.status, reason=news.reason), (failed,)
 
 
@@ -160,7 +199,11 @@ def _cancel(attempt: Attempt, _: News, __: float) -> tuple[Attempt, Effects]:
 
 
 def _repeat(attempt: Attempt, news: News, now: float) -> tuple[Attempt, Effects]:
-    return _send(attempt, news, now) if attempt.method == "ACK" else (attempt, ())
+    if attempt.method != "ACK":
+        return attempt, ()
+    if attempt.candidate.target.reliable and attempt.index + 1 < len(attempt.candidates):
+        attempt = replace(attempt, index=attempt.index + 1)  # nobody says whether the connection could be opened
+    return _send(attempt, news, now)
 
 
 S = AttemptState
@@ -180,11 +223,11 @@ ATTEMPT: Table[Attempt] = Table(
         Row(S.CHOSEN, I.CANCEL, S.DONE),
         Row(S.TRYING, I.PROVISIONAL, S.PROCEEDING),
         Row(S.TRYING, I.FINAL, S.DONE),
-        Row(S.TRYING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next,)),
+        Row(S.TRYING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next_server,)),
         Row(S.TRYING, I.FAILED, (S.CHOSEN, S.EXHAUSTED), (_next,)),
         Row(S.TRYING, I.CANCEL, S.CANCELLED, (_cancel,)),
         Row(S.PROCEEDING, I.FINAL, S.DONE),
-        Row(S.PROCEEDING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next,)),
+        Row(S.PROCEEDING, I.UNAVAILABLE, (S.CHOSEN, S.EXHAUSTED), (_next_server,)),
         Row(S.PROCEEDING, I.FAILED, S.EXHAUSTED, (_give_up,)),  # it was there: no other server would do better
         Row(S.PROCEEDING, I.CANCEL, S.CANCELLED, (_cancel,)),
         Row(S.CANCELLED, I.FINAL, S.DONE),

@@ -11,6 +11,7 @@ from actors.dialog.call_up import LOST, up
 from actors.dialog.dialog_state import MAX_FORWARDS, Dialog, Path
 from actors.dialog.effects import Start
 from actors.dialog.events import CallProgressed, PlaceCall
+from actors.dialog.names import Names
 from actors.dialog.negotiation import agreed, closed, offered, prepared, received_at, unopened
 from actors.dialog.policy import outcome_of
 from actors.dialog.reply import ALLOW, description_in
@@ -210,7 +211,13 @@ def _early(call: Call, tag: str, body: bytes) -> tuple[Call, Effects]:
 
 
 def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """The first 2xx: ACK, and the call is up (s13.2.2.4). An answer that cannot be taken: ACK, then BYE."""
+    """The first 2xx: ACK, and the call is up (s13.2.2.4). An answer that cannot be taken: ACK, then BYE.
+
+    One of a candidate that was given up comes too late: it gets ACK and BYE, and the candidate in hand is waited for.
+    """
+    assert call.attempt is not None
+    if call.attempt.key != given.what.key:
+        return accepted_again(call, given, now)
     call, effects, body = _confirmed(call, given, now)
     try:
         call = agreed(call, body)
@@ -237,7 +244,7 @@ def _confirmed(call: Call, given: Given, now: float) -> tuple[Call, Effects, byt
     assert heard.head is not None
     assert heard.response is not None
     invite, effects = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
-    dialog = _dialog(heard, invite)
+    dialog = _dialog(heard, invite, given.agent.names)
     ack, more = _acknowledge(dialog, "ack", given, now)
     body = _described(heard.response) or dict(call.early).get(heard.head.to_tag, b"")
     call = replace(
@@ -251,10 +258,11 @@ def _confirmed(call: Call, given: Given, now: float) -> tuple[Call, Effects, byt
     return call, effects + more, body
 
 
-def _dialog(heard: Heard, invite: Attempt) -> Dialog:
+def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
     assert heard.head is not None
     assert heard.response is not None
-    return dialog_state.of_response(heard.response, heard.head, Path.of_candidate(invite.candidate), invite.uri)
+    path = Path.of_candidate(invite.candidate_of(heard.key, names))
+    return dialog_state.of_response(heard.response, heard.head, path, invite.uri)
 
 
 def _acknowledge(dialog: Dialog, name: str, given: Given, now: float) -> tuple[Attempt, Effects]:
@@ -287,7 +295,7 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
 
 
 def _fork(invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
-    dialog = _dialog(heard, invite)
+    dialog = _dialog(heard, invite, given.agent.names)
     tag = dialog.id.remote_tag
     ack, effects = _acknowledge(dialog, f"ack {tag}", given, now)
     user_agent = given.agent.settings.user_agent
@@ -307,6 +315,8 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if invite.state is AttemptState.CHOSEN:
         call, more = _onward(call, given, now)
     else:
+        if invite.index:  # a candidate that was given up may yet answer, and wants to be told (s13.2.2.4)
+            call = replace(call, linger=now + given.agent.give_up)
         call, more = ended(call, given, now, _outcome(heard))
     return call, effects + more
 

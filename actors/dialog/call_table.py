@@ -23,7 +23,9 @@ OUT = (
     Row(S.PREPARING, I.HANG_UP, S.CLOSING, (out.give_up_early,)),
     Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (out.rung_out_early,)),
     Row(S.INVITING, I.PROVISIONAL, None, (out.progress,)),
-    Row(S.INVITING, I.ACCEPTED, (S.CONFIRMED, S.CLOSING), (out.accepted,)),
+    Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.CLOSING), (out.accepted,)),
+    Row(S.INVITING, I.BYE_ANSWERED, None, (end.bye_answered,)),  # of a candidate that was given up
+    Row(S.INVITING, I.ROUTED, None, (end.routed,)),
     Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.CLOSING), (out.refused,)),
     Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.INVITING, I.HANG_UP, S.CANCELLING, (out.cancel,)),
@@ -32,6 +34,8 @@ OUT = (
     Row(S.INVITING, I.TRANSACTIONS_LOST, S.CLOSING, (out.transactions_lost,)),
     Row(S.CANCELLING, I.ACCEPTED, S.CLOSING, (out.accepted_too_late,)),
     Row(S.CANCELLING, I.REFUSED, (S.CLOSING, S.TERMINATED), (out.refused_after_cancel,)),
+    Row(S.CANCELLING, I.BYE_ANSWERED, None, (end.bye_answered,)),
+    Row(S.CANCELLING, I.ROUTED, None, (end.routed,)),
     Row(S.CANCELLING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.CANCELLING, I.HANG_UP, None),
     Row(S.CANCELLING, I.MEDIA_LOST, None, (out.media_lost_early,)),
@@ -158,13 +162,8 @@ IGNORED = {
     S.NEW: set(I) - BEGUN - ALL_TIMERS,
     S.LOCATING: BEGUN | SERVER | (INVITING - {I.LOCATED}) | FORKS | FILES | READY | LOST | DECISIONS | {I.MEDIA_LOST},
     S.PREPARING: BEGUN | SERVER | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | LOST | DECISIONS,
-    S.INVITING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.BYE_ANSWERED, I.ROUTED} | FILES | READY | DECISIONS,
-    S.CANCELLING: BEGUN
-    | (SERVER - {I.REINVITE})
-    | {I.LOCATED, I.PROVISIONAL, I.BYE_ANSWERED, I.ROUTED}
-    | FILES
-    | READY
-    | DECISIONS,
+    S.INVITING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED} | FILES | READY | DECISIONS,
+    S.CANCELLING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.PROVISIONAL} | FILES | READY | DECISIONS,
     S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS,
     S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | FILES | READY,
     S.ANSWERED: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS,

@@ -11,6 +11,7 @@ from actors.sip import RemoteProtocolError, Request, Response, uri
 from actors.sip.vocabulary import Candidate, DialogId, Flow, Head, Target, host_port
 
 MAX_FORWARDS = 70  # RFC 3261 section 8.1.1.6
+LARGE = 1000  # bytes but for Via and Contact, above which a request may be too large for UDP
 NO_SEQUENCE = -1  # an empty remote sequence number (section 12.1.2)
 
 
@@ -150,6 +151,8 @@ def request(dialog: Dialog, method: str, seq: int, *, user_agent: str = "", body
 def attempt(dialog: Dialog, name: str, method: str, raw: bytes) -> tuple[Attempt, Candidate | None]:
     """An attempt for a request in the dialog, and its next hop where it needs no location."""
     hop = next_hop(dialog)
+    if hop is not None and hop.target.transport == "udp" and len(raw) > LARGE:
+        hop = None  # the transport knows whether it may go by UDP (s18.1.1)
     where = "" if hop is not None else next_uri(dialog)
     new = Attempt(AttemptState.NEW, (), dialog.id.local_tag, name, method, raw, None, where)
     return new, hop
