@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -17,10 +18,10 @@ from actors.control.cells import CALL, TIMER, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
 from actors.control.desk import Desk
 from actors.control.idempotency import Pending, Reply, Settled
-from actors.control.log import EventLog
+from actors.control.log import EventLog, head_of
 from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
 from actors.control.questions import Answered, Asker, Questions
-from actors.control.sockets import CommandSocket
+from actors.control.sockets import CommandSocket, Feed
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
 from actors.runtime import channel
@@ -32,6 +33,7 @@ from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
 
 FRAMES_A_TURN = 32
+STATE_PATIENCE = 5.0  # seconds for the shards to say which calls there are
 LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on its way
 SUPERVISOR = "supervisor"  # whom the tree is asked of
 
@@ -87,6 +89,10 @@ class ControlActor(LayerActor):
         self._restore()
         self._socket = CommandSocket(context.run_dir)
         self._held.callback(self._socket.close)
+        self._feed = Feed(context.run_dir)
+        self._held.callback(self._feed.close)
+        self.mailbox.watch(self._feed.fileno(), self._listeners_changed)
+        self.mailbox.again(self._feed.fileno())
         self._fd = self._socket.fileno()
         self.mailbox.watch(self._fd, self._readable)
         self.mailbox.again(self._fd)
@@ -156,7 +162,7 @@ class ControlActor(LayerActor):
 
     def _say_farewell(self) -> None:
         """After the commit of all events: what is logged goes out, then the last word."""
-        while self._feed():
+        while self._serve():
             pass
         for (identity, _), frame in self._subscriptions.farewell():
             self._socket.send(identity, frame)
@@ -201,6 +207,9 @@ class ControlActor(LayerActor):
 
     def _committed(self, number: int, data: bytes, now: float) -> None:
         self._chronicle.committed(number, data, now)
+        if self._feed.listened_to:
+            head = head_of(data)
+            self._feed.publish(f"{head.type} {head.call}".encode("utf-8", "replace"), data)
         if self._chronicle.save_at is not None and self._tick_at != self._chronicle.save_at:
             self._arm(self._chronicle.save_at)
         if not self._publish and len(self._subscriptions):
@@ -227,12 +236,16 @@ class ControlActor(LayerActor):
     def _readable(self, now: float) -> bool:
         """One turn of the socket: what was logged goes out, then commands come in."""
         if self._publish:
-            self._publish = self._feed()
+            self._publish = self._serve()
         for identity, data in self._socket.receive(FRAMES_A_TURN):
             self._take(identity, data, now)
         return self._publish or self._socket.waiting()
 
-    def _feed(self) -> bool:
+    def _listeners_changed(self, _: float) -> bool:
+        self._feed.hear()
+        return False
+
+    def _serve(self) -> bool:
         """Send subscribers what they may have; whether there is more."""
         more = False
         for key in self._subscriptions.keys():  # noqa: SIM118 - not a dict
@@ -264,6 +277,8 @@ class ControlActor(LayerActor):
         if isinstance(body, records.Subscribe):
             for frame in self._subscriptions.subscribe(asker, body):
                 self.defer(self._send, asker[0], frame)
+            if body.state:
+                self._ask(asker, body, now + STATE_PATIENCE)
             self._publish = True
         elif isinstance(body, records.Unsubscribe):
             self._subscriptions.unsubscribe(asker)
@@ -302,6 +317,9 @@ class ControlActor(LayerActor):
             return
         question = commands.QUESTIONS[answered.kind]
         known = [item for done in answered.answers for item in question.answers(done)]
+        if answered.kind is records.Subscribe:
+            self.defer(self._send_state, answered.asker, question.parts(known))
+            return
         self._reply(answered.asker, [plain(part) for part in question.parts(known)])
 
     def tree_told(self, tree: channel.Tree, now: float) -> None:  # noqa: ARG002
@@ -334,6 +352,13 @@ class ControlActor(LayerActor):
         self._store.settle(key, command)
         self._chronicle.touch(now)
         self.defer(self._arm, self._chronicle.save_at)
+
+    def _send_state(self, asker: Asker, parts: Sequence[records.CallList]) -> None:
+        for number, part in enumerate(parts):
+            self._send(asker[0], encode_frame(records.State(asker[1], part.calls, number, part is parts[-1])))
+        self._subscriptions.release(asker)
+        self._publish = True
+        self.mailbox.again(self._fd)
 
     def _send(self, identity: bytes, frame: bytes) -> None:
         # To a client that is gone nothing is owed: it asks again under the same key.

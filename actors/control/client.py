@@ -13,7 +13,7 @@ so that a restart of the service's control actor neither loses nor doubles one::
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,7 +27,7 @@ from actors.control.errors import CommandRefused, ControlError, NoService, Timed
 from actors.control.paths import default_run_dir, socket_path
 from actors.control.protocol import MAX_FRAME, ProtocolError, decode_frame, encode_request
 from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
-from actors.control.records import Event, Frame, Request
+from actors.control.records import CallInfo, Event, Frame, Request
 
 __all__ = [
     "Client",
@@ -121,14 +121,27 @@ class Client(Commands[Blocking]):
         self._line.socket.close()
         self._context.term()
 
-    def events(self, since: int | None = None, *, log: str = "") -> "EventStream":
+    def events(
+        self,
+        since: int | None = None,
+        *,
+        log: str = "",
+        topics: Iterable[str] = (),
+        call: str = "",
+        state: bool = False,
+    ) -> "EventStream":
         """The events after number `since`, or from now on; the subscription stands when this returns.
 
         Args:
             since: the number of the last event that you have; 0 for all that are kept.
             log: the id of the log that `since` is of (EventStream.log), if it was kept.
+            topics: names of events, or beginnings of names with a star (``Call*``); empty for all.
+            call: only events of this call.
+            state: begin with the calls that there are (EventStream.state).
         """
-        return EventStream(self, -1 if since is None else since, log)
+        token = os.urandom(8).hex()
+        reader = Reader(token, -1 if since is None else since, log, topics=topics, call=call, state=state)
+        return EventStream(self, reader)
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
         return self._see_through(wish, self._patience)
@@ -153,9 +166,9 @@ class EventStream:
     service could not keep for a slow reader shows as :class:`Lost`.
     """
 
-    def __init__(self, client: Client, since: int, log: str) -> None:
+    def __init__(self, client: Client, reader: Reader) -> None:
         self._client = client
-        self._reader = Reader(os.urandom(8).hex(), since, log)
+        self._reader = reader
         self._line = _Line(client._context, client._path)  # noqa: SLF001 - one unit with its client
         client._streams.append(self)  # noqa: SLF001
         try:
@@ -180,19 +193,23 @@ class EventStream:
         return self._reader.last_at_start
 
     @property
+    def state(self) -> list[CallInfo]:
+        """The calls that there were when the stream began, where they were asked for."""
+        return self._reader.state or []
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
         return self._reader.ended
 
     def _begin(self, patience: float) -> None:
         end = time.monotonic() + patience
-        begun = False
-        while not begun:
+        while not self._reader.begun:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimedOut(f"the service in {self._client.run_dir} does not answer; see: sipactors ps")
             self._line.send(self._reader.subscribe(idle=True))
-            begun = self._reader.take(self._line.receive(min(left, FIRST_REPEAT)))
+            self._reader.take(self._line.receive(min(left, FIRST_REPEAT)))
 
     def __enter__(self) -> Self:
         return self
@@ -211,7 +228,7 @@ class EventStream:
         reader = self._reader
         end = None if timeout is None else time.monotonic() + timeout
         pause = QUIET
-        while not len(reader) and not reader.ended:
+        while not reader.ready and not reader.ended:
             left = pause if end is None else min(pause, end - time.monotonic())
             frame = self._line.receive(max(left, 0.0))
             reader.take(frame)

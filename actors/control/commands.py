@@ -20,6 +20,7 @@ from actors.control.records import (
     HangUp,
     Place,
     Reject,
+    Subscribe,
     Treatment,
 )
 
@@ -176,4 +177,6 @@ def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
 
 
 # Here a question is added.
-QUESTIONS: dict[type, Question] = {Calls: Question(dialog.ListCalls, attrgetter("calls"), call_lists)}
+QUESTIONS: dict[type, Question] = dict.fromkeys(
+    (Calls, Subscribe), Question(dialog.ListCalls, attrgetter("calls"), call_lists)
+)

@@ -7,6 +7,7 @@ and a reader is told (a Gap) before it gets what follows.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -21,7 +22,16 @@ MAX_BYTES = 16 * 1024 * 1024
 EVENT_BYTES = 8_192  # a longer event has its texts cut
 TEXT_CUT = 1_000  # characters, when it has to be
 
+
+class Head(msgspec.Struct):
+    """What a filter looks at in an encoded event."""
+
+    type: str
+    call: str = ""
+
+
 _number = itemgetter(0)
+head_of = msgspec.msgpack.Decoder(Head).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -83,8 +93,13 @@ class EventLog:
         """Let the next event have `number` or a higher one: what lies between is lost."""
         self.last = max(self.last, number - 1)
 
-    def after(self, position: int, up_to: int, max_events: int, max_bytes: int) -> Slice:
-        """The events after `position`, none above `up_to`, at most so many and so long (but one at least)."""
+    def after(
+        self, position: int, up_to: int, max_events: int, max_bytes: int, wanted: Callable[[Head], bool] | None = None
+    ) -> Slice:
+        """The events after `position`, none above `up_to`, at most so many and so long (but one at least).
+
+        Those that are not `wanted` are read over, and count against `max_events` only.
+        """
         at = bisect_right(self._entries, position, lo=self._start, key=_number)
         upcoming = self._entries[at][0] if at < len(self._entries) else self.last + 1
         if upcoming > position + 1:
@@ -93,10 +108,13 @@ class EventLog:
         events: list[bytes] = []
         size = 0
         for number, event in self._entries[at : at + max_events]:
-            size += len(event)
-            if number > up_to or number != position + 1 or (size > max_bytes and events):
+            if number > up_to or number != position + 1:
                 break
-            events.append(event)
+            if wanted is None or wanted(head_of(event)):
+                size += len(event)
+                if size > max_bytes and events:
+                    break
+                events.append(event)
             position = number
         return Slice(None, events, position)
 

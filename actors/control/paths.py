@@ -6,6 +6,7 @@ from pathlib import Path
 from actors.control.errors import NoService
 
 SOCKET = "control"  # the name of the API's socket in the run directory
+FEED = "feed"  # that of the events published to whoever listens
 SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path (sun_path without its final zero)
 
 

@@ -4,18 +4,21 @@ Both clients are shells of it: they send what `subscribe` gives and hand in ever
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from actors.control.errors import CommandRefused, ControlError
 from actors.control.protocol import ProtocolError, decode_event
 from actors.control.records import (
     Bye,
+    CallInfo,
     Event,
     Events,
     Frame,
     Gap,
     Refused,
     Request,
+    State,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -41,30 +44,47 @@ class Reader:
         token: the id of the subscription, random.
         since: the number of the last event that is known, -1 for those from now on.
         log: the id of the log that `since` is of, empty when not known.
+        topics, call, state: as in records.Subscribe.
 
     Attributes:
         position: the number of the last event taken.
         log: the id of the service's log.
         last_at_start: the last event that was logged when the stream began; None until it stands.
         ended: nothing more will come.
+        state: the calls that there were when the stream began, where they were asked for.
     """
 
-    def __init__(self, token: str, since: int, log: str) -> None:
+    def __init__(
+        self, token: str, since: int, log: str, *, topics: Iterable[str] = (), call: str = "", state: bool = False
+    ) -> None:
         self.id = token
         self.position = since
         self.log = log
         self.last_at_start: int | None = None
         self.ended = False
+        self.state: list[CallInfo] | None = None
+        self._topics = tuple(topics)
+        self._call = call
+        self._wants_state = state
         self._credited = since
+        self._newest = since  # number that was taken from the service, be it of an event that a filter left out
         self._ready: deque[Event | Lost] = deque()
-
-    def __len__(self) -> int:
-        return len(self._ready)
 
     def subscribe(self, *, idle: bool) -> Request:
         """The request for more. `idle`: nothing came for a while, so what was sent may be lost."""
         self._credited = self.position
-        return Request(self.id, "", 0.0, Subscribe(self.position, WINDOW, self.log, idle))
+        wish = Subscribe(self.position, WINDOW, self.log, idle, self._topics, self._call, self._wants_state)
+        return Request(self.id, "", 0.0, wish)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the subscription stands, and the state is here where it was asked for."""
+        return self.last_at_start is not None and not self._wants_state
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an event to take."""
+        return bool(self._ready)
 
     def unsubscribe(self) -> Request:
         """The request for no more."""
@@ -76,15 +96,21 @@ class Reader:
             return None
         event = self._ready.popleft()
         self.position = event.next - 1 if isinstance(event, Lost) else event.seq
+        self._catch_up()
         return event
+
+    def _catch_up(self) -> None:
+        """With nothing more to take, we are where the service has read to, past what a filter left out."""
+        if not self._ready:
+            self.position = self._newest
 
     @property
     def hungry(self) -> bool:
         """Whether half of the credit is used up: ask for more, not idle."""
         return self.position - self._credited >= WINDOW // 2
 
-    def take(self, frame: Frame | None) -> bool:
-        """Queue what a frame brings; whether it says that the subscription stands.
+    def take(self, frame: Frame | None) -> None:
+        """Queue what a frame brings.
 
         Raises:
             CommandRefused: there are too many subscribers.
@@ -93,26 +119,31 @@ class Reader:
         if isinstance(frame, Refused):
             raise CommandRefused(frame.code, frame.message, frame.field)
         if isinstance(frame, Subscribed):
-            self.log = frame.log
-            if self.last_at_start is None:
-                self.last_at_start = frame.last
-            if self.position < 0:
-                self.position = self._credited = frame.since
-            return True
-        if isinstance(frame, Events):
+            self._stand(frame)
+        elif isinstance(frame, State):
+            self._learn(frame)
+        elif isinstance(frame, Events):
             for fields in frame.events:
                 self._queue(fields)
+            self._newest = max(self._newest, frame.last)
+            self._catch_up()
         elif isinstance(frame, Gap):
             self._lose(frame)
         elif isinstance(frame, Bye):
             self.ended = True
-        return False
 
-    def _newest(self) -> int:
-        if not self._ready:
-            return self.position
-        newest = self._ready[-1]
-        return newest.next - 1 if isinstance(newest, Lost) else newest.seq
+    def _stand(self, frame: Subscribed) -> None:
+        self.log = frame.log
+        if self.last_at_start is None:
+            self.last_at_start = frame.last
+        if self.position < 0:
+            self.position = self._credited = self._newest = frame.since
+
+    def _learn(self, frame: State) -> None:
+        if self._wants_state:  # else it is what a repeated Subscribe asked for again
+            before = self.state if frame.part and self.state else []
+            self.state = [*before, *frame.calls]
+            self._wants_state = not frame.last
 
     def _queue(self, fields: dict[str, Any]) -> None:
         try:
@@ -120,11 +151,13 @@ class Reader:
         except ProtocolError as error:
             raise ControlError(f"the service sent an event this client does not understand: {error}") from None
         # What is sent again after an idle Subscribe is known by its number.
-        if event.seq > self._newest():
+        if event.seq > self._newest:
+            self._newest = event.seq
             self._ready.append(event)
 
     def _lose(self, gap: Gap) -> None:
-        newest = self._newest()
+        newest = self._newest
         # Both may come twice after a repeated Subscribe; the second does not begin where we are.
         if gap.after == newest if gap.reason == "new_log" else gap.next - 1 > newest:
             self._ready.append(Lost(newest, gap.next, gap.reason))
+            self._newest = gap.next - 1

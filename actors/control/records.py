@@ -99,12 +99,18 @@ class Subscribe(NamedTuple):
         window: how many events beyond `since` may be sent before the next Subscribe.
         log: the id of the log that `since` is of, empty when not known.
         idle: nothing has come for a while: what was sent beyond `since` is lost, send it again.
+        topics: names of events, or beginnings of names with a star (``Call*``); empty for all.
+        call: only events of this call; empty for all.
+        state: begin with the calls that there are, in State frames.
     """
 
     since: int = -1
     window: int = 256
     log: str = ""
     idle: bool = True
+    topics: tuple[str, ...] = ()
+    call: str = ""
+    state: bool = False
 
 
 class Unsubscribe(NamedTuple):
@@ -337,10 +343,26 @@ class Subscribed(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Events of the subscription `id`, in order."""
+    """Events of the subscription `id`, in order.
+
+    `last` is how far the log has been read: there is nothing more for this subscription up to it.
+    """
 
     id: str
     events: tuple[dict[str, Any], ...]
+    last: int = 0
+
+
+class State(NamedTuple):
+    """A part of the calls that there are, before the events of the subscription `id`.
+
+    It is as new as the first event that follows or newer: an event may tell again what it says.
+    """
+
+    id: str
+    calls: tuple[CallInfo, ...]
+    part: int = 0
+    last: bool = True
 
 
 class Gap(NamedTuple):
@@ -362,7 +384,7 @@ class Bye(NamedTuple):
     id: str
 
 
-Frame = Done | Refused | Subscribed | Events | Gap | Bye
+Frame = Done | Refused | Subscribed | State | Events | Gap | Bye
 
 COMMANDS: dict[str, type[Command]] = {
     "hello": Hello,
@@ -382,6 +404,7 @@ FRAMES: dict[str, type[Frame]] = {
     "done": Done,
     "refused": Refused,
     "subscribed": Subscribed,
+    "state": State,
     "events": Events,
     "gap": Gap,
     "bye": Bye,

@@ -1,4 +1,4 @@
-"""The ROUTER socket of the control API: bound in the run directory, 0600, fed frame by frame to the actor."""
+"""The sockets of the control API, bound in the run directory, 0600: the ROUTER of commands and the feed of events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from pathlib import Path
 
 import zmq
 
-from actors.control.paths import SOCKET, SOCKET_PATH_LIMIT
+from actors.control.paths import FEED, SOCKET
 from actors.control.protocol import MAX_FRAME
 
 LINGER = 500  # milliseconds that the last frames of a service that stops may take
+MAX_TOPIC = 256  # bytes of what a listener to the feed subscribes to
 QUEUE = 1_000  # frames to one client that does not read; more are dropped, it asks again
+
+
+def _bind(sock: zmq.Socket[bytes], path: Path) -> None:
+    """Bind for our user alone. libzmq unlinks what a killed predecessor left at the path."""
+    before = os.umask(0o077)
+    try:
+        sock.bind(f"ipc://{path}")  # libzmq refuses a path that is too long
+    except zmq.ZMQError as error:
+        sock.context.destroy(linger=0)
+        raise OSError(f"{path}: {error}") from error
+    finally:
+        os.umask(before)
+    path.chmod(0o600)
 
 
 class CommandSocket:
@@ -30,8 +44,6 @@ class CommandSocket:
 
     def __init__(self, run_dir: Path) -> None:
         path = run_dir / SOCKET
-        if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-            raise OSError(f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes of a socket's path")
         self.dropped = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -41,20 +53,7 @@ class CommandSocket:
         self._socket.setsockopt(zmq.SNDHWM, QUEUE)
         self._socket.setsockopt(zmq.LINGER, LINGER)
         self._path = path
-        self._bind()
-
-    def _bind(self) -> None:
-        path = self._path
-        # libzmq unlinks what a killed predecessor left at the path.
-        before = os.umask(0o077)
-        try:
-            self._socket.bind(f"ipc://{path}")
-        except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
-            raise OSError(f"{path}: {error}") from error
-        finally:
-            os.umask(before)
-        path.chmod(0o600)
+        _bind(self._socket, path)
 
     def fileno(self) -> int:
         """What to poll. It is edge-triggered: readable once for what came since `waiting` was last asked."""
@@ -88,6 +87,62 @@ class CommandSocket:
 
     def close(self) -> None:
         """Close it, once what was sent has left or LINGER has passed; who comes now finds no service."""
+        self._path.unlink(missing_ok=True)
+        self._socket.close()
+        self._context.term()
+
+
+class Feed:
+    """Events for the casual: published to whoever listens, dropped for who is slow, never sent again.
+
+    A message has two parts: ``TYPE CALL`` to subscribe to by its beginning, and the event as in an Events frame.
+
+    Args:
+        run_dir: the run directory.
+
+    Attributes:
+        listened_to: somebody listens; else nothing need be sent.
+
+    Raises:
+        OSError: the socket cannot be bound there.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.listened_to = False
+        self._topics: set[bytes] = set()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_TOPIC)
+        self._socket.setsockopt(zmq.SNDHWM, QUEUE)
+        self._socket.setsockopt(zmq.LINGER, LINGER)
+        self._path = run_dir / FEED
+        _bind(self._socket, self._path)
+
+    def fileno(self) -> int:
+        """What to poll for those who come and go; edge-triggered."""
+        return int(self._socket.getsockopt(zmq.FD))
+
+    def hear(self) -> None:
+        """Take note of who came and went: XPUB tells of the first to subscribe to a topic and of the last to leave."""
+        while True:
+            try:
+                word = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if word[:1] == b"\x01":
+                self._topics.add(word[1:])
+            elif word[:1] == b"\x00":
+                self._topics.discard(word[1:])
+        self.listened_to = bool(self._topics)
+
+    def publish(self, topic: bytes, event: bytes) -> None:
+        """Send an event to those who listen to the topic."""
+        self._socket.send_multipart((topic, event), zmq.NOBLOCK)
+        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:  # the send may have taken the edge with it
+            self.hear()
+
+    def close(self) -> None:
+        """Close it, once what was sent has left or LINGER has passed."""
         self._path.unlink(missing_ok=True)
         self._socket.close()
         self._context.term()

@@ -6,7 +6,9 @@ has outrun it the next frame it gets is a Gap.
 
 from __future__ import annotations
 
-from actors.control.log import EventLog
+from collections.abc import Callable
+
+from actors.control.log import EventLog, Head
 from actors.control.protocol import encode_events, encode_frame
 from actors.control.records import Bye, Gap, Refused, Subscribe, Subscribed
 
@@ -14,18 +16,36 @@ MAX_SUBSCRIBERS = 256
 MAX_WINDOW = 1_024  # events in flight to one subscriber
 FRAME_EVENTS = 500
 FRAME_BYTES = 48 * 1024
+UNTOLD = 50  # events that a filter may pass over before the subscriber hears how far it is; a log keeps more
 TURN_FRAMES = 8  # to one subscriber before the next has its turn
 
 SubscriberKey = tuple[bytes, str]  # the connection's identity, the id of the Subscribe request
 
 
 class _Subscriber:
-    __slots__ = ("limit", "position", "start")
+    __slots__ = ("held", "limit", "position", "start", "told", "wanted")
 
-    def __init__(self, start: int, limit: int) -> None:
+    def __init__(self, start: int, limit: int, wish: Subscribe) -> None:
         self.start = start
         self.position = start
+        self.told = start  # the position that the subscriber knows of
         self.limit = limit
+        self.held = wish.state  # until it has the state
+        self.wanted = _filter(wish.topics, wish.call)
+
+
+def _filter(topics: tuple[str, ...], call: str) -> Callable[[Head], bool] | None:
+    """What a subscriber wants, None for everything."""
+    if not topics and not call:
+        return None
+    names = frozenset(topic for topic in topics if not topic.endswith("*"))
+    beginnings = tuple(topic[:-1] for topic in topics if topic.endswith("*"))
+
+    def wanted(head: Head) -> bool:
+        named = not topics or head.type in names or head.type.startswith(beginnings)
+        return named and (not call or head.call == call)
+
+    return wanted
 
 
 class Subscriptions:
@@ -68,12 +88,17 @@ class Subscriptions:
             frames.append(encode_frame(Gap(key[1], wish.since, self._log.first, "new_log")))
         else:
             since = wish.since
-        self._subscribers[key] = _Subscriber(since, since + window)
+        self._subscribers[key] = _Subscriber(since, since + window, wish)
         return [encode_frame(Subscribed(key[1], since, last, self._log_id)), *frames]
 
     def unsubscribe(self, key: SubscriberKey) -> None:
         """Forget a subscriber; one we do not have is no error."""
         self._subscribers.pop(key, None)
+
+    def release(self, key: SubscriberKey) -> None:
+        """The subscriber has the state: events may follow."""
+        if key in self._subscribers:
+            self._subscribers[key].held = False
 
     def keys(self) -> list[SubscriberKey]:
         """Every subscriber."""
@@ -83,21 +108,25 @@ class Subscriptions:
         """The frames that a subscriber is to have now, and whether there is more for its next turn."""
         subscriber = self._subscribers.get(key)
         frames: list[bytes] = []
-        if subscriber is None:
+        if subscriber is None or subscriber.held:
             return frames, False
         log = self._log
         while subscriber.position < log.last:
             if len(frames) == TURN_FRAMES:
                 return frames, True
-            part = log.after(subscriber.position, subscriber.limit, FRAME_EVENTS, FRAME_BYTES)
+            part = log.after(subscriber.position, subscriber.limit, FRAME_EVENTS, FRAME_BYTES, subscriber.wanted)
             if part.lost_before is not None:
                 frames.append(encode_frame(Gap(key[1], subscriber.position, part.lost_before, "outran")))
                 # Those lost do not count against the credit.
                 subscriber.limit += part.last - subscriber.position
-            elif part.events:
-                frames.append(encode_events(key[1], part.events))
-            else:
+            elif part.last == subscriber.position:
                 break  # no credit left
+            else:
+                if part.events or part.last - subscriber.told >= UNTOLD:
+                    frames.append(encode_events(key[1], part.events, part.last))
+                    subscriber.told = part.last
+                # Those it does not want do not count against the credit either.
+                subscriber.limit += part.last - subscriber.position - len(part.events)
             subscriber.position = part.last
         return frames, False
 

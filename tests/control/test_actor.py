@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from actors.control.client import Client, CommandRefused, Lost, NoService
-from actors.control.protocol import decode_frame, encode_request, pack
+from actors.control.protocol import decode_frame, encode_request, pack, unpack
 from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted
 from actors.dialog import events as dialog
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
@@ -370,3 +370,49 @@ def test_a_command_that_takes_too_long_may_yet_be_done(tmp_path: Path) -> None:
             frame: Any = decode_frame(dealer.recv())
             assert frame.result == Placed(command.call)._asdict()
         context.term()
+
+
+def test_who_comes_late_gets_the_calls_there_are_and_then_the_events(tmp_path: Path) -> None:
+    with control(tmp_path, shards=2) as house, calling(house) as caller:
+        asking = caller.ask(lambda client: client.events(state=True))
+        for number, peer in enumerate(house.peers):
+            question = house.expect(peer, dialog.ListCalls)
+            call = dialog.CallInfo(f"c{number}", "in", "confirmed", "sip:a", "sip:b", float(number), 0.0)
+            house.send(peer, received("new"), dialog.CommandDone(question.ref, (call,)))
+        stream = caller.wait(asking)
+        assert [call.call for call in stream.state] == ["c0", "c1"]
+        assert [event.call for event in caller.events(stream, 2)] == ["new", "new"]
+
+
+def test_a_subscriber_gets_the_topics_and_the_call_that_it_asked_for(tmp_path: Path) -> None:
+    with control(tmp_path) as house, calling(house) as caller:
+        ends = caller.do(lambda client: client.events(topics=["CallEnded"]))
+        one = caller.do(lambda client: client.events(call="c2", topics=["Call*"]))
+        for call in ("c1", "c2"):
+            house.send("dialog-0", received(call), ended(call))
+        assert [(type(event).__name__, event.call) for event in caller.events(ends, 2)] == [
+            ("CallEnded", "c1"),
+            ("CallEnded", "c2"),
+        ]
+        assert [(type(event).__name__, event.call) for event in caller.events(one, 2)] == [
+            ("CallReceived", "c2"),
+            ("CallEnded", "c2"),
+        ]
+
+
+def test_the_casual_listen_to_the_feed_without_a_word_to_control(tmp_path: Path) -> None:
+    with control(tmp_path) as house:
+        path = house.context.run_dir / "feed"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        context: zmq.Context[Any] = zmq.Context()
+        with context.socket(zmq.SUB) as listener:
+            listener.connect(f"ipc://{path}")
+            listener.subscribe(b"CallEnded")
+            house.wait_for(lambda: house.actor._feed.listened_to, "the listener")
+            house.send("dialog-0", received("c1"), ended("c1"))
+            house.settle()
+            topic, event = listener.recv_multipart()
+            assert topic == b"CallEnded c1"
+            assert unpack(event)["outcome"] == "answered"
+        context.term()
+    assert not path.exists()

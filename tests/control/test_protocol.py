@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgpack
 import pytest
@@ -40,12 +40,13 @@ def _of(kind: Any) -> st.SearchStrategy[Any]:
         return simple[kind]
     if hasattr(kind, "_fields"):
         return st.builds(kind, **{name: _of(hint) for name, hint in get_type_hints(kind).items()})
-    if kind == tuple[tuple[str, str], ...]:
-        return st.lists(st.tuples(TEXT, TEXT), max_size=5).map(tuple)
-    if kind == tuple[dict[str, Any], ...]:
-        return st.lists(st.dictionaries(TEXT, TEXT, max_size=3), max_size=3).map(tuple)
+    if get_origin(kind) is tuple:
+        item, *more = get_args(kind)
+        if more == [item]:
+            return st.tuples(_of(item), _of(item))
+        return st.lists(_of(item), max_size=5).map(tuple)
     assert kind == dict[str, Any], kind
-    return st.dictionaries(TEXT, st.integers(0, 9), max_size=3)
+    return st.dictionaries(TEXT, st.integers(0, 9) | TEXT, max_size=3)
 
 
 commands = st.one_of([_of(kind) for kind in COMMANDS.values()])
@@ -72,7 +73,7 @@ def test_a_frame_of_the_service_is_read_as_it_was_written(frame: Any) -> None:
 @given(st.one_of([_of(kind) for kind in EVENTS.values()]))
 def test_an_event_is_read_as_it_was_written(event: Any) -> None:
     data = protocol.pack({"type": type(event).__name__, **plain(event)})
-    frame = decode_frame(encode_events("7", [data, data]))
+    frame = decode_frame(encode_events("7", [data, data], 9))
     assert isinstance(frame, Events)
     assert frame.id == "7"
     assert [decode_event(fields) for fields in frame.events] == [event, event]

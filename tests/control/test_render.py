@@ -52,8 +52,6 @@ def test_calls_and_children_are_shown_with_how_long() -> None:
         (records.CallRecordFailed(6, "c", "/x.wav", "disk full", 1.0), "recording to /x.wav stopped: disk full"),
         (records.CallDigitReceived(7, "c", "5", 160, "rfc4733", 1.0), "digit 5 for 160 ms (rfc4733)"),
         (records.CallNoticed(8, "c", "media_timeout", "nothing for 20 s", 1.0), "media timeout: nothing for 20 s"),
-        (records.CallDigitReceived(7, "c", "5", 160, "rfc4733", 1.0), "digit 5 for 160 ms (rfc4733)"),
-        (records.CallNoticed(8, "c", "media_timeout", "nothing for 20 s", 1.0), "media timeout: nothing for 20 s"),
         (records.UnknownEvent(7, "New", {"call": "c"}), "New {'call': 'c'}"),
         (Lost(3, 9, "outran"), "events after 3 and before 9 are lost"),
     ],
