@@ -206,6 +206,8 @@ class TransportActor(LayerActor):
         except OSError as error:
             self._fail(peer, message.key, error.strerror or str(error))
             return
+        if isinstance(message, TransmitRequest) and message.target.patience:
+            self._connections.hurry(connection, now + message.target.patience)
         self._connections.write(connection, message.raw, peer, message.key)
 
     def _fail(self, peer: str, key: TransactionKey, reason: str) -> None:

@@ -443,6 +443,11 @@ class Connections:
         connection.deadline = deadline
         self._shell.cells.put(connection.key, connection.cell(), deadline)
 
+    def hurry(self, connection: Connection, deadline: float) -> None:
+        """Give up opening a connection at `deadline`, if it would not be given up sooner."""
+        if connection.connecting and (connection.deadline is None or connection.deadline > deadline):
+            self._arm(connection, deadline)
+
     def expire(self, token: str) -> None:
         """The deadline of a connection is past."""
         connection = self._all.get(token)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from actors.sip.vocabulary import Target
-from actors.transport.events import Locate, Located, TargetFailed
+from actors.transport.events import Locate, Located, TargetFailed, TransmitFailed, TransmitRequest
 from actors.transport.settings import TransportSettings
 from tests.runtime.harness import Harness
 from tests.transport.nameserver import NameServer
-from tests.transport.test_actor import DIALOG, Service
+from tests.transport.wired import DIALOG, KEY, SHARD, Service, request
 
 pytest.importorskip("dns", reason="dnspython is not installed")
 
@@ -86,4 +87,21 @@ def test_static_entries_need_no_server(tmp_path: Path) -> None:
     with service.harness() as it:
         it.send(DIALOG, Locate("1", "sip:x@pbx.example"))
         assert it.expect(DIALOG, Located).candidates[0].target == Target("udp", "127.0.0.3", 5060)
+    service.close()
+
+
+def test_a_connection_that_cannot_be_opened_is_waited_for_no_longer_than_its_target_says(tmp_path: Path) -> None:
+    """RFC 3261 section 18.1.1: the attempt by TCP that only a large request asks for costs 2 s at most."""
+    service = Service(tmp_path)
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for each in (first, second):  # the queue of the listener is full then: the kernel answers no SYN any more
+            each.setblocking(False)
+            each.connect_ex(deaf.getsockname())
+        with service.harness() as it:
+            target = Target("tcp", *deaf.getsockname(), patience=0.2)
+            it.send(SHARD, TransmitRequest(KEY, target, request(1)))
+            assert it.expect(SHARD, TransmitFailed) == TransmitFailed(KEY, "connecting took too long")
+            service.store(it)
     service.close()
