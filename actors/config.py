@@ -55,6 +55,10 @@ class SipSection(_Section, frozen=True, kw_only=True):
         user: the user part of the service's own URI.
         user_agent: the User-Agent and Server header.
         t1, t2, t4: RFC 3261 table 4.
+        trying_after: how long an INVITE waits for a first answer before it gets 100.
+        timeout: timers B, F, H, J, L and M; 0 for 64*T1.
+        timer_d: how long a refused INVITE of ours answers repeated refusals over UDP; 0 for what RFC 3261 says.
+        max_transactions: live transactions of a shard; beyond, what would begin a new one gets 503.
         ring_timeout: how long a call in may ring.
         max_calls: calls at once; one more gets 486.
         max_requests: state-creating requests a second of one stranger.
@@ -67,6 +71,10 @@ class SipSection(_Section, frozen=True, kw_only=True):
     t1: Seconds = 0.5
     t2: Seconds = 4.0
     t4: Seconds = 5.0
+    trying_after: Seconds = 0.2
+    timeout: Annotated[float, Meta(ge=0, description="seconds, 0 for 64*T1")] = 0.0
+    timer_d: Annotated[float, Meta(ge=0, description="seconds, 0 for the standard")] = 0.0
+    max_transactions: Annotated[int, Meta(ge=1, description="a number of transactions from 1")] = 100_000
     ring_timeout: Seconds = 180.0
     max_calls: Annotated[int, Meta(ge=1, description="a number of calls from 1")] = 10_000
     max_requests: Annotated[float, Meta(gt=0, description="requests a second above 0")] = 50.0

@@ -33,7 +33,15 @@ def transport(config: Config) -> TransportSettings:
 def transaction(config: Config) -> TransactionSettings:
     """Of every transaction shard."""
     sip = config.sip
-    return TransactionSettings(t1=sip.t1, t2=sip.t2, t4=sip.t4)
+    return TransactionSettings(
+        t1=sip.t1,
+        t2=sip.t2,
+        t4=sip.t4,
+        trying_after=sip.trying_after,
+        timeout=sip.timeout,
+        timer_d=sip.timer_d,
+        max_machines=sip.max_transactions,
+    )
 
 
 def dialog(config: Config) -> DialogSettings:

@@ -12,7 +12,21 @@ import actors.transaction.events as transaction
 import actors.transport.events as transport
 from actors.dialog import events
 from actors.dialog.call import Call
-from actors.dialog.effects import Cancel, Close, Find, Prepare, Press, PutBehind, Reply, Report, Send, SendAck, Start, Treat
+from actors.dialog.effects import (
+    Cancel,
+    Close,
+    Find,
+    Prepare,
+    Press,
+    PutBehind,
+    Reply,
+    ReplyDirect,
+    Report,
+    Send,
+    SendAck,
+    Start,
+    Treat,
+)
 from actors.dialog.names import Names
 from actors.dialog.registration import Registration
 from actors.dialog.user_agent import UserAgent
@@ -107,7 +121,7 @@ class DialogActor(LayerActor):
         if asked is not None:
             raw = build_refusal(asked.raw, 500, to_tag=os.urandom(10).hex())
             if raw is not None:
-                self.tell(self._transaction, transaction.Respond(asked.key, 500, raw))
+                self._carry_out(_by_its_way(asked, (Reply(asked.key, 500, raw),)))
         if cell is not None:
             self._carry_out(self._user_agent.abandon(key, cell, now, time.time()))
 
@@ -125,7 +139,7 @@ class DialogActor(LayerActor):
         self._asked = message
         effects = self._user_agent.request(message.key, message.flow, message.head, message.raw, now, wall)
         self._asked = None
-        return effects
+        return _by_its_way(message, effects)
 
     def _begin_or_end_drain(self, message: events.Drain, now: float, wall: float) -> Effects:
         self.keep(_DRAINING, b"1" if message.on else b"0")
@@ -146,6 +160,7 @@ class DialogActor(LayerActor):
             Send: lambda e: tell(below, transaction.SendRequest(e.key, e.target, e.raw)),
             Cancel: lambda e: tell(below, transaction.CancelRequest(e.key)),
             Reply: lambda e: tell(below, transaction.Respond(e.key, e.status, e.raw)),
+            ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target)),
@@ -165,6 +180,13 @@ class DialogActor(LayerActor):
             self.tell(peer, media.Play(effect.session, effect.play, effect.loop))
         if effect.record:
             self.tell(peer, media.Record(effect.session, effect.record))
+
+
+def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects:
+    """The effects of a request; where it got no server transaction, its answer is sent without one."""
+    if asked.head.method not in transaction.STATELESS or asked.head.to_tag:
+        return effects
+    return tuple([ReplyDirect(asked.flow, e.raw) if isinstance(e, Reply) else e for e in effects])
 
 
 def _format(codec: Codec) -> media.Format:

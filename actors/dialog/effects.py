@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.runtime.machine import Effect, Event
 from actors.sip.offer_answer import Negotiated
-from actors.sip.vocabulary import Target, TransactionKey
+from actors.sip.vocabulary import Flow, Target, TransactionKey
 
 # To the transaction shard.
 
@@ -28,6 +28,13 @@ class Reply(Effect, frozen=True):
 
     key: TransactionKey
     status: int
+    raw: bytes
+
+
+class ReplyDirect(Effect, frozen=True):
+    """Send the response `raw` to a request that has no server transaction, on the flow it came by."""
+
+    flow: Flow
     raw: bytes
 
 

@@ -10,7 +10,8 @@ from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Effects
 from actors.transaction.effects import NOBODY, Reply, Tell
-from actors.transaction.events import FromUser
+from actors.transaction.events import STATELESS, FromUser
+from actors.transaction.gate import Challenger, let_in
 from actors.transaction.layer import Layer
 from actors.transaction.machines import Cell
 from actors.transaction.observing import Stream
@@ -47,9 +48,11 @@ class TransactionActor(LayerActor):
         self._layer = Layer(
             secret,
             self.cells,
-            Timers(settings.t1, settings.t2, settings.t4, settings.trying_after),
+            Timers(settings.t1, settings.t2, settings.t4, settings.trying_after, settings.timeout, settings.timer_d),
             max_machines=settings.max_machines,
             busy=partial(self.busy, self._user),
+            gate=Challenger(settings.realm, secret, shard=self.name) if settings.realm else let_in,
+            stateless=STATELESS,
         )
         self._stream = Stream(self.context.run_dir, self.name)
         self.mailbox.watch(self._stream.fileno(), self._observers)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from actors.runtime.machine import Event
 from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
 
+STATELESS = frozenset({"OPTIONS"})
+"""The methods whose requests outside of any dialog get no server transaction: pings leave no trace in a shard."""
+
 # To the transaction user.
 
 
 class RequestReceived(Event, frozen=True):
-    """A server transaction began: answer it with Respond. An ACK never comes so."""
+    """A server transaction began: answer it with Respond. An ACK never comes so.
+
+    One of STATELESS without a To tag has no transaction: answer it with RespondDirect, each time it comes alike.
+    """
 
     key: TransactionKey
     flow: Flow
@@ -93,6 +99,16 @@ class Respond(Event, frozen=True):
     raw: bytes
 
 
+class RespondDirect(Event, frozen=True):
+    """Answer a request that got no machine, on the flow it came by: `raw` whole, the same for a repeated request.
+
+    RFC 3261 section 8.2.7: a stateless UAS; its To tag follows from the request.
+    """
+
+    flow: Flow
+    raw: bytes
+
+
 class SendDirect(Event, frozen=True):
     """Send without a machine: the ACK to a 2xx (RFC 3261 s13.2.2.4)."""
 
@@ -101,4 +117,4 @@ class SendDirect(Event, frozen=True):
 
 
 ToUser = RequestReceived | CancelReceived | AckReceived | ResponseReceived | TransactionFailed
-FromUser = SendRequest | CancelRequest | Respond | SendDirect
+FromUser = SendRequest | CancelRequest | Respond | RespondDirect | SendDirect

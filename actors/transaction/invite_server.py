@@ -7,9 +7,12 @@ from enum import IntEnum
 from msgspec.structs import replace
 
 from actors.runtime.machine import Arm, Effects, Machine, Row, Table
-from actors.sip.vocabulary import Flow, TransactionKey
+from actors.sip import parse
+from actors.sip.vocabulary import Flow, Head, TransactionKey
+from actors.transaction.answers import to_tag_of
 from actors.transaction.effects import Reply, Tell
 from actors.transaction.events import AckReceived, CancelReceived, RequestReceived, Respond
+from actors.transaction.keys import LEGACY
 from actors.transaction.shared import Received, failed, repeat_response, send_trying, tell_transport_error
 from actors.transaction.timers import Timers
 
@@ -190,3 +193,18 @@ TABLE: Table[InviteServer] = Table(
         S.ACCEPTED: {I.TIMER_L},
     },
 )
+
+
+def acknowledges(machine: InviteServer, head: Head) -> bool:
+    """Whether an ACK is one to this machine. A branch of RFC 3261 says so; before it the To tag does (s17.2.3)."""
+    if not machine.key.branch.startswith(LEGACY) or machine.state != State.COMPLETED:
+        return True
+    return to_tag_of(machine.response) == head.to_tag
+
+
+def is_cancelled_by(machine: InviteServer, head: Head) -> bool:
+    """Whether a CANCEL has the Call-ID, CSeq and From tag of the INVITE: the branch alone may be guessed."""
+    if not machine.request:
+        return True  # it has its final response, and the CANCEL no effect
+    of = parse(machine.request).head
+    return (of.call_id, of.cseq, of.from_tag) == (head.call_id, head.cseq, head.from_tag)

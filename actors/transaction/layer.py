@@ -22,17 +22,19 @@ from actors.transaction.events import (
     AckReceived,
     CancelRequest,
     FromUser,
+    RequestReceived,
     Respond,
+    RespondDirect,
     ResponseReceived,
     SendDirect,
     SendRequest,
     TransactionFailed,
 )
+from actors.transaction.gate import Gate, Refusal, let_in
 from actors.transaction.index import FINISHED, TERMINATED, Index
 from actors.transaction.invite_client import InviteClient
 from actors.transaction.invite_server import InviteServer
 from actors.transaction.keys import (
-    LEGACY,
     cell_key,
     merged_key,
     request_key,
@@ -87,6 +89,9 @@ class Layer:
         timers: T1, T2 and T4.
         max_machines: live transactions beyond which new requests are refused; four times that with lingering ones.
         busy: whether the user is behind, so that what would begin something new is refused.
+        gate: may refuse or challenge a request outside of any dialog before there is a machine for it.
+        stateless: methods whose requests outside of any dialog get no machine (RFC 3261 section 8.2.7): the user
+            answers them with RespondDirect, a repeated one again and with the same bytes.
 
     Attributes:
         watcher: is told of every step of every machine; None while nobody observes, and then it costs nothing.
@@ -100,6 +105,8 @@ class Layer:
         *,
         max_machines: int = 100_000,
         busy: Callable[[], bool] = _never_busy,
+        gate: Gate = let_in,
+        stateless: frozenset[str] = frozenset(),
     ) -> None:
         self._secret = secret
         self.cells: Cells = MemoryCells() if cells is None else cells
@@ -107,6 +114,8 @@ class Layer:
         self.timers = timers
         self._max_machines = max_machines
         self._busy = busy
+        self._gate = gate
+        self._stateless = stateless
         self.watcher: Watcher | None = None
         self._index = Index()
         self._index_complete = not len(self.cells)
@@ -154,7 +163,7 @@ class Layer:
         self, cell: bytes, machine: InviteServer | None, received: tuple[Flow, Head, bytes], now: float
     ) -> Effects:
         head = received[1]
-        if machine is not None and _acknowledges(head, machine):
+        if machine is not None and invite_server.acknowledges(machine, head):
             return self._step(cell, machine, invite_server.Input.ACK, received, now)
         if len(head.to_tag) == TAG_LENGTH and head.to_tag == stateless_tag(head, self._secret):
             return ()  # to a refusal of ours that left no machine
@@ -169,7 +178,7 @@ class Layer:
             others = (cell_key(TransactionKey(key.branch, key.sent_by, method)) for method in OTHER_METHODS)
             if not any(other in self.cells for other in others):
                 return self._refuse(flow, head, raw, 481)
-        elif not _cancels(head, machine):
+        elif not invite_server.is_cancelled_by(machine, head):
             return self._refuse(flow, head, raw, 481)
         tag = to_tag_of(machine.response) if machine is not None else ""
         response = answer(raw, 200, to_tag=tag or stateless_tag(head, self._secret))
@@ -183,17 +192,15 @@ class Layer:
         return effects + self._step(cell, machine, invite_server.Input.CANCEL, received, now)
 
     def _receive_new(self, key: TransactionKey, cell: bytes, received: tuple[Flow, Head, bytes], now: float) -> Effects:
-        """Begin a server transaction, unless the request is merged or there is no room for it."""
+        """Begin a server transaction, unless the request is answered without one."""
         flow, head, raw = received
-        full = len(self._index.live) >= self._max_machines or len(self.cells) >= CELLS_PER_MACHINE * self._max_machines
-        merged = b"" if head.to_tag else merged_key(head)
-        if merged:
-            record = self.cells.get(merged)
-            if record is not None and record.cell in self.cells:
-                return self._refuse(flow, head, raw, 482)
-            # What belongs to a call in progress is never refused.
-            if full or self._busy():
-                return self._refuse(flow, head, raw, 503)
+        merged = b""
+        if not head.to_tag:  # what belongs to a call in progress is never refused
+            refusal = self._refusal_of(head, raw, merged := merged_key(head), now)
+            if refusal is not None:
+                return self._refuse(flow, head, raw, refusal.status, refusal.headers)
+            if head.method in self._stateless:
+                return (Tell(RequestReceived(key, flow, head, raw)),)
         if head.method == "INVITE":
             invite = invite_server.begin(key, flow, raw, self.timers, merged)
             effects = self._begin(cell, invite, invite_server.Input.REQUEST, received, now)
@@ -204,9 +211,20 @@ class Layer:
             self.cells.put(merged, Merged(cell), None)
         return effects
 
-    def _refuse(self, flow: Flow, head: Head, raw: bytes, status: int) -> Effects:
+    def _refusal_of(self, head: Head, raw: bytes, merged: bytes, now: float) -> Refusal | None:
+        """Why a request outside of any dialog gets no machine: it is merged, there is no room, the gate is shut."""
+        record = self.cells.get(merged)
+        if record is not None and record.cell in self.cells:
+            return Refusal(482)
+        full = len(self._index.live) >= self._max_machines or len(self.cells) >= CELLS_PER_MACHINE * self._max_machines
+        if full or self._busy():
+            return Refusal(503, (("Retry-After", RETRY_AFTER),))
+        return self._gate(head, raw, now)
+
+    def _refuse(
+        self, flow: Flow, head: Head, raw: bytes, status: int, headers: tuple[tuple[str, str], ...] = ()
+    ) -> Effects:
         """Answer without a machine (section 8.2.7): a repeated request gets the same bytes, the ACK is known."""
-        headers = (("Retry-After", RETRY_AFTER),) if status == 503 else ()
         response = answer(raw, status, to_tag=stateless_tag(head, self._secret), headers=headers)
         return (Reply(NOBODY, flow, response),) if response else ()
 
@@ -216,6 +234,8 @@ class Layer:
         """Carry out a command of the user. What no longer has a machine to go to has no effect (RFC 6026 s8.3)."""
         if isinstance(command, SendDirect):
             return (Transmit(NOBODY, command.target, command.raw),)
+        if isinstance(command, RespondDirect):
+            return (Reply(NOBODY, command.flow, command.raw),)
         cell = cell_key(command.key)
         machine = self._machine(cell)
         if type(command) is Respond:
@@ -405,18 +425,3 @@ class Layer:
         """The machine is over: a request that is like its own is not merged any more."""
         if type(machine) in _MERGING and machine.merged:
             self.cells.delete(machine.merged)
-
-
-def _acknowledges(head: Head, machine: InviteServer) -> bool:
-    """Whether an ACK is one to this machine. A branch of RFC 3261 says so; before it the To tag does (s17.2.3)."""
-    if not machine.key.branch.startswith(LEGACY) or machine.state != invite_server.State.COMPLETED:
-        return True
-    return to_tag_of(machine.response) == head.to_tag
-
-
-def _cancels(head: Head, machine: InviteServer) -> bool:
-    """Whether a CANCEL has the Call-ID, CSeq and From tag of the INVITE: the branch alone may be guessed."""
-    if not machine.request:
-        return True  # it has its final response, and the CANCEL no effect
-    of = parse(machine.request).head
-    return (of.call_id, of.cseq, of.from_tag) == (head.call_id, head.cseq, head.from_tag)

@@ -16,22 +16,25 @@ class Timers(NamedTuple):
         t2: the longest interval between retransmissions of a non-INVITE request or of a final response to an INVITE.
         t4: how long the network may keep a message; Timers I and K over UDP.
         trying_after: how long the user has to answer an INVITE before the machine sends 100 (section 17.2.1).
+        own_timeout, own_timer_d: in place of what derives from T1; 0 for that.
     """
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
     trying_after: float = 0.2
+    own_timeout: float = 0.0
+    own_timer_d: float = 0.0
 
     @property
     def timeout(self) -> float:
         """64*T1: Timers B, F, H, J, L and M, and the wait for a final response after a CANCEL (section 9.1)."""
-        return 64 * self.t1
+        return self.own_timeout or 64 * self.t1
 
     @property
     def timer_d(self) -> float:
         """How long a client INVITE transaction answers repeated failures with its ACK over UDP."""
-        return max(LEAST_TIMER_D, 64 * self.t1)
+        return self.own_timer_d or max(LEAST_TIMER_D, 64 * self.t1)
 
     @property
     def late_trying(self) -> float:

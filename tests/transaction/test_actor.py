@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from actors.runtime.machine import Row
+from actors.sip import parse
+from actors.sip.credentials import Challenge, parse_challenge
+from actors.sip.digest import Session, ha1
 from actors.transaction import invite_client, invite_server
 from actors.transaction.actor import TransactionActor
 from actors.transaction.events import (
@@ -16,6 +19,7 @@ from actors.transaction.events import (
     CancelRequest,
     RequestReceived,
     Respond,
+    RespondDirect,
     ResponseReceived,
     SendDirect,
     SendRequest,
@@ -241,3 +245,30 @@ def test_a_neighbour_that_lost_everything_ends_what_was_its(tmp_path: Path, peer
             it.wait_for(lambda: len(it.peers["transport"].inbox) == 2, "what ends both")
             sent = {first_line(event.raw) for event in it.peers["transport"].inbox}
             assert sent == {"SIP/2.0 500 Server Internal Error", "CANCEL sip:bob@192.0.2.1 SIP/2.0"}
+
+
+def test_a_ping_is_answered_without_a_machine(tmp_path: Path) -> None:
+    ping = request("OPTIONS")
+    with shard(tmp_path) as it:
+        arrives(it, ping, ping)
+        for _ in range(2):
+            asked = it.expect("dialog-0", RequestReceived)
+            it.send("dialog-0", RespondDirect(asked.flow, response(ping, 200)))
+            assert it.expect("transport", TransmitResponse).raw == response(ping, 200)
+        it.settle()
+        assert len(it.actor.cells) == 0
+
+
+def test_a_shard_with_a_realm_challenges_and_knows_its_nonce_after_a_restart(tmp_path: Path) -> None:
+    settings = TransactionSettings(realm="example.org")
+    with shard(tmp_path, settings) as it:
+        arrives(it, INVITE)
+        refusal = parse(it.expect("transport", TransmitResponse).raw)
+        assert refusal.head.status == 401
+    challenge = parse_challenge(refusal.get_all("WWW-Authenticate")[0])
+    assert isinstance(challenge, Challenge)
+    secret = ha1("SHA-256", "alice", "example.org", "secret")
+    _, credentials = Session.begin(challenge, "alice", secret, "cnonce").authorize("INVITE", "sip:bob@192.0.2.1")
+    with shard(tmp_path, settings, epoch=2) as it:
+        arrives(it, request(branch="z9hG4bK2", cseq=2, more=f"Authorization: {credentials}\r\n"))
+        assert it.expect("dialog-0", RequestReceived).head.cseq == 2

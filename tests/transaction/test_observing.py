@@ -83,7 +83,7 @@ def test_while_nobody_observes_no_transition_is_made(monkeypatch: pytest.MonkeyP
 
 
 def test_a_shard_tells_its_observers_and_only_them(tmp_path: Path) -> None:
-    options = request("OPTIONS", branch="z9hG4bKo", call_id="o")
+    message = request("MESSAGE", branch="z9hG4bKo", call_id="o")
     with shard(tmp_path, CALM) as it:
         arrives(it, INVITE)
         it.expect("dialog-0", RequestReceived)
@@ -98,10 +98,10 @@ def test_a_shard_tells_its_observers_and_only_them(tmp_path: Path) -> None:
             "PROCEEDING SUCCESS ACCEPTED",
         ]
         it.wait_for(lambda: it.actor._layer.watcher is None, "the shard sees that nobody is left")
-        arrives(it, options)
+        arrives(it, message)
         it.expect("dialog-0", RequestReceived)
         with observing(tmp_path / "run") as socket:
-            answer(it, options, 200)
+            answer(it, message, 200)
             (last,) = coming(socket, timeout=0.5)
             assert (last.number, last.shard) == (3, "transaction-0")
 
