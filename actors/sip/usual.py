@@ -40,7 +40,7 @@ _ROUTING = (
     rf"To: (?(9)(?!)|({_ADDRESS})\r\n)",
     r"Call-ID: (?(11)(?!)|([!-~]++)\r\n)",
     rf"CSeq: (?(12)(?!)|(([0-9]{{1,10}}+) ({TOKEN}++))\r\n)",
-    r"Content-Length: (?(15)(?!)|([0-9]{1,10}+)\r\n)",
+    r"Content-Length: [ ]*+(?(15)(?!)|([0-9]{1,10}+)\r\n)",  # SIPp pads it
     rf"Contact: (?(16){_REST}|([^\r\n\0]*+)\r\n)",
 )
 _MANDATORY = "".join(f"(?({group})|(?!))" for group in (4, 7, 9, 11, 12))
