@@ -6,16 +6,18 @@ One table (call_table.py) holds the edges of calls in and out; the actions stand
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.dialog.accounts import Accounts
+from actors.dialog.accounts import Account, Accounts
 from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
+from actors.dialog.identity import Identity
 from actors.dialog.names import Names
 from actors.dialog.settings import DialogSettings
 from actors.runtime.machine import Machine
@@ -179,6 +181,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         outcome: how it ended.
         announced, told: whether control was told that the call began, that it ended.
         linger: until when 2xx of other forks may come.
+        identity: the account it is made by or came for, None where there is none.
     """
 
     state: State
@@ -207,6 +210,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     announced: bool = False
     told: bool = False
     linger: float = 0.0
+    identity: Identity | None = None
 
     @property
     def key(self) -> bytes:
@@ -233,6 +237,7 @@ class Agent:
         self.names = names
         self.draining = draining
         self.accounts = Accounts(settings.accounts)
+        self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.codecs = (*(STATIC_CODECS[name] for name in settings.codecs), TELEPHONE_EVENT)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import dialog_state
+from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.call import Call, Fork, Given, Heard, Input, Outcome, Place, State, replace, tell
 from actors.dialog.effects import Report
@@ -31,7 +31,8 @@ def announced(call: Call, given: Given, now: float) -> Effects:
     if call.announced:
         return ()
     begun = given.wall - (now - call.begun)
-    return (tell(CallReceived(call.call, call.remote, call.local, call.display_name, begun)),)
+    account = "" if call.identity is None else call.identity.aor
+    return (tell(CallReceived(call.call, call.remote, call.local, call.display_name, begun, account)),)
 
 
 def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -41,6 +42,8 @@ def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     agent = given.agent
     dialog = replace(dialog, local_seq=dialog.local_seq + 1)
     raw = dialog_state.request(dialog, "BYE", dialog.local_seq, user_agent=agent.settings.user_agent)
+    if call.identity is not None:
+        call, raw = call_account.proven(call_account.settled(call), agent, "BYE", raw, dialog.local_seq)
     bye, hop = dialog_state.attempt(dialog, "bye", "BYE", raw)
     bye, effects = begin(bye, hop, agent.names, now)
     # The transaction ends by itself (Timer F) per candidate; this one holds should it be lost.
@@ -110,6 +113,8 @@ def bye_answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     news = News(given.agent.names, (), heard.status, heard.reason)
     effects: Effects = ()
     if call.bye is not None and call.bye.key == heard.key:
+        if call.identity is not None and (again := _proven(call, heard, given, now)) is not None:
+            return again
         bye, effects = advance(call.bye, event, news, now)
         call = replace(call, bye=bye)
     else:
@@ -122,6 +127,20 @@ def bye_answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
                 forks.append(fork)
         call = replace(call, forks=tuple(forks))
     return _settled(call, given, now, effects) if call.state is State.CLOSING else (call, effects)
+
+
+def _proven(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, Effects] | None:
+    """The BYE again, with the credentials that a 401 or 407 asked for; None where there are none to show."""
+    dialog = call.dialog
+    assert dialog is not None
+    assert call.bye is not None
+    seq, hop = dialog.local_seq + 1, dialog_state.next_uri(dialog)
+    proven = call_account.challenged(call, given.agent, heard, call.bye, hop, seq)
+    if proven is None:
+        return None
+    call, bye = proven
+    bye, effects = advance(bye, AttemptInput.SEND, News(given.agent.names), now)
+    return replace(call, bye=bye, dialog=replace(dialog, local_seq=seq)), effects
 
 
 def give_up(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

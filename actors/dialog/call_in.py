@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import dialog_state
+from actors.dialog import call_account, dialog_state
 from actors.dialog.call import Agent, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
 from actors.dialog.call_end import announced, ended
 from actors.dialog.call_up import accept
@@ -43,6 +43,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         display_name=caller.display_name,
         invitation=Invitation(asked.key, asked.head.cseq, ringing),
         dialog=dialog,
+        identity=call_account.of_asked(agent, asked) if agent.accounts else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import dialog_state
+from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Agent, Call, Fork, Given, Heard, Input, Outcome, Place, State, replace, tell
@@ -18,7 +18,6 @@ from actors.dialog.reply import ALLOW, description_in
 from actors.runtime.machine import Arm, Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 
-FIRST_SEQ = 1  # RFC 3261 s8.1.1.5: any number below 2**31
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
 SILENCE = 4  # times T1: how long an INVITE that nobody has answered at all holds up the end of its call
 MAX_FORKS = 16  # other forks' 2xx that are acknowledged and hung up
@@ -31,8 +30,10 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
     """The call that a command places.
 
     Raises:
-        LocalProtocolError: a header that may not be sent.
+        LocalProtocolError: a header that may not be sent, an account that is none of ours.
     """
+    if command.account and agent.accounts.get(command.account) is None:
+        raise LocalProtocolError(f"there is no account {command.account}")
     for name, _ in command.headers:
         if name.lower() in OURS:
             raise LocalProtocolError(f"the header {name} is not yours to give")
@@ -51,6 +52,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         duration=command.duration,
         order=command,
         announced=True,
+        identity=call_account.of_order(agent, command.account) if command.account else None,
     )
 
 
@@ -73,13 +75,14 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
     """The INVITE but for Via and Contact (s8.1.1, 13.2.1)."""
     order = call.order
     assert order is not None
-    caller = order.caller or f"sip:{agent.settings.user}@{sent_by}"
+    sender, seq, routes = call_account.line(call, agent, order.caller or f"sip:{agent.settings.user}@{sent_by}")
     headers = (
+        *routes,
         ("Max-Forwards", MAX_FORWARDS),
-        ("From", f"<{caller}>;tag={call.tag}"),
+        ("From", sender),
         ("To", f"<{order.uri}>"),
         ("Call-ID", call.call),
-        ("CSeq", f"{FIRST_SEQ} INVITE"),
+        ("CSeq", f"{seq} INVITE"),
         ALLOW,
         ("User-Agent", agent.settings.user_agent),
         *order.headers,
@@ -95,7 +98,11 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
 def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Locate the next hops."""
     order: PlaceCall = given.what
-    invite = Attempt(AttemptState.NEW, (), call.tag, "invite", "INVITE", b"", given.agent.settings.user, order.uri)
+    agent, identity = given.agent, call.identity
+    user, uri = agent.settings.user, order.uri
+    if identity is not None:
+        user, uri = call_account.user(identity, agent), call_account.first_hop(identity, agent, uri)
+    invite = Attempt(AttemptState.NEW, (), call.tag, "invite", "INVITE", b"", user, uri)
     invite, effects = begin(invite, None, given.agent.names, now)
     if order.ring_timeout > 0:
         effects += (Arm(Input.RUNG_OUT, now + order.ring_timeout),)
@@ -134,10 +141,13 @@ def _host(sent_by: str) -> str:
 
 
 def _send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    assert call.attempt is not None
-    request = _invite(call, given.agent, call.attempt.candidate.sent_by)
-    invite = replace(call.attempt, request=request)
-    invite, effects = attempt_step(invite, AttemptInput.SEND, News(given.agent.names), now)
+    invite = call.attempt
+    assert invite is not None
+    request = _invite(call, given.agent, invite.candidate.sent_by)
+    if call.identity is not None:
+        call = call_account.located(call, invite)
+        call, request = call_account.proven(call, given.agent, "INVITE", request, call_account.seq(call))
+    invite, effects = attempt_step(replace(invite, request=request), AttemptInput.SEND, News(given.agent.names), now)
     return replace(call, attempt=invite, state=State.INVITING), effects
 
 
@@ -245,7 +255,7 @@ def _confirmed(call: Call, given: Given, now: float) -> tuple[Call, Effects, byt
     assert heard.response is not None
     invite, effects = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
     dialog = _dialog(heard, invite, given.agent.names)
-    ack, more = _acknowledge(dialog, "ack", given, now)
+    ack, more = _acknowledge(call, dialog, "ack", given, now)
     body = _described(heard.response) or dict(call.early).get(heard.head.to_tag, b"")
     call = replace(
         call,
@@ -265,8 +275,10 @@ def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
     return dialog_state.of_response(heard.response, heard.head, path, invite.uri)
 
 
-def _acknowledge(dialog: Dialog, name: str, given: Given, now: float) -> tuple[Attempt, Effects]:
+def _acknowledge(call: Call, dialog: Dialog, name: str, given: Given, now: float) -> tuple[Attempt, Effects]:
     raw = dialog_state.request(dialog, "ACK", dialog.local_seq)
+    if call.identity is not None:
+        raw = call_account.acknowledging(call, raw, dialog.local_seq)
     ack, hop = dialog_state.attempt(dialog, name, "ACK", raw)
     return begin(ack, hop, given.agent.names, now)
 
@@ -290,14 +302,14 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
             return replace(call, forks=forks), effects
     if call.attempt is None or len(forks) >= MAX_FORKS:
         return call, ()
-    fork, effects = _fork(call.attempt, heard, given, now)
+    fork, effects = _fork(call, call.attempt, heard, given, now)
     return replace(call, forks=(*forks, fork)), effects
 
 
-def _fork(invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
+def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
     dialog = _dialog(heard, invite, given.agent.names)
     tag = dialog.id.remote_tag
-    ack, effects = _acknowledge(dialog, f"ack {tag}", given, now)
+    ack, effects = _acknowledge(call, dialog, f"ack {tag}", given, now)
     user_agent = given.agent.settings.user_agent
     raw = dialog_state.request(dialog, "BYE", dialog.local_seq + 1, user_agent=user_agent)
     bye, hop = dialog_state.attempt(dialog, f"bye {tag}", "BYE", raw)
@@ -309,6 +321,8 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The INVITE failed at this candidate: on to the next, or the call ends (s8.1.3, RFC 3263 s4.3)."""
     heard: Heard = given.what
     assert call.attempt is not None
+    if call.identity is not None and (again := _proven(call, heard, given, now)) is not None:
+        return again
     news = News(given.agent.names, (), heard.status, heard.reason)
     invite, effects = attempt_step(call.attempt, heard.attempt_input, news, now)
     call = replace(call, attempt=invite, early=())
@@ -319,6 +333,18 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
             call = replace(call, linger=now + given.agent.give_up)
         call, more = ended(call, given, now, _outcome(heard))
     return call, effects + more
+
+
+def _proven(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, Effects] | None:
+    """The INVITE again, with the credentials that a 401 or 407 asked for; None where there are none to show."""
+    assert call.attempt is not None
+    seq, hop = call_account.seq(call) + 1, call.attempt.uri
+    proven = call_account.challenged(call, given.agent, heard, call.attempt, hop, seq)
+    if proven is None:
+        return None
+    call, invite = proven
+    invite, effects = attempt_step(invite, AttemptInput.SEND, News(given.agent.names), now)
+    return replace(call, attempt=invite, early=(), state=State.INVITING), effects
 
 
 def _outcome(heard: Heard) -> Outcome:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from actors.dialog import call_in, call_out, dialog_state
 from actors.dialog.attempt import begin
+from actors.dialog.authentication import CHALLENGES
 from actors.dialog.call import (
     Acknowledged,
     Agent,
@@ -26,6 +27,7 @@ from actors.dialog.call import (
     lingering,
     replace,
 )
+from actors.dialog.call_account import read
 from actors.dialog.call_end import ending
 from actors.dialog.call_table import CALL, expire, step
 from actors.dialog.call_up import Finished
@@ -171,7 +173,8 @@ class Calls(Usage):
             return ()
         status = head.status
         if key.method == "BYE":
-            return self._step(call, Input.BYE_ANSWERED, Heard(key, status, "", head), now, wall)
+            challenge = read(raw) if status in CHALLENGES and call.identity is not None else None
+            return self._step(call, Input.BYE_ANSWERED, Heard(key, status, "", head, challenge), now, wall)
         if key.method != "INVITE" or head.from_tag != call.tag or head.call_id != call.call:
             return ()
         if status < 200 or status >= 300:

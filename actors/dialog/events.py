@@ -33,6 +33,7 @@ class PlaceCall(Event, frozen=True):
         ring_timeout: seconds until an unanswered call is cancelled.
         duration: seconds after the answer until we hang up, 0 for no limit.
         headers: more header lines for the INVITE, (name, value).
+        account: the address-of-record of the account it is made by, empty for none.
     """
 
     ref: str
@@ -43,6 +44,7 @@ class PlaceCall(Event, frozen=True):
     ring_timeout: float
     duration: float
     headers: tuple[tuple[str, str], ...]
+    account: str = ""
 
 
 class AnswerCall(Event, frozen=True):
@@ -131,6 +133,7 @@ class CallReceived(Event, frozen=True):
     local: str
     display_name: str
     time: float
+    account: str = ""  # that it came for, empty where it is none of ours
 
 
 class CallProgressed(Event, frozen=True):

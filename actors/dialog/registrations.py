@@ -10,7 +10,7 @@ from actors.dialog.accounts import Account
 from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
-from actors.dialog.registration import ALL, Input, Registration, State, info, news, replace
+from actors.dialog.registration import ALL, Input, Registration, State, info, news, replace, uri_is_loose
 from actors.dialog.registration_table import REGISTRATION, Given, step
 from actors.dialog.usage import Cells, Command, Usage, failure
 from actors.runtime.machine import Effects
@@ -54,6 +54,7 @@ class Registrations(Usage):
     def __init__(self, agent: Agent, cells: Cells) -> None:
         super().__init__(agent, cells)
         self._pace = Pace(RATE / agent.settings.shards)
+        agent.routes = self.routes
         self._leaving: set[bytes] | None = None  # once the service stops: those that are not done
 
     @property
@@ -74,6 +75,13 @@ class Registrations(Usage):
         """The registration of an account, None for one that has none or lives elsewhere."""
         found: Registration | None = self.cells.get(self.tag(aor).encode())
         return found
+
+    def routes(self, account: Account) -> tuple[str, ...]:
+        """The URIs that a request of an account visits first (RFC 3608 s6.1): its Service-Route, else its proxy."""
+        registration = self.of(account.aor)
+        if registration is not None and registration.service_route:
+            return registration.service_route
+        return (account.outbound_proxy,) if uri_is_loose(account.outbound_proxy) else ()
 
     def begin(self, now: float, wall: float) -> Effects:
         """Plan the registrations that are not there yet, and forget those of accounts that are no more."""
