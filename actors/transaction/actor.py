@@ -25,6 +25,7 @@ from actors.transport.events import (
     TransmitFailed,
     TransmitRequest,
     TransmitResponse,
+    Unreachable,
 )
 
 TRANSPORT = "transport"
@@ -87,6 +88,9 @@ class TransactionActor(LayerActor):
             effects = layer.receive(message.flow, message.head, message.raw, now)
         elif type(message) is TransmitFailed:
             effects = layer.transmit_failed(message.key, message.reason, now)
+        elif type(message) is Unreachable:
+            news = (message.key, message.host, message.port, message.quoted, message.reason)
+            effects = layer.unreachable(news, now)
         else:
             dead: FlowDead = message
             effects = layer.flow_dead(dead.token, dead.reason, now)

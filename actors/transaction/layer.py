@@ -53,6 +53,7 @@ from actors.transaction.machines import (
     pack,
     unpack,
 )
+from actors.transaction.non_invite_client import NonInviteClient
 from actors.transaction.non_invite_server import NonInviteServer
 from actors.transaction.timers import Timers
 from actors.transaction.transitions import Watcher, transition
@@ -312,6 +313,20 @@ class Layer:
         cell = cell_key(key)
         machine = self._machine(cell)
         if machine is None:
+            return ()
+        return self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
+
+    def unreachable(self, news: tuple[TransactionKey, str, int, bytes, str], now: float) -> Effects:
+        """Take an ICMP error: key, host, port, what it quotes, and its words.
+
+        It may be forged: it fails a client only if it names its target and quotes its request (section 18.4).
+        """
+        key, host, port, quoted, reason = news
+        cell = cell_key(key)
+        machine = self._machine(cell)
+        if not isinstance(machine, InviteClient | NonInviteClient) or not machine.request.startswith(quoted):
+            return ()
+        if machine.target[:3] != ("udp", host, port):
             return ()
         return self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
 

@@ -85,7 +85,7 @@ class TransportActor(LayerActor):
         self._find_again()
         for bound, sock in opened:
             if bound.transport == "udp":
-                port = self._ports[bound.token] = UdpPort(bound, sock, self._reception, self.tell)
+                port = self._ports[bound.token] = UdpPort(bound, sock, self._reception, self.tell, names)
                 self.mailbox.watch(sock.fileno(), port.readable)
             else:
                 self._connections.acceptor.listen(sock, bound)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from actors.sip.vocabulary import Flow
 from actors.transport import sockets
+from actors.transport.icmp import unreachable
 from actors.transport.reception import Reception
 from actors.transport.route import WILDCARDS, Bound, response_address
 
@@ -24,13 +25,18 @@ class UdpPort:
         sock: the socket, non-blocking.
         reception: decides what becomes of a message.
         tell: the actor's.
+        shards: the names of the transaction shards.
     """
 
-    def __init__(self, bound: Bound, sock: socket.socket, reception: Reception, tell: Tell) -> None:
+    def __init__(
+        self, bound: Bound, sock: socket.socket, reception: Reception, tell: Tell, shards: tuple[str, ...]
+    ) -> None:
         self.bound = bound
         self.sock = sock
         self._reception = reception
         self._tell = tell
+        self._shards = shards
+        sockets.queue_errors(sock)
         self._buffer = bytearray(sockets.DATAGRAM)
         self._view = memoryview(self._buffer)
         self._flows: dict[tuple[str, int], Flow] = {}
@@ -39,11 +45,16 @@ class UdpPort:
         """Take in what has come, at most a batch; return whether there may be more."""
         receive, buffer, view = self.sock.recvfrom_into, self._buffer, self._view
         flow_of, take, tell = self._flows.get, self._reception.take, self._tell
-        for _ in range(_BATCH):
+        for turn in range(_BATCH):
             try:
                 size, source = receive(buffer)
             except BlockingIOError:
+                if not turn:
+                    self._take_errors()  # it was an error that woke us
                 return False
+            except OSError:
+                self._take_errors()
+                continue
             if size < 5 or buffer[0] < 33:
                 size = self._without_line_ends(size)
                 if not size:
@@ -89,7 +100,27 @@ class UdpPort:
         Raises:
             OSError: it was refused. A full buffer is a loss like any on the way, which SIP repeats over UDP.
         """
+        address = sockets.sockaddr(host, port)
         try:
-            self.sock.sendto(data, sockets.sockaddr(host, port))
+            self.sock.sendto(data, address)
         except BlockingIOError:
             self._reception.dropped["datagram: send buffer full"] += 1
+        except OSError:
+            self._take_errors()  # the kernel tells it of the next datagram that an earlier one was refused
+            self.sock.sendto(data, address)
+
+    def _take_errors(self) -> None:
+        """Take ICMP errors off their queue; those that speak of a request of ours go to the transaction shards."""
+        for _ in range(_BATCH):
+            try:
+                error = sockets.next_error(self.sock)
+            except OSError:
+                continue  # the error of an error: the next call tells of the next one
+            if error is None:
+                return
+            failed = unreachable(*error)
+            if failed is None:
+                self._reception.dropped["ICMP error of no request of ours"] += 1
+                continue
+            for shard in self._shards:
+                self._tell(shard, failed, journalled=False)

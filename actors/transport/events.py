@@ -30,6 +30,20 @@ class FlowDead(Event, frozen=True):
     reason: str
 
 
+class Unreachable(Event, frozen=True):
+    """An ICMP error says that a datagram did not arrive (RFC 3261 section 18.4). It may be forged.
+
+    It concerns the client transaction `key` only if that one's target is UDP, `host` and `port`, and its request
+    begins with `quoted`.
+    """
+
+    key: TransactionKey
+    host: str
+    port: int
+    quoted: bytes
+    reason: str
+
+
 # From a transaction shard.
 
 
@@ -73,7 +87,7 @@ class TargetFailed(Event, frozen=True):
     target: Target
 
 
-ToTransaction = Received | TransmitFailed | FlowDead
+ToTransaction = Received | TransmitFailed | FlowDead | Unreachable
 FromTransaction = TransmitRequest | TransmitResponse
 FromDialog = Locate | TargetFailed
 ToDialog = Located

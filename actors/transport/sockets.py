@@ -26,6 +26,9 @@ _ACKED_RECEIVED = struct.Struct("=QQ")
 _ACKED_AT = 120
 # The states after the peer's FIN, which tcpi_bytes_received counts as a byte: TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
 _FIN_RECEIVED = frozenset({6, 8, 9, 11})
+_IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
+_RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+_QUOTED, _CONTROL = 2048, 512  # bytes; an ICMP message has 576, or 1,280 of IPv6
 _PROBE_PORT = 9  # discard; connecting a UDP socket sends nothing
 
 
@@ -109,6 +112,25 @@ def discard(sock: socket.socket, count: int) -> None:
         if not taken:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         count -= taken
+
+
+def queue_errors(sock: socket.socket) -> None:
+    """Have the kernel keep ICMP errors of a UDP socket, each with the datagram that it quotes (ip(7), IP_RECVERR)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+
+
+def next_error(sock: socket.socket) -> tuple[bytes, bytes, str, int] | None:
+    """The next queued error: the control message, what it quotes, and where that went; None when there is none."""
+    try:
+        quoted, control, _, source = sock.recvmsg(_QUOTED, _CONTROL, socket.MSG_ERRQUEUE)
+    except BlockingIOError:
+        return None
+    error = next((data for level, kind, data in control if (level, kind) in _RECVERR), b"")
+    host, port = peer_address(source) if source else ("", 0)
+    return error, quoted, host, port
 
 
 def tune(sock: socket.socket) -> None:
