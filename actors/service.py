@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from actors import layers
 from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
@@ -106,7 +108,29 @@ def configured(options: RunOptions) -> Config:
     if options.answer:
         mode, _, path = options.answer.partition(":")
         answer = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
-    return configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
+    config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
+    check_answer_file(config.answer)
+    return config
+
+
+def check_answer_file(answer: configuration.AnswerSection) -> None:
+    """Look now at the file that every call would need.
+
+    Raises:
+        ConfigError: it cannot be played, or nothing can be recorded there.
+    """
+    path = Path(answer.file).absolute()
+    if answer.mode == "play":
+        try:
+            Reader(path).close()
+        except OSError as error:
+            raise ConfigError(
+                f"answer.file: {path}: {error.strerror}; it may be a WAV file that can be read"
+            ) from error
+        except WavError as error:
+            raise ConfigError(f"answer.file: {path}: {error}") from error
+    elif answer.mode == "record" and not (path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)):
+        raise ConfigError(f"answer.file: {path.parent} is no folder that can be written to; make it first")
 
 
 def run(options: RunOptions) -> int:

@@ -160,7 +160,13 @@ class Engine:
         if packet is not None:
             self._send_control(session, packet)
         waits = session.recorder is not None
-        self._release(session)
+        if session.peer.buffer is not None and waits:
+            # What was said before the end and waits for its time is of the recording.
+            held = session.peer.buffer.held
+            self._pass(session, held, self._tick)
+            self._release(session, held)
+        else:
+            self._release(session)
         if waits:
             self._recordings.wait(session, self._tick + _CLOSING)
             return None
@@ -413,8 +419,8 @@ class Engine:
         self._release(session)
         self.events.append((session.key, SessionLost(session.key, f"{type(error).__name__}: {error}")))
 
-    def _release(self, session: Session) -> None:
-        """Take a session out of everything and give its ports back."""
+    def _release(self, session: Session, more: int = 0) -> None:
+        """Take a session out of everything and give its ports back; `more` frames of it were taken in advance."""
         del self.sessions[session.key]
         self._active.pop(session.key, None)
         self._resting[session.pair.slot % TICKS].pop(session.key, None)
@@ -423,4 +429,4 @@ class Engine:
         if session.player is not None:
             self._stop_playing(session)
         if session.recorder is not None:
-            self._recordings.end(session, self._tick + 1)
+            self._recordings.end(session, self._tick + 1 + more)

@@ -164,6 +164,11 @@ class JitterBuffer:
         """The timestamp that the next frame is taken at, 32 bits; None before the first packet."""
         return self._cursor & _MODULUS if self._anchored else None
 
+    @property
+    def held(self) -> int:
+        """How many frames from now the last sample held is taken."""
+        return max(0, -(-(self._end - self._cursor) // FRAME)) if self._anchored else 0
+
     def resume(self, cursor: int) -> None:
         """Go on at `cursor`, where a predecessor would be by now: the delay stays as it was."""
         self._anchored = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -25,11 +26,25 @@ class Report:
     errors: str
 
 
+PORTS = range(10_000, 16_000)  # below the ephemeral ports, which anybody may get between our look and SIPp's bind
+_held: list[socket.socket] = []
+
+
 def free_port(of: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressFamily = socket.AF_INET) -> int:
-    """A port nobody has at this moment."""
-    with socket.socket(family, of) as probe:
-        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, and that no other test gets before we end."""
+    host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    for port in random.sample(PORTS, len(PORTS)):
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0sipactors-test-port-{port}")  # an abstract name: free again when we end, however
+            with socket.socket(family, of) as probe:
+                probe.bind((host, port))
+        except OSError:
+            lock.close()
+            continue
+        _held.append(lock)
+        return port
+    raise AssertionError("no free port")
 
 
 def kind(transport: str) -> socket.SocketKind:

@@ -77,32 +77,70 @@ def heard(packets: Sequence[Packet], law: str) -> Samples:
     return decoded(bytes(codes), law)
 
 
-PIECE = RATE // 4
-PAUSES = 3  # pieces of a sound that pauses of a loaded machine may cut into
+FRAME = RATE // 50  # sounds are compared 20 ms at a time
+REACH = 2 * RATE  # how far machines that stand still may push what comes after
+CHANGED = 0.02  # of a frame's energy: a correlation of 0.99 at the same level
+QUIET = 200
 
 
 def same(heard: Samples, said: Samples) -> bool:
-    """Whether `heard` holds `said` with a correlation above 0.99.
+    """Whether `heard` holds all of `said`, in its order and at its level, with a correlation above 0.99.
 
-    Where the whole does not, every piece must, at about its place: a machine that stood still for longer than the
-    buffers last leaves a hole and moves what comes after it. Only PAUSES pieces may be cut into so.
+    Anything more may lie between (silence, where a loaded machine stood still): that pushes what comes after it, and is
+    a slip of the clock and not of the sound. A frame that is blanked, faded, missing or swapped is a fault.
     """
-    if len(heard) >= len(said) and correlation(heard, said) > 0.99:
-        return True
-    room = 2 * PIECE
-    padded = np.pad(heard.astype(np.float64), (room, room + max(0, len(said) - len(heard))))
-    first = int(np.argmax(np.correlate(padded, said.astype(np.float64), "valid")))
-    unlike = 0
-    for at in range(0, len(said) - PIECE + 1, PIECE):
-        piece = said[at : at + PIECE].astype(np.float64)
-        near = padded[max(0, first + at - room) : first + at + PIECE + room]
-        if np.abs(piece).max() > 200:  # silence is like any other
-            fit = np.correlate(near, piece, "valid") / np.sqrt((_energy(near) + 1) * np.dot(piece, piece))
-            unlike += bool(fit.max() < 0.99)
-    return unlike <= PAUSES
+    found = aligned(heard.astype(np.float64), said.astype(np.float64))
+    return found is not None and correlation(found, said) > 0.99
 
 
-def _energy(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sum of squares of each stretch as long as a piece."""
-    sums = np.concatenate((np.zeros(1), np.cumsum(samples**2)))
-    return np.maximum(sums[PIECE:] - sums[:-PIECE], 0.0)
+def aligned(heard: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """`said` as it is found in `heard`; None where a frame of it is nowhere behind the one before."""
+    heard = np.concatenate((heard, np.zeros(len(said))))
+    places = _places(heard, said[: 5 * FRAME])
+    if not len(places):
+        return None
+    lag, at, found = int(places[0]), 0, np.zeros(len(said))
+    while at < len(said):
+        end = min(at + FRAME, len(said))
+        if not _alike(heard[lag + at : lag + end], said[at:end]):
+            slip = _slip(heard, said, at, lag)
+            if slip is None:
+                return None
+            split, after = slip
+            found[at:split] = heard[lag + at : lag + split]
+            lag, at = after, split
+            end = min(at + FRAME, len(said))
+        found[at:end] = heard[lag + at : lag + end]
+        at = end
+    return found
+
+
+def _slip(heard: NDArray[np.float64], said: NDArray[np.float64], at: int, lag: int) -> tuple[int, int] | None:
+    """Where in the frame at `at` the clock slipped, and the lag behind it; None where no slip explains the frame."""
+    end = min(at + FRAME, len(said))
+    frame = said[at:end]
+    for split in range(at, end + 1):
+        begin = heard[lag + at : lag + split]
+        if np.sum((begin - said[at:split]) ** 2) > CHANGED * np.sum(frame**2):
+            return None  # what is before the slip is not as it was
+        piece = said[split : split + FRAME]
+        room = heard[lag + split + 1 : lag + split + REACH]
+        for place in _places(room, piece):
+            return split, lag + 1 + int(place)
+    return None
+
+
+def _places(heard: NDArray[np.float64], piece: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where `piece` is found unchanged."""
+    energy = float(np.sum(piece**2))
+    if len(heard) < len(piece) or np.abs(piece).max(initial=0) < QUIET:
+        return np.zeros(min(1, len(heard)), np.intp)
+    sums = np.concatenate((np.zeros(1), np.cumsum(heard**2)))
+    stretches = sums[len(piece) :] - sums[: -len(piece)]
+    return np.flatnonzero(stretches + energy - 2 * np.correlate(heard, piece, "valid") <= CHANGED * energy)
+
+
+def _alike(heard: NDArray[np.float64], said: NDArray[np.float64]) -> bool:
+    if np.abs(said).max() < QUIET:
+        return bool(np.abs(heard).max() < 2 * QUIET)
+    return bool(np.sum((heard - said) ** 2) <= CHANGED * np.sum(said**2))

@@ -273,7 +273,7 @@ def test_a_recording_goes_on_in_its_file_with_silence_for_the_gap(rig: Rig, tmp_
             thread.join()
     with wave.open(str(tmp_path / "a.wav")) as found:
         spoken = np.frombuffer(found.readframes(1 << 20), "<i2").reshape(-1, FRAME).any(axis=1)
-    assert len(spoken) == 210
+    assert len(spoken) == 212
     assert spoken[2:100].all()
     assert 10 <= (~spoken[100:]).sum() <= 12
     assert spoken[114:].all()
@@ -319,7 +319,7 @@ def test_a_recording_holds_what_was_said_before_during_and_after_a_kill(
     writer.join()
     with wave.open(str(tmp_path / "a.wav")) as found:
         heard = encode(np.frombuffer(found.readframes(1 << 20), "<i2"), Law.PCMU).tobytes()
-    assert heard.lstrip(b"\xff")[: len(said) * FRAME].startswith(b"".join(said[:-5]))
+    assert heard.lstrip(b"\xff")[: len(said) * FRAME].startswith(b"".join(said))
     assert list((rig.path.parent / "kept").iterdir()) == []
 
 
