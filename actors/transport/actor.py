@@ -16,6 +16,8 @@ from actors.runtime.slots import Slots
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transport import sockets
 from actors.transport.admission import Admission
+from actors.transport.beginning import Beginning
+from actors.transport.certificates import Contexts
 from actors.transport.connections import Connections
 from actors.transport.datagrams import UdpPort
 from actors.transport.events import (
@@ -29,12 +31,13 @@ from actors.transport.events import (
     TransmitResponse,
 )
 from actors.transport.failed_targets import FailedTargets
+from actors.transport.identity import plain
 from actors.transport.kept import HOLD_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
 from actors.transport.locate import Location, Policy, Result
 from actors.transport.reception import Reception
 from actors.transport.records import Static, parse_hosts, parse_static
 from actors.transport.resolver import Resolver
-from actors.transport.route import Bound, Listeners, reconnect_address, response_address
+from actors.transport.route import Address, Bound, Listeners, reconnect_address, response_address
 from actors.transport.settings import TransportSettings
 from actors.transport.takeover import take_over
 
@@ -63,23 +66,31 @@ class TransportActor(LayerActor):
     def started(self) -> None:
         """Take the sockets over and serve."""
         opened = self._open_listeners()
-        self._listeners = Listeners([bound for bound, _ in opened], sockets.local_address, sockets.is_local)
         settings = self._settings
+        self._listeners = Listeners(
+            [bound for bound, _ in opened], sockets.local_address, sockets.is_local, tls=settings.tls.outgoing
+        )
         admission = Admission(
             settings.max_requests, secret=self._secret(), trusted=settings.trusted, known=settings.known
         )
         slots = Slots(settings.shards)
         names = tuple(f"transaction-{shard}" for shard in range(settings.shards))
         self._reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy)
+        self._contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
         self._connections = Connections(
             self,
             self.context.channel,
-            epoch=self.context.epoch,
             settings=settings,
             limit=_connection_limit(),
+            beginning=Beginning(
+                self.context.channel,
+                epoch=self.context.epoch,
+                settings=settings,
+                listeners=self._listeners,
+                contexts=self._contexts,
+            ),
             reception=self._reception,
             admission=admission,
-            listeners=self._listeners,
         )
         take_over(self, self.context.channel, self._connections, clock())
         self._find_again()
@@ -107,9 +118,11 @@ class TransportActor(LayerActor):
         opened: list[tuple[Bound, socket.socket]] = []
         for token, descriptor in sorted(self.context.channel.descriptors.items()):
             transport, _, where = token.partition(":")
-            if transport not in {"udp", "tcp"} or ":" not in where:
+            if transport not in {"udp", "tcp", "tls"} or ":" not in where:
                 continue
             sock = sockets.adopt(descriptor.fd)
+            sockets.bind_to_device(sock, self._settings.device)
+            sockets.mark(sock, self._settings.dscp)
             host, port = sockets.address(sock)
             opened.append((Bound(f"{transport}:{len(opened)}", transport, host, port), sock))
         return opened
@@ -181,7 +194,9 @@ class TransportActor(LayerActor):
             port = self._ports.get(target.flow) or self._port_towards(target.host)
             self._send_datagram(port, message.raw, (target.host, target.port), peer, message.key)
         else:
-            self._send_stream(target.flow, (target.host, target.port), peer, message, now)
+            name = (target.name or target.host) if target.transport == "tls" else ""
+            where = Address(target.transport, target.host, target.port, plain(name))
+            self._send_stream(target.flow, where, peer, message, now)
 
     def _send_datagram(
         self, port: UdpPort | None, raw: bytes, where: tuple[str, int], peer: str, key: TransactionKey
@@ -196,13 +211,13 @@ class TransportActor(LayerActor):
             self._fail(peer, key, error.strerror or str(error))
 
     def _send_stream(
-        self, token: str, where: tuple[str, int], peer: str, message: TransmitRequest | TransmitResponse, now: float
+        self, token: str, where: Address, peer: str, message: TransmitRequest | TransmitResponse, now: float
     ) -> None:
         try:
             response = type(message) is TransmitResponse
-            connection = self._connections.find(token, *where, response=response)
+            connection = self._connections.find(token, where, response=response)
             if connection is None:
-                connection = self._connections.open(*where, now)
+                connection = self._connections.open(where, now)
         except OSError as error:
             self._fail(peer, message.key, error.strerror or str(error))
             return

@@ -13,15 +13,19 @@ import socket
 from actors.runtime.channel import Channel
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.framing import Frame, Framed, Ping
-from actors.sip.vocabulary import Flow, TransactionKey
+from actors.sip.vocabulary import Head, TransactionKey
 from actors.transport import sockets
 from actors.transport.acceptor import Acceptor
 from actors.transport.admission import Admission, creates_state
+from actors.transport.beginning import Beginning
 from actors.transport.connection import Connection, Shell
+from actors.transport.directory import Directory
 from actors.transport.events import FlowDead, TransmitFailed
-from actors.transport.kept import HOLD_KEY, ChunkCell, HoldCell, Note, chunk_key, encode_note
+from actors.transport.identity import plain
+from actors.transport.kept import HOLD_KEY, ChunkCell, HoldCell, Note, chunk_key
 from actors.transport.reception import Reception, Wait
-from actors.transport.route import Bound, Listeners
+from actors.transport.route import Address, Bound, alias_port
+from actors.transport.secure import SecureConnection
 from actors.transport.settings import TransportSettings
 from actors.transport.stream import NOBODY, Chunk, QueueFullError, Stream
 
@@ -35,12 +39,11 @@ class Connections:
     Args:
         shell: the actor.
         channel: to the supervisor, which keeps a duplicate of every connection.
-        epoch: of this start; makes tokens unique over all starts.
         settings: limits and time-outs.
         limit: of connections in all.
+        beginning: makes them.
         reception: decides what becomes of a message.
         admission: knows peers' classes.
-        listeners: our addresses.
     """
 
     def __init__(
@@ -48,25 +51,20 @@ class Connections:
         shell: Shell,
         channel: Channel,
         *,
-        epoch: int,
         settings: TransportSettings,
         limit: int,
+        beginning: Beginning,
         reception: Reception,
         admission: Admission,
-        listeners: Listeners,
     ) -> None:
         self._shell = shell
         self._channel = channel
-        self._epoch = epoch
         self._settings = settings
+        self._beginning = beginning
         self._reception = reception
-        self._listeners = listeners
         self._shards = tuple(f"transaction-{shard}" for shard in range(settings.shards))
-        self._buffer = bytearray(sockets.PEEK)
-        self._view = memoryview(self._buffer)
-        self._count = 0
-        self._all: dict[str, Connection] = {}
-        self._by_address: dict[tuple[str, int], Connection] = {}
+        self._buffer = memoryview(bytearray(sockets.PEEK))
+        self._all = Directory()
         self._waiting: set[str] = set()
         self.acceptor = Acceptor(
             shell, admission, per_source=settings.max_connections, limit=limit, welcome=self._welcome
@@ -78,21 +76,15 @@ class Connections:
     # Beginning
 
     def _welcome(self, sock: socket.socket, bound: Bound, host: str, port: int, now: float) -> None:
-        """Take an accepted connection into the store and the loop, before its first byte is read."""
-        flow = Flow(self._new_token(), "tcp", sockets.address(sock)[0], bound.port, host, port)
+        """Take an accepted connection into the loop."""
         try:
-            count = sockets.counters(sock)
-            note = Note(flow, opened=False, received=count.consumed, base=count.written)
-            self._channel.deposit(flow.token, sock.fileno(), encode_note(note))
-            sockets.tune(sock)
+            connection = self._beginning.accepted(sock, bound, host, port)
         except OSError as error:
             self._reception.dropped[f"connection: {error.strerror}"] += 1
-            self._channel.withdraw(flow.token)
-            sock.close()
-            return
-        self.enter(Connection(sock, self.new_stream(note), note.base), now)
+        else:
+            self.enter(connection, now)
 
-    def open(self, host: str, port: int, now: float) -> Connection:
+    def open(self, address: Address, now: float) -> Connection:
         """Begin to connect; what is written meanwhile waits.
 
         Raises:
@@ -100,62 +92,50 @@ class Connections:
         """
         if self.acceptor.full:
             raise OSError(errno.EMFILE, "too many connections")
-        sock = sockets.open_connection(host, port)
-        try:
-            local, local_port = self._address_towards(host)
-            note = Note(Flow(self._new_token(), "tcp", local, local_port, host, port), True, 0, None)
-            self._channel.deposit(note.flow.token, sock.fileno(), encode_note(note))
-        except OSError:
-            sock.close()
-            raise
-        connection = Connection(sock, self.new_stream(note), None)
+        connection = self._beginning.opened(address)
         self.enter(connection, now)
+        self._all.lead(connection, address, first=True)
         return connection
-
-    def _address_towards(self, host: str) -> tuple[str, int]:
-        """Where the peer of an outbound connection reaches us by another one."""
-        found = self._listeners.towards("tcp", host) or self._listeners.towards("udp", host)
-        return ("", 0) if found is None else (found[1], found[0].port)
-
-    def _new_token(self) -> str:
-        self._count += 1
-        return f"tcp:{self._epoch}.{self._count}"
-
-    def new_stream(self, note: Note, read_offset: int = 0, consumed: int = 0) -> Stream:
-        """The state of a connection, at its beginning or where a predecessor left it."""
-        limit = self._settings.max_queue
-        return Stream(note.flow, opened=note.opened, limit=limit, read_offset=read_offset, consumed=consumed)
 
     def enter(self, connection: Connection, now: float) -> None:
         """Put a connection into the indexes and the loop; edge-triggered, as a peeked half message must not spin."""
-        flow = connection.stream.flow
-        self._all[flow.token] = connection
-        if connection.stream.opened:
-            self._by_address[flow.host, flow.port] = connection
-        else:
-            # The index of an accepted one is its source (RFC 3261 section 18); one that we opened goes first.
-            self._by_address.setdefault((flow.host, flow.port), connection)
-        self.acceptor.entered(flow.host)
+        settings = self._settings
+        self._all.enter(connection)
+        self.acceptor.entered(connection.stream.flow.host)
         if connection.connecting:
-            self._arm(connection, now + self._settings.connect_timeout)
+            self._arm(connection, now + settings.connect_timeout)
+        elif connection.shaking:
+            self._arm(connection, now + settings.tls.handshake_timeout)
         elif connection.closing:
-            self._arm(connection, now + self._settings.message_timeout)
+            self._arm(connection, now + settings.message_timeout)
         self._shell.mailbox.watch(
             connection.sock.fileno(),
             lambda now: self._readable(connection, now),
-            lambda _now: self._writable(connection),
+            lambda now: self._writable(connection, now),
             edge=True,
         )
 
-    def find(self, token: str, host: str, port: int, *, response: bool) -> Connection | None:
-        """The connection to write to a peer on: by its token, else by its address (RFC 3261 section 18.1.1).
+    def restored(self, note: Note, read_offset: int, consumed: int) -> Stream:
+        """The state of a connection where a predecessor left it."""
+        return self._beginning.stream(note, read_offset, consumed)
 
-        On one that the peer has half closed, or that we are about to close, only answers are still written.
-        """
-        connection = self._all.get(token)
-        if connection is not None and (response or not (connection.closing or connection.ended)):
-            return connection
-        return self._by_address.get((host, port))
+    def find(self, token: str, address: Address, *, response: bool) -> Connection | None:
+        """As :meth:`Directory.find`."""
+        return self._all.find(token, address, response=response)
+
+    def _secured(self, connection: SecureConnection) -> bool:
+        """The handshake is done; False if the peer is not whom we meant (RFC 5922 section 7.3)."""
+        opened, flow = connection.stream.opened, connection.stream.flow
+        if opened and self._settings.tls.verify and plain(connection.name) not in connection.identities:
+            names = ", ".join(sorted(connection.identities)) or "nobody"
+            self.close(connection, f"TLS: the certificate is for {names}, not for {connection.name}")
+            return False
+        if opened:  # it may serve any domain that its end has proved to be (RFC 5923 section 8.1)
+            for name in connection.identities:
+                self._all.lead(connection, Address("tls", flow.host, flow.port, name), first=False)
+        self._arm(connection, None)
+        self._shell.defer(self.flush, connection)
+        return True
 
     # Reading
 
@@ -169,44 +149,43 @@ class Connections:
         if framed is None:
             return bool(connection.closing)
         self._take_all(connection, framed, begin, now)
-        if connection.token not in self._all:
+        if connection not in self._all:
             return False  # an answer was one too many for a peer that does not read
         if framed or (stream.partial and connection.deadline is None):
             # A message must be complete within seconds of its first byte (slowloris).
             timed = stream.partial and not stream.holding
             self._arm(connection, now + self._settings.message_timeout if timed else None)
-        if framed:
+        if framed and connection.kept:
             self._shell.defer(self._consume, connection)
-        if framed or not stream.partial:
+        if framed or not stream.partial or not connection.kept:
             # Behind what was taken over may wait more, or the end, or an error; no new edge would tell of it.
-            return stream.read_offset > stream.consumed and not stream.holding
-        return self._is_cut_off(connection)
+            return not (connection.is_drained() or stream.holding)
+        if connection.is_cut_off():
+            self.close(connection, "the peer closed within a message")
+        return False
 
     def _frame(self, connection: Connection, now: float) -> list[Framed] | None:
         """Frame what has come; None where there is nothing to go on with."""
-        size = self._peek(connection, now)
-        if not size:
-            return None
-        try:
-            return connection.stream.feed(self._view[:size])
-        except RemoteProtocolError as error:
-            self._refuse(connection, error, now)
-            return None
-
-    def _peek(self, connection: Connection, now: float) -> int:
-        """The number of bytes that can be looked at; 0 where there are none to be taken in, now or ever."""
         if connection.connecting or connection.ended:
-            return 0
+            return None
+        shaking, framed, wrong = connection.shaking, None, None
         try:
-            size = sockets.peek(connection.sock, self._buffer)
+            framed = connection.read(self._buffer)
         except BlockingIOError:
-            return 0
+            return None
         except OSError as error:
             self.close(connection, error.strerror or "the connection broke")
-            return 0
-        if not size:
+            return None
+        except RemoteProtocolError as error:
+            wrong = error
+        done = shaking and not connection.shaking
+        if done and isinstance(connection, SecureConnection) and not self._secured(connection):
+            return None  # nothing of a peer is looked at before it is known who it is
+        if wrong is not None:
+            self._refuse(connection, wrong, now)
+        elif framed is None:
             self._half_close(connection, now)
-        return size
+        return framed
 
     def _take_all(self, connection: Connection, framed: list[Framed], begin: int, now: float) -> None:
         """Take over what was framed, up to what has no room above: that and all behind it stays where it is."""
@@ -236,9 +215,24 @@ class Connections:
         head = outcome[1].head
         if connection.patience is not None and creates_state(head):
             connection.patience = None  # there is room again
+        if isinstance(connection, SecureConnection):
+            self._seen_over_tls(connection, head, item.data)
         stream.saw(head)
         self._shell.tell(outcome[0], outcome[1])
         return True
+
+    def _seen_over_tls(self, connection: SecureConnection, head: Head, raw: bytes) -> None:
+        """Note what a message says of a connection with TLS."""
+        if head.status:
+            connection.done += connection.answered((head.branch, head.method))
+        elif connection.identities and not connection.alias and not connection.stream.opened:
+            # Requests for the peer may go on its own connection where it offers that and has proved who it is
+            # (RFC 5923 sections 8.2 and 9.2). Without TLS its word alone would let anybody take another's place.
+            port = alias_port(raw)
+            connection.alias = port > 0
+            for name in connection.identities if port else ():
+                where = Address("tls", connection.stream.flow.host, port, name)
+                self._all.lead(connection, where, first=False)
 
     def _wait_for_room(self, connection: Connection, now: float) -> None:
         """Leave a stream unread for a moment: its window closes, and the peer has to wait.
@@ -262,25 +256,17 @@ class Connections:
 
     def _consume(self, connection: Connection) -> None:
         """Receive off the socket what is taken over: after the commit."""
-        if connection.token not in self._all:
+        if connection not in self._all:
             return
-        stream = connection.stream
-        count, stream.consumed = stream.read_offset - stream.consumed, stream.read_offset
         try:
-            sockets.discard(connection.sock, count)
+            connection.consume()
         except OSError as error:
             self.close(connection, error.strerror or "the connection broke")
-
-    def _is_cut_off(self, connection: Connection) -> bool:
-        """End a connection whose peer sent half a message and will send no more: no edge will tell so."""
-        if sockets.counters(connection.sock).state not in sockets.OPEN_INWARD:
-            self.close(connection, "the peer closed within a message")
-        return False
 
     def _half_close(self, connection: Connection, now: float) -> None:
         """The peer will send nothing more: what it is owed is still written, for as long as a message may take."""
         stream = connection.stream
-        self._leave_index(connection)
+        self._all.hide(connection)
         connection.ended = True
         self._forsake(connection, "the peer closed the connection")
         if stream.owed or stream.waiting:
@@ -299,10 +285,10 @@ class Connections:
             self.write(connection, answer)
         if not (stream.owed or stream.waiting):
             self.close(connection, error.reason)
-        if connection.token not in self._all:
+        if connection not in self._all:
             return
         connection.closing = error.reason
-        self._leave_index(connection)
+        self._all.hide(connection)
         self._forsake(connection, error.reason)
         self._shell.defer(self._consume, connection)
         self._arm(connection, now + self._settings.message_timeout)
@@ -342,11 +328,11 @@ class Connections:
     def flush(self, connection: Connection) -> None:
         """Give the kernel what it takes: after the commit."""
         stream = connection.stream
-        if connection.connecting or connection.token not in self._all:
+        if connection.connecting or connection.shaking or connection not in self._all:
             return
         while pending := stream.pending():
             try:
-                count = connection.sock.send(pending)
+                count = connection.write(pending)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -358,23 +344,37 @@ class Connections:
             self.close(connection, connection.closing or "the peer closed the connection")
 
     def _written(self, connection: Connection, chunk: Chunk) -> None:
-        connection.done.append(chunk_key(connection.token, chunk.offset))
+        stream, key = connection.stream, chunk_key(connection.token, chunk.offset)
         if not chunk.peer:
-            return  # our own word: nobody waited for it
-        if chunk.data.startswith(b"SIP/2.0 "):
-            connection.stream.answered(chunk.data)
+            pass  # our own word: nobody waits for it
+        elif chunk.data.startswith(b"SIP/2.0 "):
+            stream.answered(chunk.data)
         else:
-            connection.stream.sent_request(chunk.peer, chunk.key)
+            stream.sent_request(chunk.peer, chunk.key)
+            if isinstance(connection, SecureConnection) and chunk.key.branch:
+                connection.done += connection.asked((chunk.key.branch, chunk.key.method), key)
+                return
+        connection.done.append(key)
 
-    def _writable(self, connection: Connection) -> None:
-        if connection.token not in self._all:
+    def _writable(self, connection: Connection, now: float) -> None:
+        if connection not in self._all:
             return
         if connection.connecting:
-            self._connected(connection)
-        elif connection.stream.waiting:
+            self._connected(connection, now)
+        elif connection.stream.waiting and not connection.shaking:
             self._shell.defer(self.flush, connection)  # deferred, for its last chunk may wait for its commit
+        else:
+            self._push(connection)
 
-    def _connected(self, connection: Connection) -> None:
+    def _push(self, connection: Connection) -> None:
+        try:
+            connection.push()
+        except BlockingIOError:
+            pass  # the next edge is a chance
+        except OSError as error:
+            self.close(connection, error.strerror or "the connection broke")
+
+    def _connected(self, connection: Connection, now: float) -> None:
         """The attempt to connect is over; calibrate, which counts before the first byte is written."""
         if error := sockets.connect_error(connection.sock):
             self.close(connection, error)
@@ -384,26 +384,40 @@ class Connections:
             return
         connection.connecting = False
         connection.base = count.written
+        if isinstance(connection, SecureConnection):
+            self._arm(connection, now + self._settings.tls.handshake_timeout)
+            self._begin_tls(connection)
+            return
         self._arm(connection, None)
         self._shell.defer(self.flush, connection)
         self._shell.mailbox.again(connection.sock.fileno())  # the edge for what has come may have been this one
+
+    def _begin_tls(self, connection: SecureConnection) -> None:
+        try:
+            connection.begin(self._buffer)
+        except OSError as error:
+            self.close(connection, error.strerror or "the connection broke")
 
     # Ending
 
     def close(self, connection: Connection, reason: str) -> None:
         """End a connection and tell all whom it concerns. A close alone sends no FIN: the store has a duplicate."""
         token, stream, cells = connection.token, connection.stream, self._shell.cells
-        if self._all.pop(token, None) is None:
+        if not self._all.remove(connection):
             return
-        self._leave_index(connection)
+        if connection.shaking and not stream.opened:
+            self._reception.dropped[reason] += 1
         self._shell.mailbox.unwatch(connection.sock.fileno())
-        sockets.end(connection.sock)
-        self._channel.withdraw(token)
+        connection.end()
+        if connection.kept:
+            self._channel.withdraw(token)
         connection.sock.close()
         self.acceptor.left(stream.flow.host)
         for chunk in stream.unsent:
             self._fail(chunk.peer, chunk.key, reason)
             cells.delete(chunk_key(token, chunk.offset))
+        if isinstance(connection, SecureConnection):
+            connection.done += connection.unanswered.values()
         self._forsake(connection, reason)
         for done in connection.done:
             cells.delete(done)
@@ -431,11 +445,6 @@ class Connections:
         for peer, key in connection.stream.forsaken():
             self._fail(peer, key, reason)
 
-    def _leave_index(self, connection: Connection) -> None:
-        address = connection.stream.flow.host, connection.stream.flow.port
-        if self._by_address.get(address) is connection:
-            del self._by_address[address]
-
     # Time
 
     def _arm(self, connection: Connection, deadline: float | None) -> None:
@@ -455,6 +464,8 @@ class Connections:
             return
         if connection.connecting:
             reason = "connecting took too long"
+        elif connection.shaking:
+            reason = "the TLS handshake took too long"
         elif connection.ended:
             reason = "the peer closed the connection"
         else:
@@ -463,7 +474,7 @@ class Connections:
 
     def stop(self) -> None:
         """Close our descriptors in an orderly stop; the connections end with the service's store."""
-        for connection in self._all.values():
+        for connection in self._all:
             self._shell.mailbox.unwatch(connection.sock.fileno())
             connection.sock.close()
         self._all.clear()

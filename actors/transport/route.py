@@ -11,6 +11,7 @@ from actors.sip.vocabulary import Flow, host_port
 from actors.transport.stamp import TopVia, first_value, read
 
 DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _TOP_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:[ \t]*", re.IGNORECASE)
 _USUAL_VIA = re.compile(
@@ -18,6 +19,7 @@ _USUAL_VIA = re.compile(
 )
 _COMMA = re.compile(rb"[ \t\r\n]*+,")
 _MORE_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:", re.IGNORECASE)
+_ALIAS = re.compile(rb";\s*alias\s*(?:[;=]|$)", re.IGNORECASE)
 _OWN_LIMIT = 1024
 
 
@@ -28,6 +30,15 @@ class Bound(NamedTuple):
     transport: str
     host: str
     port: int
+
+
+class Address(NamedTuple):
+    """What a connection is found by: where it leads, and over TLS the domain that its end has proved to be."""
+
+    transport: str
+    host: str
+    port: int
+    name: str = ""
 
 
 def top_via_span(raw: bytes) -> tuple[int, int]:
@@ -62,9 +73,22 @@ def response_address(raw: bytes, flow: Flow) -> tuple[str, int]:
     return flow.host, via.rport or via.port or DEFAULT_PORT
 
 
-def reconnect_address(raw: bytes, flow: Flow) -> tuple[str, int]:
+def reconnect_address(raw: bytes, flow: Flow) -> Address:
     """Where to open a connection for a response whose own is gone (RFC 3261 section 18.2.2, first bullet)."""
-    return flow.host, top_via(raw).port or DEFAULT_PORT
+    via = top_via(raw)
+    if flow.transport == "tls":
+        return Address("tls", flow.host, via.port or DEFAULT_TLS_PORT, via.host.lower())
+    return Address(flow.transport, flow.host, via.port or DEFAULT_PORT)
+
+
+def alias_port(raw: bytes) -> int:
+    """The port at which the sender of a request can be called back on its connection, 0 where it does not offer that.
+
+    RFC 5923 section 8.2: the `alias` parameter of the top Via, and the port of its sent-by.
+    """
+    start, end = top_via_span(raw)
+    via = raw[start:end]
+    return (read(via).port or DEFAULT_TLS_PORT) if _ALIAS.search(via) is not None else 0
 
 
 def more_vias(raw: bytes, via_end: int, body_start: int) -> bool:
@@ -87,6 +111,7 @@ class Listeners:
         bound: the listeners.
         local_address: the address that the kernel would send from towards a host; empty where there is no way.
         is_local: whether an address is one of this machine's.
+        tls: whether requests of ours may go over TLS though there is no listener for it.
     """
 
     def __init__(
@@ -94,10 +119,13 @@ class Listeners:
         bound: Iterable[Bound],
         local_address: Callable[[str], str],
         is_local: Callable[[str], bool],
+        *,
+        tls: bool = False,
     ) -> None:
         self.bound = tuple(bound)
         self._local_address = local_address
         self._is_local = is_local
+        self._more = {"tcp", "tls"} if tls else {"tcp"}
         self._ports = {listener.port for listener in self.bound}
         self._own: dict[str, bool] = {}
 
@@ -126,7 +154,7 @@ class Listeners:
 
     def offered(self) -> tuple[str, ...]:
         """The transports that a request of ours may take, the preferred first; TCP needs no listener."""
-        kinds = {listener.transport for listener in self.bound} | {"tcp"}
+        kinds = {listener.transport for listener in self.bound} | self._more
         return tuple(transport for transport in ("udp", "tcp", "tls") if transport in kinds)
 
     def families(self) -> tuple[str, ...]:
@@ -137,10 +165,12 @@ class Listeners:
     def sent_by(self, transport: str, host: str) -> str:
         """host:port for our Via and Contact towards `host`, empty where no listener can be reached.
 
-        Over TCP a response comes back on its connection, so that without a TCP listener a UDP one is named.
+        On a stream a response comes back on its connection, so that without a listener for it another one is named.
         """
         found = self.towards(transport, host)
-        if found is None and transport == "tcp":
+        if found is None and transport == "tls":
+            found = self.towards("tcp", host)
+        if found is None and transport != "udp":
             found = self.towards("udp", host)
         if found is None:
             return ""

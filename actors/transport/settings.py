@@ -8,11 +8,37 @@ import msgspec
 
 
 class Listener(NamedTuple):
-    """One address we listen on: ``udp`` or ``tcp``, a numeric host without brackets, a port (0 picks one)."""
+    """One address we listen on: ``udp``, ``tcp`` or ``tls``, a numeric host without brackets, a port (0 picks one)."""
 
     transport: str
     host: str
     port: int
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """TLS, as server and as client. Paths are absolute, files are PEM; they are read again when they have changed.
+
+    Attributes:
+        certificate: our certificate and what stands between it and its authority; empty for none.
+        key: its private key, not encrypted; empty where it stands in the same file.
+        authorities: whom we believe; empty for the authorities of the system.
+        outgoing: whether requests of ours may go over TLS without a listener for it: a phone behind a NAT.
+        verify: whether a server has to prove its name (RFC 5922 section 7.3).
+        clients: whether those who call us show a certificate: ``none``, ``optional`` or ``required``.
+        minimum: the lowest version, ``1.2`` or ``1.3``.
+        key_log: where session keys are written for a network analyser; empty for nowhere.
+        handshake_timeout: seconds a handshake may take.
+    """
+
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    outgoing: bool = False
+    verify: bool = True
+    clients: str = "none"
+    minimum: str = "1.2"
+    key_log: str = ""
+    handshake_timeout: float = 5.0
 
 
 class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +62,9 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         dns_servers: ``ADDRESS`` or ``ADDRESS:PORT`` each; none for those of the system.
         dns_static: entries that go before DNS, such as ``pbx.example A 192.0.2.7``.
         dns_timeout: seconds for one look-up.
+        dscp: of all that we send, such as 26 for AF31 (RFC 2474); 0 for none.
+        device: the network device that sockets are bound to (SO_BINDTODEVICE), empty for any.
+        tls: certificates and rules of TLS.
     """
 
     listen: tuple[Listener, ...]
@@ -55,3 +84,6 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: tuple[str, ...] = ()
     dns_static: tuple[str, ...] = ()
     dns_timeout: float = 5.0
+    dscp: int = 0
+    device: str = ""
+    tls: TlsSettings = TlsSettings()

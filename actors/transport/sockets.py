@@ -29,6 +29,7 @@ _FIN_RECEIVED = frozenset({6, 8, 9, 11})
 _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
 _RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
 _QUOTED, _CONTROL = 2048, 512  # bytes; an ICMP message has 576, or 1,280 of IPv6
+_IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen at connect, so that ports are not used up by addresses (ip(7))
 _PROBE_PORT = 9  # discard; connecting a UDP socket sends nothing
 
 
@@ -91,7 +92,7 @@ def peer_address(source: tuple[Any, ...]) -> tuple[str, int]:
     return source[0], source[1]
 
 
-def peek(sock: socket.socket, buffer: bytearray) -> int:
+def peek(sock: socket.socket, buffer: memoryview) -> int:
     """Look at what has arrived without taking it: the number of bytes, 0 at the end of the stream.
 
     Raises:
@@ -133,22 +134,54 @@ def next_error(sock: socket.socket) -> tuple[bytes, bytes, str, int] | None:
     return error, quoted, host, port
 
 
-def tune(sock: socket.socket) -> None:
+def tune(sock: socket.socket, dscp: int = 0) -> None:
     """Give a connection room for a whole message that is only peeked at (peeking does not grow the window)."""
     sock.setblocking(False)
+    mark(sock, dscp)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def open_connection(host: str, port: int) -> socket.socket:
+def mark(sock: socket.socket, dscp: int) -> None:
+    """Have all that a socket sends carry a DSCP (RFC 2474); 0 leaves it as it is."""
+    if not dscp:
+        return
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
+def bind_to_device(sock: socket.socket, device: str) -> None:
+    """Have a socket speak and hear on one network device only; the empty name leaves it as it is.
+
+    Raises:
+        OSError: there is none of that name.
+    """
+    if device:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+
+
+def open_connection(host: str, port: int, *, source: str = "", device: str = "", dscp: int = 0) -> socket.socket:
     """Begin to connect; the socket is writable when it is done or has failed (:func:`connect_error`).
+
+    Args:
+        host: whereto.
+        port: whereto.
+        source: the address of ours to do it from, empty for the kernel's choice.
+        device: the network device to do it on, empty for any.
+        dscp: what all that is sent carries.
 
     Raises:
         OSError: it failed at once.
     """
     sock = socket.socket(_family(host), socket.SOCK_STREAM)
     try:
-        tune(sock)
+        tune(sock, dscp)
+        bind_to_device(sock, device)
+        if source:
+            sock.setsockopt(socket.SOL_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind(sockaddr(source, 0))
         sock.connect(sockaddr(host, port))
     except BlockingIOError:
         pass  # under way

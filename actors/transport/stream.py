@@ -114,7 +114,14 @@ class Stream:
             RemoteProtocolError: the bytes cannot be framed; the connection must end. What was whole before them is
                 returned first, and the next call raises.
         """
-        new = bytes(peeked[self._fed - self.consumed :])
+        return self.take_in(bytes(peeked[self._fed - self.consumed :]))
+
+    def take_in(self, new: bytes) -> list[Framed]:
+        """Frame the next bytes, of which nobody keeps a copy; else as :meth:`feed`.
+
+        Raises:
+            RemoteProtocolError: as for :meth:`feed`.
+        """
         self._fed += len(new)
         framed = self._framer.feed(new)
         if framed:

@@ -98,7 +98,7 @@ def _restored(connections: Connections, sock: socket, note: Note, cell: StreamCe
         cell = StreamCell(0, note.base)
     consumed = count.consumed - note.received
     read_offset = max(cell.read_offset, consumed) if cell.closing else cell.read_offset  # the rest was thrown away
-    stream = connections.new_stream(note, read_offset, consumed)
+    stream = connections.restored(note, read_offset, consumed)
     # Committed but not received off the socket: the envelopes went up from the predecessor's outbox.
     sockets.discard(sock, stream.read_offset - stream.consumed)
     stream.consumed = stream.read_offset

@@ -18,11 +18,13 @@ from actors.runtime.machine import Event
 from actors.runtime.mailbox import Mailbox, clock
 from actors.transport import sockets
 from actors.transport.admission import Admission
+from actors.transport.beginning import Beginning
+from actors.transport.certificates import Contexts
 from actors.transport.connections import Connections
 from actors.transport.events import FlowDead, Received, TransmitFailed
 from actors.transport.kept import Kept
 from actors.transport.reception import Reception
-from actors.transport.route import Bound, Listeners
+from actors.transport.route import Address, Bound, Listeners
 from actors.transport.settings import TransportSettings
 from actors.transport.takeover import take_over
 
@@ -66,12 +68,13 @@ class Shell:
         self.connections = Connections(
             self,
             channel,
-            epoch=epoch,
             settings=settings,
             limit=100,
+            beginning=Beginning(
+                channel, epoch=epoch, settings=settings, listeners=listeners, contexts=Contexts(settings.tls, print)
+            ),
             reception=Reception(admission, listeners, lambda _: SHARD, lambda _: False),
             admission=admission,
-            listeners=listeners,
         )
         take_over(self, channel, self.connections, clock())
         self.commit()
@@ -79,7 +82,8 @@ class Shell:
             self.connections.acceptor.listen(sock, bound)
         if dial is not None and self.journal.meta(b"dialled") is None:
             self._armed = True
-            connection = self.connections.find("", *dial, response=False) or self.connections.open(*dial, clock())
+            where = Address("tcp", *dial)
+            connection = self.connections.find("", where, response=False) or self.connections.open(where, clock())
             self.connections.write(connection, DIALLED)
             self.changes.meta[b"dialled"] = b"1"
             self.commit()
@@ -91,7 +95,7 @@ class Shell:
         if isinstance(message, Received) and not message.head.status:
             self._armed = True
             flow = message.flow
-            connection = self.connections.find(flow.token, flow.host, flow.port, response=True)
+            connection = self.connections.find(flow.token, Address("tcp", flow.host, flow.port), response=True)
             assert connection is not None
             self.connections.write(connection, answer_to(message.raw), SHARD)
 

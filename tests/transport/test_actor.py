@@ -145,8 +145,8 @@ def test_a_uri_is_located_with_the_address_the_peer_reaches_us_by(service: Servi
         assert it.expect(DIALOG, Located) == Located("1", (found,))
         it.send(DIALOG, Locate("2", "sip:a@localhost:5099;transport=tcp"))
         assert it.expect(DIALOG, Located).candidates[0].sent_by == service.sent_by("tcp")
-        it.send(DIALOG, TargetFailed(found.target), Locate("3", "sips:a@b"))
-        assert "TLS" in it.expect(DIALOG, Located).reason
+        it.send(DIALOG, TargetFailed(found.target), Locate("3", "sips:a@b;transport=udp"))
+        assert "sips never goes over udp" in it.expect(DIALOG, Located).reason
 
 
 # TCP in

@@ -83,7 +83,7 @@ def test_what_belongs_to_a_call_passes_in_time_though_the_shard_stays_busy_for_e
         it.actor.soft_window = FREE
         peer.sendall(request(5, "INVITE"))
         assert _call_ids(it, 1) == ["5"]
-        (connection,) = it.actor._connections._all.values()  # type: ignore[attr-defined]
+        (connection,) = it.actor._connections._all  # type: ignore[attr-defined]
         assert connection.patience is None  # there was room, so the next one may wait again
         hasty.store(it)
 
@@ -125,8 +125,8 @@ def test_a_valid_request_before_broken_bytes_still_gets_its_answer(service: Serv
         peer.sendall(b"and more that nobody reads")
         raw = reply(it, received)
         said = ended(it, peer)
-        assert said.startswith(b"SIP/2.0 400 ")
-        assert said.endswith(raw)
+        assert raw in said
+        assert said.replace(raw, b"").startswith(b"SIP/2.0 400 ")
         assert it.expect(SHARD, FlowDead).token == received.flow.token
         service.store(it)
 

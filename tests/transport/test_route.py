@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.sip.vocabulary import Flow
-from actors.transport.route import Bound, Listeners, more_vias, reconnect_address, response_address
+from actors.transport.route import Address, Bound, Listeners, alias_port, more_vias, reconnect_address, response_address
 
 FLOW = Flow("udp:0", "udp", "127.0.0.1", 5060, "192.0.2.4", 4711)
 
@@ -37,8 +37,27 @@ def test_a_link_local_peer_is_answered_through_its_interface() -> None:
 
 def test_a_lost_connection_is_replaced_by_one_to_the_sent_by_port() -> None:
     flow = FLOW._replace(transport="tcp", token="tcp:1.1")
-    assert reconnect_address(_response("SIP/2.0/TCP a:5080;rport=4711;received=192.0.2.4"), flow) == ("192.0.2.4", 5080)
-    assert reconnect_address(_response("SIP/2.0/TCP a"), flow) == ("192.0.2.4", 5060)
+    assert reconnect_address(_response("SIP/2.0/TCP a:5080;rport=4711;received=192.0.2.4"), flow) == Address(
+        "tcp", "192.0.2.4", 5080
+    )
+    assert reconnect_address(_response("SIP/2.0/TCP a"), flow) == Address("tcp", "192.0.2.4", 5060)
+    secure = flow._replace(transport="tls", token="tls:1.1")
+    assert reconnect_address(_response("SIP/2.0/TLS A.Example"), secure) == Address(
+        "tls", "192.0.2.4", 5061, "a.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("via", "port"),
+    [
+        ("SIP/2.0/TLS a:5071;alias;branch=z9hG4bK1", 5071),
+        ("SIP/2.0/TLS a;branch=z9hG4bK1; ALIAS", 5061),
+        ("SIP/2.0/TLS a;branch=z9hG4bK1", 0),
+        ("SIP/2.0/TLS a;aliased;branch=alias", 0),
+    ],
+)
+def test_a_request_offers_its_connection_by_the_alias_of_its_top_via(via: str, port: int) -> None:
+    assert alias_port(_response(via)) == port
 
 
 @pytest.mark.parametrize(
