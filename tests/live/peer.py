@@ -36,11 +36,11 @@ class Callee:
             if data.startswith(start.encode()):
                 return data.decode()
 
-    def reply(self, request: str, status: int, reason: str) -> None:
-        """Answer a request."""
+    def reply(self, request: str, status: int, reason: str, *more: str) -> None:
+        """Answer a request, with `more` header lines."""
         copied = re.findall(r"^((?:Via|From|To|Call-ID|CSeq): .*)\r$", request, re.MULTILINE)
         lines = [f"{line};tag=callee" if line.startswith("To: ") and ";tag=" not in line else line for line in copied]
-        lines = [f"SIP/2.0 {status} {reason}", *lines, "Content-Length: 0"]
+        lines = [f"SIP/2.0 {status} {reason}", *lines, *more, "Content-Length: 0"]
         self._socket.sendto(("\r\n".join(lines) + "\r\n\r\n").encode(), self._caller)
 
 

@@ -35,7 +35,7 @@ def refused(*words: str) -> str:
         ("[sip]\nt1 = 'soon'", "sip.t1", "seconds above 0"),
         ("[sip]\nt3 = 1", "sip.t3", "t1, t2, t4"),
         ("[sip]\nlisten = ['tls:127.0.0.1:5061']", "sip.listen", "udp:ADDRESS:PORT or tcp:ADDRESS:PORT"),
-        ("[sips]", "sips", "service, sip, answer, media or control"),
+        ("[sips]", "sips", "service, sip, answer, media"),
         ("[answer]\nmode = 'sing'", "answer.mode", "'echo', 'play', 'record', 'ring' or 'none'"),
         ("[answer]\nmode = 'play'", "answer.file", "the path of a WAV file"),
         ("[media]\nports = [20000, 20000]", "media.ports", "the second must be above the first"),
