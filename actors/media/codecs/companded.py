@@ -1,0 +1,53 @@
+"""G.711 as a codec: one byte a sample, no state, whole groups decoded by one look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from actors.media.codecs.base import Codec, Decoder, Encoder, Samples
+from actors.media.g711 import Law, decode, encode
+
+
+class _Decoder(Decoder):
+    def __init__(self, law: Law) -> None:
+        self._law = law
+
+    def decode(self, payload: bytes) -> Samples:
+        return decode(np.frombuffer(payload, np.uint8), self._law)
+
+
+class _Encoder(Encoder):
+    def __init__(self, law: Law) -> None:
+        self._law = law
+
+    def encode(self, samples: Samples) -> bytes:
+        return encode(samples, self._law).tobytes()
+
+
+class Companded(Codec):
+    """PCMU or PCMA."""
+
+    clock_rate = rate = 8000
+
+    def __init__(self, law: Law) -> None:
+        self.encoding = law.name
+        self._law = law
+
+    def duration(self, payload: bytes) -> int:
+        """One byte a sample."""
+        return len(payload)
+
+    def decoder(self) -> Decoder:
+        """Has no state."""
+        return _Decoder(self._law)
+
+    def encoder(self, fmtp: str) -> Encoder:  # noqa: ARG002 - G.711 has no parameters
+        """Has no state."""
+        return _Encoder(self._law)
+
+    def decode_group(self, decoders: Sequence[Decoder], payloads: Sequence[bytes]) -> list[Samples]:  # noqa: ARG002
+        """One look-up over all of them."""
+        samples = decode(np.frombuffer(b"".join(payloads), np.uint8), self._law)
+        return np.split(samples, np.cumsum([len(payload) for payload in payloads])[:-1])

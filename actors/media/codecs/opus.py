@@ -1,0 +1,138 @@
+"""Opus (RFC 6716, RFC 7587) by libopus: forward error correction, discontinuous transmission, its own concealment."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+import numpy as np
+
+from actors.media.codecs.base import Codec, CodecMissingError, Decoder, Encoder, Samples, parameters
+
+PAYLOAD_TYPE = None
+CLOCK_RATES = (48000,)
+CHANNELS = 2  # always 2 in a description (RFC 7587 section 7); what is sent and heard here is mono
+RATE = 48000
+_VOIP = 2048
+_SET_BITRATE, _SET_FEC, _SET_LOSS, _SET_DTX, _SET_COMPLEXITY, _SET_SIGNAL = 4002, 4012, 4014, 4016, 4010, 4024
+_VOICE = 3001
+# What the encoder reckons to be lost when it adds a copy of each packet to the next, per cent.
+_LOSS = 10
+_MOST = 5760  # samples a packet may last: 120 ms
+_MAX_PAYLOAD = 1275
+# Two bytes or less say: nothing is said (RFC 6716 section 2.1.9); such a packet need not be sent.
+_SILENT = 2
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    for name in ("libopus.so.0", "libopus.so"):
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        pointer, number = ctypes.c_void_p, ctypes.c_int32
+        library.opus_decoder_create.argtypes = [number, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+        library.opus_decoder_create.restype = pointer
+        library.opus_decoder_destroy.argtypes = [pointer]
+        library.opus_decode.argtypes = [pointer, ctypes.c_char_p, number, pointer, ctypes.c_int, ctypes.c_int]
+        library.opus_encoder_create.argtypes = [number, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+        library.opus_encoder_create.restype = pointer
+        library.opus_encoder_destroy.argtypes = [pointer]
+        library.opus_encode.argtypes = [pointer, pointer, ctypes.c_int, ctypes.c_char_p, number]
+        library.opus_packet_get_nb_samples.argtypes = [ctypes.c_char_p, number, number]
+        return library
+    raise CodecMissingError("Opus needs libopus: apt-get install libopus0")
+
+
+class _Decoder(Decoder):
+    def __init__(self) -> None:
+        self._library = _library()
+        error = ctypes.c_int()
+        self._handle = self._library.opus_decoder_create(RATE, 1, ctypes.byref(error))
+
+    def __del__(self) -> None:
+        self._library.opus_decoder_destroy(self._handle)
+
+    def _decode(self, payload: bytes | None, count: int, *, fec: bool) -> Samples:
+        out = np.zeros(count, np.int16)
+        size = 0 if payload is None else len(payload)
+        got = self._library.opus_decode(self._handle, payload, size, out.ctypes.data, count, int(fec))
+        return out[: max(got, 0)]
+
+    def decode(self, payload: bytes) -> Samples:
+        samples = self._decode(payload, _MOST, fec=False)
+        return samples if len(samples) else np.zeros(_duration(payload), np.int16)
+
+    def conceal(self, count: int, following: bytes | None) -> Samples:
+        """The lost packet out of the one behind it (section 2.1.7), else what the decoder makes up."""
+        # The decoder wants multiples of 2.5 ms.
+        whole = max(120, count // 120 * 120)
+        samples = self._decode(following, whole, fec=following is not None)
+        return np.concatenate((samples, np.zeros(max(0, count - len(samples)), np.int16)))[:count]
+
+
+class _Encoder(Encoder):
+    def __init__(self, *, fec: bool, dtx: bool, bitrate: int) -> None:
+        self._library = _library()
+        error = ctypes.c_int()
+        self._handle = self._library.opus_encoder_create(RATE, 1, _VOIP, ctypes.byref(error))
+        # A variadic function: what is not declared is passed as an int.
+        handle = ctypes.c_void_p(self._handle)
+        for request, value in (
+            (_SET_BITRATE, bitrate),
+            (_SET_FEC, int(fec)),
+            (_SET_LOSS, _LOSS if fec else 0),
+            (_SET_SIGNAL, _VOICE),
+            (_SET_DTX, int(dtx)),
+            (_SET_COMPLEXITY, 5),
+        ):
+            self._library.opus_encoder_ctl(handle, request, value)
+        self._out = ctypes.create_string_buffer(_MAX_PAYLOAD)
+
+    def __del__(self) -> None:
+        self._library.opus_encoder_destroy(self._handle)
+
+    def encode(self, samples: Samples) -> bytes:
+        frame = np.ascontiguousarray(samples)
+        size = self._library.opus_encode(self._handle, frame.ctypes.data, len(frame), self._out, _MAX_PAYLOAD)
+        return self._out.raw[:size] if size > _SILENT else b""
+
+
+def _duration(payload: bytes) -> int:
+    if not payload:
+        return 0
+    return max(0, int(_library().opus_packet_get_nb_samples(payload, len(payload), RATE)))
+
+
+class Opus(Codec):
+    """Opus, mono at 48 kHz."""
+
+    encoding = "OPUS"
+    clock_rate = rate = RATE
+    fmtp = "useinbandfec=1"
+
+    def duration(self, payload: bytes) -> int:
+        """As the packet's first byte says, 2.5 to 120 ms."""
+        return _duration(payload) if len(payload) <= _MAX_PAYLOAD * 3 else 0
+
+    def decoder(self) -> Decoder:
+        """One stream's."""
+        return _Decoder()
+
+    def encoder(self, fmtp: str) -> Encoder:
+        """One stream's, as the receiver's parameters want it (RFC 7587 section 6.1)."""
+        wanted = parameters(fmtp)
+        most = wanted.get("maxaveragebitrate", "")
+        bitrate = min(32_000, max(6_000, int(most))) if most.isascii() and most.isdigit() else 32_000
+        return _Encoder(fec=wanted.get("useinbandfec") == "1", dtx=wanted.get("usedtx") == "1", bitrate=bitrate)
+
+
+def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOCK_RATES and CHANNELS
+    """The codec, if it can be had.
+
+    Raises:
+        CodecMissingError: the library is not installed.
+    """
+    _library()
+    return Opus()
