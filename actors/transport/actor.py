@@ -34,6 +34,7 @@ from actors.transport.failed_targets import FailedTargets
 from actors.transport.identity import plain
 from actors.transport.kept import HOLD_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
 from actors.transport.locate import Location, Policy, Result
+from actors.transport.reach import Reach, parse_rules
 from actors.transport.reception import Reception
 from actors.transport.records import Static, parse_hosts, parse_static
 from actors.transport.resolver import Resolver
@@ -68,7 +69,11 @@ class TransportActor(LayerActor):
         opened = self._open_listeners()
         settings = self._settings
         self._listeners = Listeners(
-            [bound for bound, _ in opened], sockets.local_address, sockets.is_local, tls=settings.tls.outgoing
+            [bound for bound, _ in opened],
+            sockets.local_address,
+            sockets.is_local,
+            tls=settings.tls.outgoing,
+            reach=Reach(parse_rules(settings.reach)),
         )
         admission = Admission(
             settings.max_requests, secret=self._secret(), trusted=settings.trusted, known=settings.known
@@ -76,6 +81,7 @@ class TransportActor(LayerActor):
         slots = Slots(settings.shards)
         names = tuple(f"transaction-{shard}" for shard in range(settings.shards))
         self._reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy)
+        self._reception.learnt = self._forget_flows
         self._contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
         self._connections = Connections(
             self,
@@ -96,7 +102,9 @@ class TransportActor(LayerActor):
         self._find_again()
         for bound, sock in opened:
             if bound.transport == "udp":
-                port = self._ports[bound.token] = UdpPort(bound, sock, self._reception, self.tell, names)
+                port = self._ports[bound.token] = UdpPort(
+                    bound, sock, self._reception, self._listeners, self.tell, names
+                )
                 self.mailbox.watch(sock.fileno(), port.readable)
             else:
                 self._connections.acceptor.listen(sock, bound)
@@ -112,6 +120,10 @@ class TransportActor(LayerActor):
         now = clock()
         for key in [key for key in self.cells.keys() if key.startswith(WANTED)]:  # noqa: SIM118 - no mapping
             self._locate(key, self.cells.get(key), now)
+
+    def _forget_flows(self) -> None:
+        for port in self._ports.values():
+            port.forget()
 
     def _open_listeners(self) -> list[tuple[Bound, socket.socket]]:
         """Our listeners, named in the order of their tokens: a successor gives the same names."""

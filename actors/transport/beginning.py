@@ -49,7 +49,8 @@ class Beginning:
         try:
             sockets.tune(sock, self._settings.dscp)
             count = sockets.counters(sock)
-            flow = Flow(token, bound.transport, sockets.address(sock)[0], bound.port, host, port)
+            ours = self._listeners.shown(bound, sockets.address(sock)[0], host)
+            flow = Flow(token, bound.transport, *ours, host, port)
             note = Note(flow, opened=False, received=count.consumed, base=count.written)
             if bound.transport == "tls":
                 return SecureConnection(sock, self.stream(note), note.base, self._session(server=True), "")
@@ -69,7 +70,7 @@ class Beginning:
         secure = address.transport == "tls"
         session = self._session(server=False, name=address.name) if secure else None
         found = self._towards(address)
-        ours, local_port = ("", 0) if found is None else (found[1], found[0].port)
+        ours, local_port = ("", 0) if found is None else self._listeners.shown(*found, address.host)
         # From the address that the Via names, unless the kernel knows better which that is.
         source = "" if found is None or found[0].host in WILDCARDS else found[0].host
         sock = sockets.open_connection(

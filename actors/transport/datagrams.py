@@ -9,7 +9,7 @@ from actors.sip.vocabulary import Flow
 from actors.transport import sockets
 from actors.transport.icmp import unreachable
 from actors.transport.reception import Reception
-from actors.transport.route import WILDCARDS, Bound, response_address
+from actors.transport.route import WILDCARDS, Bound, Listeners, response_address
 
 _BATCH = 64
 _FLOWS = 4096
@@ -24,16 +24,24 @@ class UdpPort:
         bound: where it is bound.
         sock: the socket, non-blocking.
         reception: decides what becomes of a message.
+        listeners: our addresses.
         tell: the actor's.
         shards: the names of the transaction shards.
     """
 
     def __init__(
-        self, bound: Bound, sock: socket.socket, reception: Reception, tell: Tell, shards: tuple[str, ...]
+        self,
+        bound: Bound,
+        sock: socket.socket,
+        reception: Reception,
+        listeners: Listeners,
+        tell: Tell,
+        shards: tuple[str, ...],
     ) -> None:
         self.bound = bound
         self.sock = sock
         self._reception = reception
+        self._listeners = listeners
         self._tell = tell
         self._shards = shards
         sockets.queue_errors(sock)
@@ -83,9 +91,13 @@ class UdpPort:
         local = bound.host
         if local in WILDCARDS:
             local = sockets.local_address(host) or local  # the address that our answers come from
-        flow = Flow(bound.token, "udp", local, bound.port, host, port)
+        flow = Flow(bound.token, "udp", *self._listeners.shown(bound, local, host), host, port)
         self._flows[source] = flow
         return flow
+
+    def forget(self) -> None:
+        """Ask again what peers are told of us."""
+        self._flows.clear()
 
     def _reply(self, response: bytes, flow: Flow) -> None:
         """Send a stateless response; nobody waits to hear that it failed, the peer repeats its request."""

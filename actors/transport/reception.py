@@ -42,6 +42,7 @@ class Reception:
 
     Attributes:
         dropped: how many messages were dropped or refused, by reason.
+        learnt: called when a peer has told us of another address of ours.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Reception:
         self._shard_of = shard_of
         self._busy = busy
         self.dropped: Counter[str] = Counter()
+        self.learnt: Callable[[], None] = _nothing
 
     @overload
     def take(self, raw: bytes, flow: Flow, now: float) -> Up | bytes | None: ...
@@ -86,6 +88,8 @@ class Reception:
             raw = stamp(raw, via_start, via_end, flow.host, flow.port)
         elif self._is_astray(raw, head, via_end, body_start):
             return None
+        elif self._listeners.learns and self._listeners.learn(raw, via_start, via_end, flow):
+            self.learnt()
         peer = self._shard_of(head.call_id)
         if creates_state(head):
             busy = self._busy(peer)
@@ -118,3 +122,7 @@ class Reception:
         if error.status is None:
             return None
         return refuse(raw, flow, error.status, self._admission.tag, reason=error.reason)
+
+
+def _nothing() -> None:
+    """Nobody is told."""

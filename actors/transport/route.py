@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from actors.sip.vocabulary import Flow, host_port
+from actors.transport.reach import Reach
 from actors.transport.stamp import TopVia, first_value, read
 
 DEFAULT_PORT = 5060
@@ -112,6 +113,7 @@ class Listeners:
         local_address: the address that the kernel would send from towards a host; empty where there is no way.
         is_local: whether an address is one of this machine's.
         tls: whether requests of ours may go over TLS though there is no listener for it.
+        reach: what peers are told instead of an address of ours.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Listeners:
         is_local: Callable[[str], bool],
         *,
         tls: bool = False,
+        reach: Reach | None = None,
     ) -> None:
         self.bound = tuple(bound)
         self._local_address = local_address
@@ -128,6 +131,8 @@ class Listeners:
         self._more = {"tcp", "tls"} if tls else {"tcp"}
         self._ports = {listener.port for listener in self.bound}
         self._own: dict[str, bool] = {}
+        self._reach = reach or Reach()
+        self.learns = self._reach.learns
 
     def towards(self, transport: str, host: str) -> tuple[Bound, str] | None:
         """The listener of `transport` that a peer at `host` can reach, and our address there; None without one."""
@@ -174,9 +179,28 @@ class Listeners:
             found = self.towards("udp", host)
         if found is None:
             return ""
-        sent_by = host_port(found[1], found[0].port)
+        sent_by = host_port(*self.shown(found[0], found[1], host))
         self._remember(sent_by, True)
         return sent_by
+
+    def shown(self, listener: Bound, local: str, peer: str) -> tuple[str, int]:
+        """The address and port that a peer is told to reach us at, who is reached from `local` on `listener`."""
+        return self._reach.shown(listener.token, local, listener.port, peer)
+
+    def learn(self, raw: bytes, via_start: int, via_end: int, flow: Flow) -> bool:
+        """Take from a response how its sender sees us (RFC 3581 section 9); whether that was new."""
+        if flow.transport != "udp":
+            return False  # the port that a peer sees of a stream is that of one connection
+        via = read(raw[via_start:via_end])
+        if not self._reach.learn(flow.token, flow.host, via.received, via.rport):
+            return False
+        self._own.clear()
+        return True
+
+    def network_changed(self) -> None:
+        """Nothing that was found out about the old network holds any more."""
+        self._reach.forget()
+        self._own.clear()
 
     def is_ours(self, sent_by: str) -> bool:
         """Whether a response's sent-by is one that we write (RFC 3261 section 18.1.2)."""
@@ -191,9 +215,13 @@ class Listeners:
         host, _, port = sent_by.rpartition(":")
         if not host or port.endswith("]"):
             host, port = sent_by, str(DEFAULT_PORT)
-        if not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) not in self._ports:
+        if not (port.isascii() and port.isdigit() and len(port) <= 5):
             return False
         host = host.strip("[]")
+        if self._reach.is_ours(host, int(port), self._ports):
+            return True
+        if int(port) not in self._ports:
+            return False
         return any(listener.host == host for listener in self.bound) or self._is_local(host)
 
     def _remember(self, sent_by: str, ours: bool) -> None:

@@ -62,6 +62,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         dns_servers: ``ADDRESS`` or ``ADDRESS:PORT`` each; none for those of the system.
         dns_static: entries that go before DNS, such as ``pbx.example A 192.0.2.7``.
         dns_timeout: seconds for one look-up.
+        reach: network -> what its peers are told to reach us at: ``local``, ``learnt``, an address, or one with a port.
         dscp: of all that we send, such as 26 for AF31 (RFC 2474); 0 for none.
         device: the network device that sockets are bound to (SO_BINDTODEVICE), empty for any.
         tls: certificates and rules of TLS.
@@ -84,6 +85,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: tuple[str, ...] = ()
     dns_static: tuple[str, ...] = ()
     dns_timeout: float = 5.0
+    reach: dict[str, str] = {}
     dscp: int = 0
     device: str = ""
     tls: TlsSettings = TlsSettings()
