@@ -85,12 +85,15 @@ class AnswerSection(_Section, frozen=True, kw_only=True):
     """[answer]: what becomes of a call in.
 
     Attributes:
-        mode: echo, play and record answer at once; ring waits for a client; none refuses with 480.
+        mode: echo, play and record answer at once; ring waits for a client; workers too, but one must claim the call in
+            time; none refuses with 480.
         file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
+        unclaimed_after: seconds in which a worker must claim a call in mode workers; then it gets 480.
     """
 
-    mode: Literal["echo", "play", "record", "ring", "none"] = "echo"
+    mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "echo"
     file: str = ""
+    unclaimed_after: Seconds = 5.0
 
 
 class MediaSection(_Section, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ def dialog(config: Config) -> DialogSettings:
         media=service.media,
         user=sip.user,
         user_agent=sip.user_agent,
-        answer=Answer(mode=config.answer.mode, path=absolute(config.answer.file)),
+        answer=Answer(mode=_mode(config), path=absolute(config.answer.file)),
         ring_timeout=sip.ring_timeout,
         codecs=config.media.codecs,
         max_calls=max(1, sip.max_calls // service.shards),
@@ -71,10 +71,18 @@ def control(config: Config) -> ControlSettings:
     """Of the one control process."""
     section = config.control
     return ControlSettings(
-        shards=config.service.shards, max_events=section.max_events, ring_timeout=section.ring_timeout
+        shards=config.service.shards,
+        max_events=section.max_events,
+        ring_timeout=section.ring_timeout,
+        unclaimed_after=config.answer.unclaimed_after if config.answer.mode == "workers" else 0.0,
     )
 
 
 def absolute(path: str) -> str:
     """A path that means the same in every child; the empty one stays empty."""
     return str(Path(path).absolute()) if path else ""
+
+
+def _mode(config: Config) -> str:
+    """What the user agent does with a call in: that a worker is asked for is control's affair."""
+    return "ring" if config.answer.mode == "workers" else config.answer.mode

@@ -192,6 +192,7 @@ def _treatment(config: Config) -> str:
         "play": f"{config.answer.file}",
         "record": f"silence, and records to {config.answer.file}",
         "ring": "ringing, until a client answers: sipactors answer ID",
+        "workers": f"ringing; a worker is to claim it within {config.answer.unclaimed_after:g} s",
         "none": "480: it takes no calls",
     }[config.answer.mode]
 

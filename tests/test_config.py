@@ -51,7 +51,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ("[sip]\nt1 = -1", ("sip.t1: ", "seconds above 0")),
         (
             '[answer]\nmode = "shout"',
-            ("answer.mode: 'shout' is not known", "'echo', 'play', 'record', 'ring' or 'none'"),
+            ("answer.mode: 'shout' is not known", "'echo', 'play', 'record', 'ring', 'workers' or 'none'"),
         ),
         ('[answer]\nmode = "play"', ("answer.file: missing", "WAV")),
         ("[media]\nports = [1, 2]", ("media.ports: ", "a port from 1024 to 65535")),

@@ -14,8 +14,9 @@ import msgspec
 
 import actors.dialog.events as dialog
 from actors.control import commands, records
-from actors.control.cells import CALL, TIMER, Live, Tick, call_key
+from actors.control.cells import CALL, CLAIM, TIMER, Claimed, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
+from actors.control.claims import PROBE, Claims, Outcome
 from actors.control.desk import Desk
 from actors.control.idempotency import Pending, Reply, Settled
 from actors.control.log import EventLog, head_of
@@ -48,7 +49,7 @@ class ControlActor(LayerActor):
     """The API's end in the service: commands go over the desk; what the shards tell is logged once and read by many."""
 
     accepts: ClassVar = {"dialog": dialog.ToControl}
-    cell_type: ClassVar = Pending | Settled | Logged | Live | Tick
+    cell_type: ClassVar = Pending | Settled | Logged | Live | Claimed | Tick
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -79,6 +80,7 @@ class ControlActor(LayerActor):
         log = EventLog(context.settings.max_events)
         self._chronicle = Chronicle(log, self.cells, self._store, self.log.warning)
         self._subscriptions = Subscriptions(log, self._store.log_id)
+        self.claims = Claims(self.cells, context.settings.unclaimed_after, self._owner)
         self._desk = Desk(
             self,
             self._shards,
@@ -103,11 +105,16 @@ class ControlActor(LayerActor):
         same_run = self.kept(b"log") == log_id
         stored = self._store.load()
         self._chronicle.restore(stored.events, stored.reserved, self._believed, now, same_run=same_run)
+        self.claims.restore()
         self._desk.restore(None if same_run else stored.commands, now)
         if not same_run:
             self.keep(b"log", log_id)
             self._record(ServiceStarted(time.time()), now)
         self._arm(now)
+
+    def _owner(self, call: str) -> str | None:
+        live = self.cells.get(call_key(call))
+        return None if live is None else str(live.owner)
 
     def _believed(self, key: bytes) -> Any:  # noqa: ANN401
         try:
@@ -128,6 +135,8 @@ class ControlActor(LayerActor):
             self._chronicle.save(now)
         for asker in self._questions.expire(now):
             self.refuse(asker, "timeout", "not every part of the service answered in time")
+        if self.claims.watched:
+            self._carry_out(self.claims.probe(self._socket.reaches, now, time.time()), now)
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)
@@ -190,16 +199,20 @@ class ControlActor(LayerActor):
         elif isinstance(message, dialog.CommandFailed):
             self._desk.conclude(peer, message.ref, Reply(code=message.code, message=message.message), now)
         else:
-            self._note(peer, message)
+            self._note(peer, message, now)
             self._record(message, now)
             self._leave_in_time(now)
 
-    def _note(self, peer: str, event: Event) -> None:
+    def _note(self, peer: str, event: Event, now: float) -> None:
         """Keep who owns a call from its first event to its last."""
         if isinstance(event, dialog.CallReceived):
             self.cells.put(call_key(event.call), Live(event.call, peer))
+            self.claims.received(event.call, now)
         elif isinstance(event, dialog.CallEnded):
             self.cells.delete(call_key(event.call))
+            self.claims.ended(event.call)
+        elif self.claims.watched and isinstance(event, dialog.CallAnswered):
+            self.claims.answered(event.call)
 
     def _record(self, event: Event, now: float) -> None:
         number, data = self._chronicle.record(event)
@@ -220,6 +233,8 @@ class ControlActor(LayerActor):
         """A command takes too long, one is old enough to be forgotten, or it is time to save."""
         if key == TIMER:
             self._tick(now)
+        elif key[:1] == CLAIM:
+            self._carry_out(self.claims.expire(key), now)
         else:
             self._desk.expire(key, now)
 
@@ -227,6 +242,7 @@ class ControlActor(LayerActor):
         """A shard has lost all it held: its commands fail and its calls are over."""
         lost = Reply(code="lost", message=f"{peer} has lost what it held; ask again")
         for call in self._desk.lose(peer, lost, now):
+            self.claims.ended(call)
             self._record(_lost(call), now)
         for asker in self._questions.lose(peer):
             self.refuse(asker, lost.code, lost.message)
@@ -352,6 +368,29 @@ class ControlActor(LayerActor):
         self._store.settle(key, command)
         self._chronicle.touch(now)
         self.defer(self._arm, self._chronicle.save_at)
+
+    def at_once(self, asker: Asker, command: records.Command, now: float) -> Reply | None:
+        """What control itself makes of a command: claims, and decisions on another's call."""
+        if isinstance(command, records.Answer | records.Reject) and self.claims.forbids(asker[0], command.call):
+            return Reply(code="already_claimed", message="another worker has this call", field="call")
+        if isinstance(command, records.Claim):
+            reply, outcome = self.claims.claim(
+                asker[0], command.worker, command.call, command.on_owner_lost, time.time()
+            )
+        elif isinstance(command, records.Release):
+            reply, outcome = self.claims.release(asker[0], command.call, now, time.time())
+        else:
+            return None
+        self._carry_out(outcome, now)
+        return reply
+
+    def _carry_out(self, outcome: Outcome, now: float) -> None:
+        for event in outcome.events:
+            self._record(event, now)
+        for peer, message in outcome.messages:
+            self.tell(peer, message)
+        if self.claims.watched:
+            self.defer(self._arm, now + PROBE)
 
     def _send_state(self, asker: Asker, parts: Sequence[records.CallList]) -> None:
         for number, part in enumerate(parts):

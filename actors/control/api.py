@@ -116,6 +116,8 @@ class Call(Verbs[M]):
     answer = CallVerb(verbs.answer)
     reject = CallVerb(verbs.reject)
     hangup = CallVerb(verbs.hangup)
+    claim = CallVerb(verbs.claim)
+    release = CallVerb(verbs.release)
     dtmf = CallVerb(verbs.dtmf)
 
 
@@ -178,7 +180,12 @@ class Commands(Verbs[M]):
     answer = Verb(verbs.answer)
     reject = Verb(verbs.reject)
     hangup = Verb(verbs.hangup)
+    claim = Verb(verbs.claim)
+    release = Verb(verbs.release)
     dtmf = Verb(verbs.dtmf)
+    accounts = Verb(verbs.accounts)
+    register = Verb(verbs.register)
+    unregister = Verb(verbs.unregister)
     tree = Verb(verbs.tree)
     drain = Verb(verbs.drain)
     shut_down = Verb(verbs.shut_down)

@@ -18,7 +18,7 @@ from actors.control.client import Client, CommandRefused, ControlError, EventStr
 from actors.control.follow import emit, event_fields, follow_call
 from actors.control.protocol import plain
 from actors.control.records import Event
-from actors.control.render import calls_table, children_table, event_line
+from actors.control.render import accounts_table, calls_table, children_table, event_line
 
 
 class RunOptions(NamedTuple):
@@ -27,7 +27,7 @@ class RunOptions(NamedTuple):
     Attributes:
         config: the configuration file.
         listen: ``udp:ADDR:PORT`` or ``tcp:ADDR:PORT`` each, instead of the configuration's.
-        answer: ``echo``, ``play:FILE``, ``record:FILE``, ``ring`` or ``none``.
+        answer: ``echo``, ``play:FILE``, ``record:FILE``, ``ring``, ``workers`` or ``none``.
         run_dir: sockets and journals.
         state_dir: what outlives a reboot.
     """
@@ -139,9 +139,11 @@ def _answer_mode(_context: click.Context, _parameter: click.Parameter, value: st
     if value is None:
         return None
     mode, _, path = value.partition(":")
-    if (mode in {"echo", "ring", "none"} and not path and ":" not in value) or (mode in {"play", "record"} and path):
+    if (mode in {"echo", "ring", "workers", "none"} and not path and ":" not in value) or (
+        mode in {"play", "record"} and path
+    ):
         return value
-    raise click.BadParameter(f"{value!r} is not echo, play:FILE, record:FILE, ring or none.")
+    raise click.BadParameter(f"{value!r} is not echo, play:FILE, record:FILE, ring, workers or none.")
 
 
 def _uri(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -161,7 +163,10 @@ def command_line(run: Callable[[RunOptions], int]) -> click.Group:
     @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
     @click.option("--listen", multiple=True, callback=_listener, metavar="udp|tcp:ADDR:PORT", help="Where to listen.")
     @click.option(
-        "--answer", callback=_answer_mode, metavar="MODE", help="Calls in: echo, play:FILE, record:FILE, ring, none."
+        "--answer",
+        callback=_answer_mode,
+        metavar="MODE",
+        help="Calls in: echo, play:FILE, record:FILE, ring, workers, none.",
     )
     @_run_dir
     @click.option(
@@ -202,6 +207,7 @@ _RUN_EXAMPLES = (
 @click.argument("uri", callback=_uri)
 @_audio
 @click.option("--from", "caller", default="", metavar="URI", help="Call as URI.")
+@click.option("--account", default="", metavar="AOR", help="Call by this account.")
 @click.option("--ring-timeout", type=_seconds, default=0.0, metavar="S", help="Give up after S seconds of ringing.")
 @_json
 @_run_dir
@@ -305,6 +311,38 @@ def _wanted(stream: EventStream, follow: bool) -> Iterator[Event | Lost]:
         yield event
 
 
+@click.command("accounts", cls=Examples, examples=("sipactors accounts", "sipactors accounts --json | jq '.[].state'"))
+@_json
+@_run_dir
+def accounts_command(run_dir: Path | None, as_json: bool) -> None:
+    """List the accounts, and what is true of their registrations."""
+    with connected(run_dir) as client:
+        accounts = client.accounts()
+    if as_json:
+        emit([plain(account) for account in accounts])
+    else:
+        click.echo(accounts_table(accounts, time.time()))
+
+
+@click.command("register", cls=Examples, examples=("sipactors register sip:alice@example.com",))
+@click.argument("account", callback=_uri, metavar="AOR")
+@_run_dir
+def register_command(run_dir: Path | None, account: str) -> None:
+    """Register an account of the configuration now."""
+    with connected(run_dir) as client:
+        client.register(account)
+
+
+@click.command("unregister", cls=Examples, examples=("sipactors unregister sip:alice@example.com --all",))
+@click.argument("account", callback=_uri, metavar="AOR")
+@click.option("--all", "everything", is_flag=True, help="Remove what other telephones bound, too.")
+@_run_dir
+def unregister_command(run_dir: Path | None, account: str, everything: bool) -> None:
+    """Remove the binding of an account; it stays so until it is registered again."""
+    with connected(run_dir) as client:
+        client.unregister(account, everything=everything)
+
+
 @click.command("ps", cls=Examples, examples=("sipactors ps", "sipactors ps --json | jq -r '.[].name'"))
 @_json
 @_run_dir
@@ -342,6 +380,9 @@ _CLIENT_COMMANDS: tuple[click.Command, ...] = (
     reject_command,
     hangup_command,
     events_command,
+    accounts_command,
+    register_command,
+    unregister_command,
     ps_command,
     drain_command,
     stop_command,

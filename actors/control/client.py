@@ -47,7 +47,7 @@ ABSENT_PATIENCE = 0.2  # seconds, where there is not even a socket
 R = TypeVar("R")
 
 
-class _Line:
+class Line:
     """One DEALER socket to the service and the patience with it."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path) -> None:
@@ -56,6 +56,8 @@ class _Line:
         self.socket.setsockopt(zmq.RECONNECT_IVL, 1)
         self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 50)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        # Ours over reconnections: calls are claimed under it. One that begins with a zero is ZeroMQ's own.
+        self.socket.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(16))
         self.socket.connect(f"ipc://{path}")
 
     def send(self, request: Request) -> None:
@@ -95,7 +97,7 @@ class Client(Commands[Blocking]):
         self._path = socket_path(self.run_dir)
         self._patience = patience
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._line = _Line(self._context, self._path)
+        self._line = Line(self._context, self._path)
         self._streams: list[EventStream] = []
         try:
             absent = not self._path.exists()
@@ -169,7 +171,7 @@ class EventStream:
     def __init__(self, client: Client, reader: Reader) -> None:
         self._client = client
         self._reader = reader
-        self._line = _Line(client._context, client._path)  # noqa: SLF001 - one unit with its client
+        self._line = Line(client._context, client._path)  # noqa: SLF001 - one unit with its client
         client._streams.append(self)  # noqa: SLF001
         try:
             self._begin(client._patience)  # noqa: SLF001

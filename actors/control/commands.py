@@ -5,29 +5,38 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import actors.dialog.account_events as accounts
 import actors.dialog.events as dialog
+from actors.control.claims import seconds_of
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
+    AccountInfo,
+    AccountList,
+    Accounts,
     Answer,
     CallInfo,
     CallList,
     Calls,
+    Claim,
     Command,
     Drain,
     Dtmf,
     HangUp,
     Place,
+    Register,
     Reject,
     Subscribe,
     Treatment,
+    Unregister,
 )
 
 MAX_SECONDS = 1e6
 LIST_BYTES = MAX_FRAME // 4 * 3
 LIST_LENGTH = 1_000
-TEXT_CUT = 1_000  # characters of a URI in a list of calls
+TEXT_CUT = 1_000  # characters of a URI in a list
+SHOWN = 8  # bindings of an account in a list
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")  # RFC 3261 section 25.1
 
@@ -44,24 +53,49 @@ def check(command: Command) -> None:
     Raises:
         ProtocolError: with the field that is wrong.
     """
-    if isinstance(command, Place):
-        _check_uri(command.uri, "uri")
-        if command.caller:
-            _check_uri(command.caller, "caller")
-        _check_seconds(command.ring_timeout, "ring_timeout")
-        _check_headers(command.headers)
+    if getattr(command, "call", None) == "" and not isinstance(command, Subscribe):
+        raise ProtocolError("bad_value", "call is empty; calls lists the ids", "call")
     if isinstance(command, Place | Answer):
         _check_seconds(command.duration, "duration")
         _check_treatment(command.treatment)
-    if isinstance(command, Answer | Reject | HangUp | Dtmf) and not command.call:
-        raise ProtocolError("bad_value", "call is empty; calls lists the ids", "call")
-    if isinstance(command, Dtmf):
-        if not re.fullmatch(r"[0-9A-Da-d*#,]{1,128}", command.digits):
-            raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
-        if not 40 <= command.duration <= 6000:
-            raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
-    if isinstance(command, Reject) and not 300 <= command.status <= 699:
+    if isinstance(command, Place | Claim):
+        _check_policy(command.on_owner_lost)
+    if type(command) in CHECKS:
+        CHECKS[type(command)](command)
+
+
+def _check_place(command: Place) -> None:
+    _check_uri(command.uri, "uri")
+    if command.caller:
+        _check_uri(command.caller, "caller")
+    _check_seconds(command.ring_timeout, "ring_timeout")
+    _check_headers(command.headers)
+
+
+def _check_account(command: Register | Unregister) -> None:
+    _check_uri(command.account, "account")
+
+
+def _check_dtmf(command: Dtmf) -> None:
+    if not re.fullmatch(r"[0-9A-Da-d*#,]{1,128}", command.digits):
+        raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
+    if not 40 <= command.duration <= 6000:
+        raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
+
+
+def _check_reject(command: Reject) -> None:
+    if not 300 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is not between 300 and 699", "status")
+
+
+# What is checked of a command besides the types of its fields; here a check is added.
+CHECKS: dict[type, Callable[[Any], None]] = {
+    Place: _check_place,
+    Register: _check_account,
+    Unregister: _check_account,
+    Dtmf: _check_dtmf,
+    Reject: _check_reject,
+}
 
 
 def _check_uri(uri: str, field: str) -> None:
@@ -72,6 +106,14 @@ def _check_uri(uri: str, field: str) -> None:
 def _check_seconds(value: float, field: str) -> None:
     if not 0 <= value <= MAX_SECONDS:
         raise ProtocolError("bad_value", f"{field} is not between 0 and {MAX_SECONDS:g} seconds", field)
+
+
+def _check_policy(policy: str) -> None:
+    try:
+        seconds_of(policy)
+    except ValueError:
+        wrong = f"{policy!r} is not hangup, keep or a number of seconds"
+        raise ProtocolError("bad_value", wrong, "on_owner_lost") from None
 
 
 def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
@@ -103,6 +145,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         ring_timeout=command.ring_timeout or ring_timeout,
         duration=command.duration,
         headers=command.headers,
+        account=command.account,
     )
 
 
@@ -124,6 +167,9 @@ ROUTES: dict[type, Route] = {
     Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason)),
     HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
+    # The shard of an account is that of its address-of-record, as that of a call is that of its id.
+    Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),
+    Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),
     Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),
 }
 
@@ -155,10 +201,8 @@ def new_call_id(belongs: Callable[[str], bool], token: Callable[[], str]) -> str
 
 def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
     """`calls` in parts that each fit a frame; one empty part when there are none."""
-    parts: list[list[CallInfo]] = [[]]
-    size = 0
-    for call in calls:
-        info = CallInfo(
+    infos = [
+        CallInfo(
             call.call,
             call.direction,
             call.state,
@@ -167,16 +211,48 @@ def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
             call.since,
             call.answered,
         )
-        length = len(pack(plain(info)))
-        if size + length > LIST_BYTES or len(parts[-1]) == LIST_LENGTH:
+        for call in calls
+    ]
+    return [CallList(tuple(part)) for part in _split(infos)]
+
+
+def account_lists(listed: Sequence[accounts.AccountInfo]) -> list[AccountList]:
+    """`listed` in parts that each fit a frame; one empty part when there are none."""
+    infos = [
+        AccountInfo(
+            each.account,
+            each.state,
+            each.until,
+            each.since,
+            each.status,
+            each.reason[:TEXT_CUT],
+            each.contact,
+            tuple([binding[:TEXT_CUT] for binding in each.bindings[:SHOWN]]),
+            tuple([route[:TEXT_CUT] for route in each.service_route[:SHOWN]]),
+        )
+        for each in listed
+    ]
+    return [AccountList(tuple(part)) for part in _split(infos)]
+
+
+I = TypeVar("I", CallInfo, AccountInfo)  # noqa: E741 - an info
+
+
+def _split(infos: Iterable[I]) -> list[list[I]]:
+    parts: list[list[I]] = [[]]
+    size, held = 0, 1
+    for info in infos:
+        length, maps = len(pack(plain(info))), 1 + sum(isinstance(field, tuple) for field in info)
+        if size + length > LIST_BYTES or held + maps > LIST_LENGTH:
             parts.append([])
-            size = 0
+            size, held = 0, 1
         parts[-1].append(info)
         size += length
-    return [CallList(tuple(part)) for part in parts]
+        held += maps
+    return parts
 
 
 # Here a question is added.
 QUESTIONS: dict[type, Question] = dict.fromkeys(
     (Calls, Subscribe), Question(dialog.ListCalls, attrgetter("calls"), call_lists)
-)
+) | {Accounts: Question(accounts.ListAccounts, attrgetter("accounts"), account_lists)}

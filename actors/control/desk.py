@@ -14,6 +14,7 @@ import msgspec
 import actors.dialog.events as dialog
 from actors.control import commands, records
 from actors.control.cells import CALL, PENDING, SETTLED, Live, call_key
+from actors.control.claims import Claims
 from actors.control.idempotency import (
     REMEMBER,
     Pending,
@@ -36,6 +37,7 @@ class House(Protocol):
     """What the desk needs of the actor it is in."""
 
     cells: Any
+    claims: Claims
 
     def tell(self, peer: str, message: Event, *, journalled: bool = True) -> None:
         """Send a message to a shard with the commit."""
@@ -51,6 +53,9 @@ class House(Protocol):
 
     def settle(self, key: bytes, command: Settled | None, now: float) -> None:
         """Keep a settled command over a reboot too, or forget it."""
+
+    def at_once(self, asker: Asker, command: records.Command, now: float) -> Reply | None:
+        """What control itself makes of a command, None where a shard is to carry it out."""
 
 
 class Desk:
@@ -116,17 +121,24 @@ class Desk:
                 if asker not in waiters:
                     waiters.append(asker)
             case Verdict.FRESH:
-                self._begin(asker, name, request.body, digest, now + request.within)
+                reply = self._house.at_once(asker, request.body, now)
+                if reply is None:
+                    self._begin(asker, name, request.body, digest, now + request.within)
+                else:
+                    self._settle(key, Settled(digest, reply), now)
+                    self._house.reply(asker, reply)
 
     def _begin(self, asker: Asker, name: str, body: records.Command, digest: bytes, deadline: float) -> None:
         begins, result = "", b"\x80"
         messages: list[tuple[str, dialog.FromControl]]
         if isinstance(body, records.Place):
-            owner = self._free_shard()
-            if owner is None:
+            # An account's calls are where its registration is, which knows their way.
+            owner = self._slot(body.account) if body.account else self._free_shard()
+            if owner is None or self._house.busy(owner):
                 self._house.refuse(asker, "busy", "the service has too much to do; try again in a moment")
                 return
             begins = commands.new_call_id(lambda call: self._slot(call) == owner, self._token)
+            self._house.claims.begun(begins, asker[0], body.on_owner_lost)
             result = pack(plain(records.Placed(begins)))
             messages = [(owner, commands.place_call(body, REF + name, begins, self._ring_timeout))]
         else:
@@ -171,15 +183,19 @@ class Desk:
             self._cells.put(PENDING + key, cell, now + REMEMBER if cell.overdue else cell.deadline)
             return
         self._cells.delete(PENDING + key)
-        self._cells.put(SETTLED + key, cell, now + REMEMBER)
         if cell.reply.code and pending.begins:
             self._cells.delete(call_key(pending.begins))
-        for old in self._remembered.add(key):
-            self._cells.delete(SETTLED + old)
-            self._house.settle(old, None, now)
+        self._settle(key, cell, now)
         for asker in self._waiters.pop(key, ()):
             self._house.reply(asker, cell.reply)
         self._pending.discard(key)
+
+    def _settle(self, key: bytes, cell: Settled, now: float) -> None:
+        """Keep a command and its reply, and forget the oldest for it."""
+        self._cells.put(SETTLED + key, cell, now + REMEMBER)
+        for old in self._remembered.add(key):
+            self._cells.delete(SETTLED + old)
+            self._house.settle(old, None, now)
         self._house.settle(key, cell, now)
 
     def lose(self, peer: str, lost: Reply, now: float) -> list[str]:

@@ -29,6 +29,8 @@ class Place(NamedTuple):
         ring_timeout: seconds until an unanswered call is cancelled, 0 for the service's own.
         duration: seconds after the answer until we hang up, 0 for no limit.
         headers: more header lines for the INVITE, (name, value).
+        on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see Claim).
+        account: the address-of-record of the account to call by, empty for none.
     """
 
     uri: str
@@ -37,6 +39,8 @@ class Place(NamedTuple):
     ring_timeout: float = 0.0
     duration: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
+    account: str = ""
+    on_owner_lost: str = "keep"
 
 
 class Answer(NamedTuple):
@@ -61,6 +65,26 @@ class HangUp(NamedTuple):
     call: str
 
 
+class Claim(NamedTuple):
+    """Have a call for this client alone: others are refused with already_claimed where they answer or reject it.
+
+    Attributes:
+        worker: what this client calls itself, for people.
+        on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` (another may claim it) or
+            seconds in which another may claim it before it is hung up.
+    """
+
+    call: str
+    worker: str = ""
+    on_owner_lost: str = "hangup"
+
+
+class Release(NamedTuple):
+    """Give a claimed call back: another may claim it."""
+
+    call: str
+
+
 class Dtmf(NamedTuple):
     """Press keys in a call: 0-9, A-D, * and #; a comma waits half a second.
 
@@ -75,6 +99,28 @@ class Dtmf(NamedTuple):
 
 class Calls(NamedTuple):
     """Ask for every call; the result comes as one or more CallList."""
+
+
+class Accounts(NamedTuple):
+    """Ask for every account; the result comes as one or more AccountList."""
+
+
+class Register(NamedTuple):
+    """Register an account at its registrar, or refresh that now. What becomes of it, AccountChanged tells."""
+
+    account: str
+
+
+class Unregister(NamedTuple):
+    """Remove an account's binding.
+
+    Attributes:
+        account: its address-of-record.
+        everything: remove all that is bound to it, of other telephones too.
+    """
+
+    account: str
+    everything: bool = False
 
 
 class Tree(NamedTuple):
@@ -117,7 +163,25 @@ class Unsubscribe(NamedTuple):
     """Ask for no more events under this request id."""
 
 
-Command = Hello | Place | Answer | Reject | HangUp | Dtmf | Calls | Tree | Drain | Stop | Subscribe | Unsubscribe
+Command = (
+    Hello
+    | Place
+    | Answer
+    | Reject
+    | HangUp
+    | Claim
+    | Release
+    | Dtmf
+    | Calls
+    | Accounts
+    | Register
+    | Unregister
+    | Tree
+    | Drain
+    | Stop
+    | Subscribe
+    | Unsubscribe
+)
 
 
 class Request(NamedTuple):
@@ -170,6 +234,38 @@ class CallList(NamedTuple):
     calls: tuple[CallInfo, ...]
 
 
+class AccountInfo(NamedTuple):
+    """One account. Times are seconds since the Unix epoch, 0 where there is none.
+
+    Attributes:
+        account: its address-of-record.
+        state: registering, registered, failing, unregistering or unregistered; static for one that never registers.
+        until: when the registrar forgets our Contact.
+        since: since when it fails.
+        status: why: the SIP status, 0 where none was heard.
+        reason: in words.
+        contact: the Contact URI that the registrar holds.
+        bindings: every Contact that it listed last.
+        service_route: the URIs that other requests visit first.
+    """
+
+    account: str
+    state: str
+    until: float
+    since: float
+    status: int
+    reason: str
+    contact: str
+    bindings: tuple[str, ...] = ()
+    service_route: tuple[str, ...] = ()
+
+
+class AccountList(NamedTuple):
+    """A part of the list of accounts."""
+
+    accounts: tuple[AccountInfo, ...]
+
+
 class Child(NamedTuple):
     """One child of the supervisor. `since` is seconds since the Unix epoch."""
 
@@ -210,6 +306,7 @@ class CallReceived(NamedTuple):
     local: str
     display_name: str
     time: float
+    account: str = ""
 
 
 class CallProgressed(NamedTuple):
@@ -247,6 +344,25 @@ class CallEnded(NamedTuple):
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
+
+
+class CallClaimed(NamedTuple):
+    """A worker has the call."""
+
+    seq: int
+    call: str
+    worker: str
+    time: float
+
+
+class CallReleased(NamedTuple):
+    """The call has no worker any more: it was released by it, or it was lost (`reason`)."""
+
+    seq: int
+    call: str
+    worker: str
+    reason: str
+    time: float
 
 
 class CallPlayFinished(NamedTuple):
@@ -290,6 +406,20 @@ class CallNoticed(NamedTuple):
     time: float
 
 
+class AccountChanged(NamedTuple):
+    """The registration of an account changed; the fields are those of AccountInfo."""
+
+    seq: int
+    account: str
+    state: str
+    until: float
+    since: float
+    status: int
+    reason: str
+    contact: str
+    time: float
+
+
 class UnknownEvent(NamedTuple):
     """An event that a newer service sends and this client does not know."""
 
@@ -304,10 +434,13 @@ Event = (
     | CallProgressed
     | CallAnswered
     | CallEnded
+    | CallClaimed
+    | CallReleased
     | CallPlayFinished
     | CallRecordFailed
     | CallDigitReceived
     | CallNoticed
+    | AccountChanged
     | UnknownEvent
 )
 
@@ -384,7 +517,13 @@ class Bye(NamedTuple):
     id: str
 
 
-Frame = Done | Refused | Subscribed | State | Events | Gap | Bye
+class Ping(NamedTuple):
+    """Whoever owns calls gets one now and then: there is nothing to do about it."""
+
+    id: str = ""
+
+
+Frame = Ping | Done | Refused | Subscribed | State | Events | Gap | Bye
 
 COMMANDS: dict[str, type[Command]] = {
     "hello": Hello,
@@ -392,8 +531,13 @@ COMMANDS: dict[str, type[Command]] = {
     "answer": Answer,
     "reject": Reject,
     "hangup": HangUp,
+    "claim": Claim,
+    "release": Release,
     "dtmf": Dtmf,
     "calls": Calls,
+    "accounts": Accounts,
+    "register": Register,
+    "unregister": Unregister,
     "tree": Tree,
     "drain": Drain,
     "stop": Stop,
@@ -408,6 +552,7 @@ FRAMES: dict[str, type[Frame]] = {
     "events": Events,
     "gap": Gap,
     "bye": Bye,
+    "ping": Ping,
 }
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
@@ -417,9 +562,12 @@ EVENTS: dict[str, type[Event]] = {
         CallProgressed,
         CallAnswered,
         CallEnded,
+        CallClaimed,
+        CallReleased,
         CallPlayFinished,
         CallRecordFailed,
         CallDigitReceived,
         CallNoticed,
+        AccountChanged,
     )
 }

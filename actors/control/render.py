@@ -8,6 +8,8 @@ from typing import Any, TextIO
 
 from actors.control.reading import Lost
 from actors.control.records import (
+    AccountChanged,
+    AccountInfo,
     CallAnswered,
     CallDigitReceived,
     CallEnded,
@@ -75,6 +77,27 @@ def calls_table(calls: Sequence[CallInfo], now: float) -> str:
             for call in calls
         ],
     )
+
+
+def accounts_table(accounts: Sequence[AccountInfo], now: float) -> str:
+    """The list of accounts; `now` is wall clock time."""
+    if not accounts:
+        return "no accounts"
+    return table(
+        ("ACCOUNT", "STATE", "CONTACT"),
+        [(each.account, standing(each, now), each.contact or "-") for each in accounts],
+    )
+
+
+def standing(account: AccountInfo | AccountChanged, now: float) -> str:
+    """What is true of an account, for people."""
+    bound = f"bound for {span(account.until - now)}" if account.until > now else ""
+    if account.state == "registered":
+        return f"registered until {clock(account.until)} ({span(account.until - now)})"
+    why = " ".join(filter(None, (str(account.status or ""), account.reason)))
+    since = f"since {clock(account.since)}" if account.since else ""
+    words = [account.state, since, f"because of {why}" if why else ""]
+    return ", ".join(filter(None, (" ".join(filter(None, words)), bound)))
 
 
 def children_table(children: Sequence[Child], now: float) -> str:
@@ -146,6 +169,7 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
     CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
     CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
+    AccountChanged: lambda event: f"{event.account} is {standing(event, event.time)}",
     ServiceStarted: lambda _: "service started",
     UnknownEvent: lambda event: f"{event.type} {event.fields}",
 }

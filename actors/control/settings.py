@@ -12,8 +12,10 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True):
         shards: how many dialog shards there are.
         max_events: how many events the log keeps for those who resume.
         ring_timeout: seconds until an unanswered call out is cancelled, where the command says nothing.
+        unclaimed_after: seconds that a call in waits for a worker to claim it; 0 where calls ask for none.
     """
 
     shards: int = 1
     max_events: int = 10_000
     ring_timeout: float = 60.0
+    unclaimed_after: float = 0.0

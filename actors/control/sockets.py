@@ -9,8 +9,10 @@ from pathlib import Path
 import zmq
 
 from actors.control.paths import FEED, SOCKET
-from actors.control.protocol import MAX_FRAME
+from actors.control.protocol import MAX_FRAME, encode_frame
+from actors.control.records import Ping
 
+PING = encode_frame(Ping())
 LINGER = 500  # milliseconds that the last frames of a service that stops may take
 MAX_TOPIC = 256  # bytes of what a listener to the feed subscribes to
 QUEUE = 1_000  # frames to one client that does not read; more are dropped, it asks again
@@ -49,6 +51,8 @@ class CommandSocket:
         self._socket = self._context.socket(zmq.ROUTER)
         # A send to a client that is gone or does not read fails then, instead of being dropped in silence.
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # A client that comes back takes its identity, 128 random bits, from a dead connection not yet known to be so.
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         self._socket.setsockopt(zmq.SNDHWM, QUEUE)
         self._socket.setsockopt(zmq.LINGER, LINGER)
@@ -77,13 +81,20 @@ class CommandSocket:
 
     def send(self, identity: bytes, frame: bytes) -> bool:
         """Send to a connection, without waiting; False when it is gone or its queue is full."""
+        return self._sent(identity, frame) == 0
+
+    def reaches(self, identity: bytes) -> bool:
+        """Whether a client is connected; it is sent a Ping for it, as nothing else tells. A full queue has a reader."""
+        return self._sent(identity, PING) != zmq.EHOSTUNREACH
+
+    def _sent(self, identity: bytes, frame: bytes) -> int:
         try:
             self._socket.send_multipart((identity, frame), zmq.NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
-                return False
+                return int(error.errno)
             raise
-        return True
+        return 0
 
     def close(self) -> None:
         """Close it, once what was sent has left or LINGER has passed; who comes now finds no service."""

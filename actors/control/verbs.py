@@ -10,7 +10,7 @@ from pathlib import Path
 
 from actors.control import records
 from actors.control.asking import Wish
-from actors.control.records import CallInfo, Child, Nothing, Placed, Treatment
+from actors.control.records import AccountInfo, CallInfo, Child, Nothing, Placed, Treatment
 
 first = itemgetter(0)
 
@@ -42,6 +42,8 @@ def place(
     ring_timeout: float = 0.0,
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
+    account: str = "",
+    on_owner_lost: str | float = "keep",
     key: str = "",
 ) -> Wish[str]:
     """Place a call and return its id once it is begun; what becomes of it, events tell.
@@ -57,10 +59,13 @@ def place(
         ring_timeout: seconds until an unanswered call is cancelled; 0: the service's own.
         duration: seconds after the answer until the service hangs up; 0: no limit.
         headers: more header lines for the INVITE, (name, value).
+        account: the address-of-record of the account to call by; empty: none.
+        on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
     audio = treatment(echo, play, loop, record, hang_up_after_play)
-    command = records.Place(uri, caller, audio, ring_timeout, duration, tuple(headers))
+    more = tuple(headers)
+    command = records.Place(uri, caller, audio, ring_timeout, duration, more, account, str(on_owner_lost))
     return Wish(command, Placed, lambda parts: parts[0].call, key)
 
 
@@ -90,6 +95,24 @@ def hangup(call: str, *, key: str = "") -> Wish[None]:
     return Wish(records.HangUp(call), Nothing, none, key)
 
 
+def claim(call: str, *, worker: str = "", on_owner_lost: str | float = "hangup", key: str = "") -> Wish[None]:
+    """Have a ringing call for this client alone; refused with already_claimed where another has it.
+
+    Args:
+        call: the call's id.
+        worker: what this client calls itself, for people.
+        on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` (another may claim it) or
+            seconds in which another may claim it before it is hung up.
+        key: the idempotency key.
+    """
+    return Wish(records.Claim(call, worker, str(on_owner_lost)), Nothing, none, key)
+
+
+def release(call: str, *, key: str = "") -> Wish[None]:
+    """Give a claimed call back: another may claim it."""
+    return Wish(records.Release(call), Nothing, none, key)
+
+
 def dtmf(call: str, digits: str, duration: int = 160, *, key: str = "") -> Wish[None]:
     """Press keys in a call: 0-9, A-D, * and #, each for `duration` milliseconds; a comma waits half a second."""
     return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
@@ -102,6 +125,25 @@ def calls() -> Wish[list[CallInfo]]:
 
 def _sorted(parts: list[records.CallList]) -> list[CallInfo]:
     return sorted((call for part in parts for call in part.calls), key=lambda call: call.since)
+
+
+def accounts() -> Wish[list[AccountInfo]]:
+    """Every account of the service, by name."""
+    return Wish(records.Accounts(), records.AccountList, _by_name)
+
+
+def _by_name(parts: list[records.AccountList]) -> list[AccountInfo]:
+    return sorted((account for part in parts for account in part.accounts), key=lambda account: account.account)
+
+
+def register(account: str, *, key: str = "") -> Wish[None]:
+    """Register an account, or refresh its registration now; what becomes of it, AccountChanged tells."""
+    return Wish(records.Register(account), Nothing, none, key)
+
+
+def unregister(account: str, *, everything: bool = False, key: str = "") -> Wish[None]:
+    """Remove an account's binding, or `everything` that is bound to it."""
+    return Wish(records.Unregister(account, everything), Nothing, none, key)
 
 
 def tree() -> Wish[list[Child]]:

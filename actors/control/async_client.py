@@ -1,0 +1,280 @@
+"""The asyncio client of the control API: the names of `Client`, awaited; one connection for all of a program's tasks.
+
+::
+
+    async with AsyncClient() as client, client.events(topics=["CallReceived"]) as events:
+        async for event in events:
+            call = client.calls[event.call]
+            await call.claim()
+            await call.answer(echo=True)
+
+It needs pyzmq and msgpack, no more; it is used in the event loop it was entered in.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import zmq
+
+from actors.control import verbs
+from actors.control.api import Awaiting, Commands
+from actors.control.asking import FIRST_REPEAT, Exchange, Wish
+from actors.control.client import ABSENT_PATIENCE, CONNECT_PATIENCE, PATIENCE, Line
+from actors.control.errors import ControlError, NoService, TimedOut
+from actors.control.paths import default_run_dir, socket_path
+from actors.control.protocol import ProtocolError
+from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
+from actors.control.records import CallInfo, Event, Frame, Welcome
+
+R = TypeVar("R")
+
+
+class AsyncClient(Commands[Awaiting]):
+    """A connection to one service: enter it. Its commands raise CommandRefused, TimedOut or NoService.
+
+    Args:
+        run_dir: the service's run directory; see :func:`default_run_dir`.
+        patience: seconds that a command is waited for.
+
+    Attributes:
+        service: who answered, once it is entered.
+    """
+
+    service: Welcome
+
+    def __init__(self, run_dir: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
+        self.run_dir = default_run_dir() if run_dir is None else Path(run_dir)
+        self._patience = patience
+        self._waiting: dict[str, tuple[Exchange[Any], asyncio.Future[Any]]] = {}
+        self._streams: dict[str, AsyncEventStream] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            NoService: none answers there.
+        """
+        path = socket_path(self.run_dir)
+        self._loop = asyncio.get_running_loop()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._line = Line(self._context, path)
+        self._fd = int(self._line.socket.getsockopt(zmq.FD))
+        self._loop.add_reader(self._fd, self._readable)
+        try:
+            patience = CONNECT_PATIENCE if path.exists() else ABSENT_PATIENCE
+            self.service = await self._see_through(verbs.hello(), patience)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, TimedOut):
+                raise NoService(f"no service answers in {self.run_dir}; start one with: sipactors run") from None
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and every stream of events. Calls go on."""
+        for stream in list(self._streams.values()):
+            stream.close()
+        self._loop.remove_reader(self._fd)
+        self._line.socket.close()
+        self._context.term()
+
+    def events(
+        self,
+        since: int | None = None,
+        *,
+        log: str = "",
+        topics: Iterable[str] = (),
+        call: str = "",
+        state: bool = False,
+    ) -> "AsyncEventStream":
+        """The events after number `since`, or from now on; enter it, then the subscription stands.
+
+        The arguments are those of Client.events.
+        """
+        token = os.urandom(8).hex()
+        reader = Reader(token, -1 if since is None else since, log, topics=topics, call=call, state=state)
+        return AsyncEventStream(self, reader)
+
+    def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
+        return self._see_through(wish, self._patience)
+
+    async def _see_through(self, wish: Wish[R], patience: float) -> R:
+        """Send a wish until its whole reply has come."""
+        now = self._loop.time()
+        exchange = Exchange(wish, os.urandom(16).hex(), patience, now)
+        future: asyncio.Future[R] = self._loop.create_future()
+        self._waiting[exchange.request.id] = (exchange, future)
+        try:
+            while now < exchange.ends and not future.done():
+                if exchange.due(now):
+                    self._send(exchange.request)
+                await asyncio.wait([future], timeout=exchange.wait(now))
+                now = self._loop.time()
+            if future.done():
+                return future.result()
+        finally:
+            del self._waiting[exchange.request.id]
+        raise TimedOut(f"the service in {self.run_dir} does not answer within {patience:g} s; see: sipactors ps")
+
+    def _send(self, request: Any) -> None:  # noqa: ANN401
+        self._line.send(request)
+        # The descriptor only tells of news, and a send may take the news with it.
+        self._loop.call_soon(self._readable)
+
+    def _readable(self) -> None:
+        """Take every frame that has come."""
+        while not self._line.socket.closed:
+            try:
+                frame = self._line.receive(0)
+            except ControlError as error:
+                for _, future in self._waiting.values():
+                    _fail(future, error)
+                continue
+            if frame is None:
+                return
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.id in self._streams:
+            self._streams[frame.id].take(frame)
+        elif frame.id in self._waiting:
+            exchange, future = self._waiting[frame.id]
+            try:
+                if exchange.take(frame) and not future.done():
+                    future.set_result(exchange.result())
+            except (ControlError, ProtocolError) as error:
+                _fail(future, error)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class AsyncEventStream:
+    """The events of a service, in order, each once: enter it and iterate, or ask with :meth:`receive`.
+
+    It goes on over restarts of the service's control actor. It ends when the service stops or is closed. What the
+    service could not keep for a slow reader shows as :class:`Lost`. One task reads it.
+    """
+
+    def __init__(self, client: AsyncClient, reader: Reader) -> None:
+        self._client = client
+        self._reader = reader
+        self._news = asyncio.Event()
+        self._error: Exception | None = None
+
+    @property
+    def position(self) -> int:
+        """The number of the last event seen: what to give as `since` later."""
+        return self._reader.position
+
+    @property
+    def log(self) -> str:
+        """The id of the service's log."""
+        return self._reader.log
+
+    @property
+    def last_at_start(self) -> int | None:
+        """The last event that was logged when the stream began."""
+        return self._reader.last_at_start
+
+    @property
+    def state(self) -> list[CallInfo]:
+        """The calls that there were when the stream began, where they were asked for."""
+        return self._reader.state or []
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._reader.ended
+
+    async def __aenter__(self) -> Self:
+        """Subscribe; the subscription stands when this returns.
+
+        Raises:
+            TimedOut: the service does not answer.
+        """
+        self._client._streams[self._reader.id] = self  # noqa: SLF001 - one unit
+        try:
+            await self._begin(self._client._patience)  # noqa: SLF001
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def _begin(self, patience: float) -> None:
+        loop = self._client._loop  # noqa: SLF001
+        end = loop.time() + patience
+        while not self._reader.begun:
+            if loop.time() >= end:
+                raise TimedOut(f"the service in {self._client.run_dir} does not answer; see: sipactors ps")
+            self._ask(idle=True)
+            await self._wait(FIRST_REPEAT)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event | Lost]:
+        while (event := await self.receive()) is not None:
+            yield event
+
+    async def receive(self, timeout: float | None = None) -> Event | Lost | None:  # noqa: ASYNC109 - as Client's
+        """The next event; None when `timeout` seconds pass without one, or when the stream has `ended`."""
+        reader, loop = self._reader, self._client._loop  # noqa: SLF001
+        end = None if timeout is None else loop.time() + timeout
+        pause = QUIET
+        while not reader.ready and not reader.ended:
+            left = pause if end is None else min(pause, end - loop.time())
+            if await self._wait(left):
+                continue
+            if end is not None and loop.time() >= end:
+                return None
+            self._ask(idle=True)
+            pause = min(2 * pause, LAST_QUIET)
+        event = reader.next()
+        if event is not None and reader.hungry:
+            self._ask(idle=False)
+        return event
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for a frame; whether one came in time."""
+        self._news.clear()
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def take(self, frame: Frame) -> None:
+        """A frame of this subscription; called by the client."""
+        try:
+            self._reader.take(frame)
+        except ControlError as error:
+            self._error = error
+        self._news.set()
+
+    def _ask(self, *, idle: bool) -> None:
+        self._client._send(self._reader.subscribe(idle=idle))  # noqa: SLF001 - one unit
+
+    def close(self) -> None:
+        """End the subscription."""
+        if self._client._streams.pop(self._reader.id, None) is None:  # noqa: SLF001
+            return
+        self._client._line.send(self._reader.unsubscribe())  # noqa: SLF001
+        self._reader.ended = True
+        self._news.set()
