@@ -60,13 +60,19 @@ class Flow(NamedTuple):
 class Target(NamedTuple):
     """Where one request goes: fixed for the life of its transaction.
 
-    `flow` is the token of a flow to use when it still lives, else empty.
+    Attributes:
+        flow: the token of a flow to use when it still lives, else empty.
+        patience: seconds until it is given up when nothing is heard from it at all: over UDP until a first response,
+            on a stream until the connection is open; 0 for what RFC 3261 says.
+        name: the domain that it stands for, which a certificate has to name (RFC 5922 section 4); empty where unknown.
     """
 
     transport: str
     host: str
     port: int
     flow: str = ""
+    patience: float = 0.0
+    name: str = ""
 
     @property
     def reliable(self) -> bool:
@@ -77,11 +83,17 @@ class Target(NamedTuple):
 class Candidate(NamedTuple):
     """One located next hop (RFC 3263) and how the peer reaches us back by it.
 
-    `sent_by` is host:port for our Via and Contact towards this target, IPv6 in brackets.
+    Attributes:
+        sent_by: host:port for our Via and Contact towards this target, IPv6 in brackets.
+        above: of a UDP target, the bytes above which a request goes there by TCP first (RFC 3261 section 18.1.1); 0
+            for none.
+        streamed: what `sent_by` is then.
     """
 
     target: Target
     sent_by: str
+    above: int = 0
+    streamed: str = ""
 
 
 class TransactionKey(NamedTuple):
