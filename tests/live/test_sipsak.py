@@ -1,0 +1,49 @@
+"""sipsak pings the service with OPTIONS: a peer that nobody here wrote, and no machine is made for it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from actors.transaction.observing import observing, transitions
+from tests.live import sipp
+from tests.live.service import running
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(shutil.which("sipsak") is None, reason="needs the Debian package sipsak"),
+]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_options_of_sipsak_are_answered_with_what_we_can(transport: str) -> None:
+    with running() as service:
+        host, port = service.addresses[transport]
+        done = subprocess.run(
+            ["sipsak", "-vvv", "-E", transport, "-s", f"sip:service@{host}:{port}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "SIP/2.0 200 OK" in done.stdout
+        assert "Allow: " in done.stdout
+        assert "Accept: application/sdp" in done.stdout
+
+
+def test_a_ping_leaves_no_machine_and_a_call_does(tmp_path: Path) -> None:
+    """RFC 3261 8.2.7: the first step an observer sees is that of the call after the pings."""
+    with running("--answer", "echo") as service, observing(service.run_dir) as steps:
+        host, port = service.addresses["udp"]
+        for _ in range(3):
+            ping = ["sipsak", "-s", f"sip:service@{host}:{port}"]
+            assert subprocess.run(ping, capture_output=True, timeout=60, check=False).returncode == 0
+        assert sipp.call(tmp_path / "uac", (host, port), "-m", "1").exit_code == 0
+        first = next(transitions(steps, timeout=10.0))
+        assert first.number == 1
+        assert first.transition is not None
+        assert first.transition.key.method == "INVITE"
