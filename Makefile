@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report soak bench bench-parse fuzz clean help
+.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-parse fuzz clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ docs: $(STAMP)  ## write what is made from the code: the machines' diagrams, the
 
 survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; print restart times and audio gaps
 	$(BIN)/python benchmarks/survival.py $(ARGS)
+
+transport-kills: $(STAMP)  ## kill the transport 100 times under 50 requests a second over UDP (4 minutes)
+	$(BIN)/python benchmarks/transport_kills.py $(ARGS)
 
 soak: packages $(STAMP)  ## ten minutes of calls while actors are killed at random (ARGS="--seconds 3600" to alter that)
 	$(BIN)/python benchmarks/soak.py $(ARGS)
