@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from actors.transport.reach import RuleError, parse_rules
 from actors.transport.records import StaticError, parse_static, server_address
 from actors.transport.settings import Listener
 
 Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
 Count = Annotated[int, Meta(ge=1, le=256, description="a number from 1 to 256")]
+Bytes = Annotated[int, Meta(ge=0, le=65535, description="bytes from 0 to 65535")]
 Port = Annotated[int, Meta(ge=1024, le=65535, description="a port from 1024 to 65535")]
 
 
@@ -63,6 +65,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
         max_calls: calls at once; one more gets 486.
         max_requests: state-creating requests a second of one stranger.
         max_connections: connections of one stranger.
+        udp_max: bytes above which a request goes by TCP first (RFC 3261 section 18.1.1); 0 for no limit.
     """
 
     listen: tuple[str, ...] = ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060")
@@ -79,6 +82,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
     max_calls: Annotated[int, Meta(ge=1, description="a number of calls from 1")] = 10_000
     max_requests: Annotated[float, Meta(gt=0, description="requests a second above 0")] = 50.0
     max_connections: Annotated[int, Meta(ge=1, description="a number of connections from 1")] = 64
+    udp_max: Bytes = 1300
 
 
 class AnswerSection(_Section, frozen=True, kw_only=True):
@@ -122,6 +126,31 @@ class ControlSection(_Section, frozen=True, kw_only=True):
 
     max_events: Annotated[int, Meta(ge=100, description="a number of events from 100")] = 10_000
     ring_timeout: Seconds = 60.0
+
+
+class PeersSection(_Section, frozen=True, kw_only=True):
+    """[peers]: who may do what. Networks are such as ``192.0.2.0/24``, one host is a network of its own.
+
+    Attributes:
+        trusted: without limits, as loopback is: trunks and proxies of ours.
+        known: with ten times the limits of strangers.
+        allow: networks that may begin something beside those two; none for all.
+        deny: networks of which nothing is read.
+        rates: networks with a rate of their own: state-creating requests a second.
+        scanners: words in a User-Agent whose requests are dropped unanswered, but for the trusted.
+        udp_max: addresses of peers with a limit of their own for requests by UDP: bytes, 0 for none.
+        reach: networks, and what their peers are told to reach us at: ``local`` (the address by route), ``learnt`` (the
+            one that they have seen), an address, or an address with a port. The smallest network counts.
+    """
+
+    trusted: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    rates: dict[str, Annotated[float, Meta(gt=0, description="requests a second above 0")]] = {}
+    scanners: tuple[str, ...] = ()
+    udp_max: dict[str, Bytes] = {}
+    reach: dict[str, str] = {}
 
 
 class DnsSection(_Section, frozen=True, kw_only=True):
@@ -199,6 +228,7 @@ class Config(_Section, frozen=True, kw_only=True):
     sip: SipSection = SipSection()
     answer: AnswerSection = AnswerSection()
     media: MediaSection = MediaSection()
+    peers: PeersSection = PeersSection()
     dns: DnsSection = DnsSection()
     control: ControlSection = ControlSection()
     accounts: tuple[AccountSection, ...] = ()
@@ -237,11 +267,26 @@ def checked(config: Config) -> Config:
     listeners(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
+    _check_peers(config.peers)
     _check_dns(config.dns)
     first, last = config.media.ports
     if last <= first:
         raise ConfigError(f"media.ports: [{first}, {last}] holds no pair; the second must be above the first")
     return config
+
+
+def _check_peers(peers: PeersSection) -> None:
+    networks = {"trusted": peers.trusted, "known": peers.known, "allow": peers.allow, "deny": peers.deny}
+    for name, texts in {**networks, "rates": peers.rates, "udp_max": peers.udp_max}.items():
+        for text in texts:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError:
+                raise ConfigError(f"peers.{name}: {text!r} is no network; it may be such as 192.0.2.0/24") from None
+    try:
+        parse_rules(peers.reach)
+    except RuleError as error:
+        raise ConfigError(f"peers.reach: {error}") from error
 
 
 def _check_dns(dns: DnsSection) -> None:
@@ -328,6 +373,8 @@ def _allowed(kind: Any) -> str:  # noqa: ANN401
         return str(next(meta.description for meta in kind.__metadata__ if meta.description))
     if get_origin(kind) is Literal:
         return _listed([repr(value) if isinstance(value, str) else str(value) for value in get_args(kind)])
+    if get_origin(kind) is dict:
+        return f"a table whose values are {_allowed(get_args(kind)[1])}"
     if get_origin(kind) is tuple:
         parts = [part for part in get_args(kind) if part is not Ellipsis]
         return f"a list of {'strings' if parts[0] is str else f'{len(parts)}: each {_allowed(parts[0])}'}"

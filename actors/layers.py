@@ -16,12 +16,21 @@ from actors.transport.settings import TransportSettings
 
 def transport(config: Config) -> TransportSettings:
     """Of the one transport process."""
-    sip, dns = config.sip, config.dns
+    sip, dns, peers = config.sip, config.dns, config.peers
     return TransportSettings(
         listen=configuration.listeners(config),
         shards=config.service.shards,
         max_requests=sip.max_requests,
         max_connections=sip.max_connections,
+        trusted=peers.trusted,
+        known=peers.known,
+        allow=peers.allow,
+        deny=peers.deny,
+        rates=peers.rates,
+        scanners=peers.scanners,
+        reach=peers.reach,
+        udp_max=sip.udp_max,
+        udp_max_of=tuple(peers.udp_max.items()),
         failed_for=dns.failed_for,
         failover_after=dns.failover_after,
         dns_servers=dns.servers,

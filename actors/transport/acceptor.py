@@ -82,9 +82,10 @@ class Acceptor:
         return True
 
     def _is_over_cap(self, host: str) -> bool:
-        if self._admission.peer_class(host) is PeerClass.TRUSTED:
+        kind = self._admission.peer_class(host)
+        if kind is PeerClass.TRUSTED:
             return False
-        return self._sources[source_of(host)] >= self._per_source
+        return kind is PeerClass.DENIED or self._sources[source_of(host)] >= self._per_source
 
     def entered(self, host: str) -> None:
         """Count a connection, in or out."""

@@ -76,7 +76,14 @@ class TransportActor(LayerActor):
             reach=Reach(parse_rules(settings.reach)),
         )
         admission = Admission(
-            settings.max_requests, secret=self._secret(), trusted=settings.trusted, known=settings.known
+            settings.max_requests,
+            secret=self._secret(),
+            trusted=settings.trusted,
+            known=settings.known,
+            allow=settings.allow,
+            deny=settings.deny,
+            rates=settings.rates,
+            scanners=settings.scanners,
         )
         slots = Slots(settings.shards)
         names = tuple(f"transaction-{shard}" for shard in range(settings.shards))

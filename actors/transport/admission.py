@@ -1,14 +1,16 @@
 """Who may create state, and how often; what is refused is refused without keeping any.
 
 Pure: *now* and the secret are arguments. Only a request that would create state is ever refused: one without a To tag
-that is neither ACK nor CANCEL. Responses, requests in a dialog and repeats of what was admitted always pass.
+that is neither ACK nor CANCEL. Responses, requests in a dialog and repeats of what was admitted always pass, but from
+a denied network nothing does.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from actors.sip.vocabulary import Head
@@ -21,15 +23,40 @@ _TAG_DIGITS = 16
 _KNOWN_FACTOR = 10.0
 _TOTAL_FACTOR = 20.0
 _LIMIT = 65_536
+_HEAD = 65_536
 _REMEMBERED = 32.0  # seconds; 64*T1, the longest that a request is repeated (RFC 3261 section 17.1.1.2)
 
 
 class PeerClass(Enum):
-    """How far a peer is trusted: the trusted have no limits, the known ten times those of strangers."""
+    """How far a peer is trusted: the trusted have no limits, the known ten times those of strangers.
+
+    An outsider is of no network that may begin anything; of the denied nothing is read.
+    """
 
     TRUSTED = "trusted"
     KNOWN = "known"
     STRANGER = "stranger"
+    OUTSIDER = "outsider"
+    DENIED = "denied"
+
+
+class Verdict(Enum):
+    """What becomes of a request that would create state, in the words of the counters."""
+
+    ADMITTED = "admitted"
+    BUSY = "refused: no room above"
+    TOO_FAST = "refused: too many from one source"
+    TOO_MANY = "refused: too many from all strangers"
+    OUTSIDER = "dropped: from a network that is not allowed"
+    SCANNER = "dropped: from a scanner"
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client is told: with 503 and Retry-After."""
+        return self in _ANSWERED
+
+
+_ANSWERED = frozenset({Verdict.BUSY, Verdict.TOO_FAST, Verdict.TOO_MANY})
 
 
 class Bucket:
@@ -60,13 +87,35 @@ class Admission:
         rate: of such requests a second of one stranger; all strangers together have twenty times as many.
         secret: keys the To tags of refusals; the same over a restart, so that their ACKs are still known.
         trusted, known: networks of those classes (``192.0.2.0/24``) beside loopback, which is trusted.
+        allow: networks that may begin something beside the trusted and known; none for all.
+        deny: networks of which nothing is read, whatever else they are; loopback is never one.
+        rates: networks with a rate of their own, the trusted among them too: that of the smallest network counts.
+        scanners: what is dropped if its User-Agent contains one of these words, unless it is trusted.
     """
 
-    def __init__(self, rate: float, *, secret: bytes, trusted: Iterable[str] = (), known: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        rate: float,
+        *,
+        secret: bytes,
+        trusted: Iterable[str] = (),
+        known: Iterable[str] = (),
+        allow: Iterable[str] = (),
+        deny: Iterable[str] = (),
+        rates: Mapping[str, float] | None = None,
+        scanners: Iterable[str] = (),
+    ) -> None:
         self._rate = rate
         self._secret = secret
-        self._trusted = (_network("127.0.0.0/8"), _network("::1/128"), *map(_network, trusted))
+        self._loopback = (_network("127.0.0.0/8"), _network("::1/128"))
+        self._trusted = (*self._loopback, *map(_network, trusted))
         self._known = tuple(map(_network, known))
+        self._allow = tuple(map(_network, allow))
+        self._deny = tuple(map(_network, deny))
+        found = [(_network(network), own) for network, own in (rates or {}).items()]
+        self._rates = sorted(found, key=lambda pair: -pair[0].prefixlen)
+        words = "|".join(map(re.escape, filter(None, scanners))).encode()
+        self._scanner = re.compile(rb"\r\nuser-agent[ \t]*+:[^\r\n]*(?:%b)" % words, re.IGNORECASE) if words else None
         self._classes: dict[str, PeerClass] = {}
         self._buckets: tuple[dict[str, Bucket], dict[str, Bucket]] = ({}, {})
         self._strangers = Bucket(rate * _TOTAL_FACTOR, 0.0)
@@ -83,41 +132,69 @@ class Admission:
         return found
 
     def _classify(self, host: str) -> PeerClass:
+        stranger = PeerClass.OUTSIDER if self._allow else PeerClass.STRANGER
         try:
-            address = ipaddress.ip_address(host)
+            address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
-            return PeerClass.STRANGER
-        if any(address in network for network in self._trusted):
-            return PeerClass.TRUSTED
-        if any(address in network for network in self._known):
-            return PeerClass.KNOWN
-        return PeerClass.STRANGER
+            return stranger
+        for networks, kind in (
+            (self._loopback, PeerClass.TRUSTED),
+            (self._deny, PeerClass.DENIED),
+            (self._trusted, PeerClass.TRUSTED),
+            (self._known, PeerClass.KNOWN),
+            (self._allow, PeerClass.STRANGER),
+        ):
+            if any(address in network for network in networks):
+                return kind
+        return stranger
 
-    def admit(self, head: Head, host: str, now: float, *, busy: bool) -> bool:
-        """Whether a state-creating request may pass.
+    def denied(self, host: str) -> bool:
+        """Whether nothing of this peer is read."""
+        return self.peer_class(host) is PeerClass.DENIED
+
+    def judge(self, head: Head, raw: bytes, host: str, now: float, *, busy: bool) -> Verdict:
+        """Decide on a state-creating request.
 
         Args:
             head: its head.
+            raw: the whole of it.
             host: its source address.
             now: seconds.
             busy: the shard it would go to has no room for new state.
         """
         key = _repeat_key(head)
         if key and (key in self._admitted[0] or key in self._admitted[1]):
-            return True  # a repeat: refusing it would end what the first one began
-        if busy or not self._within_limits(host, now):
-            return False
-        if key:
-            self._remember(key, now)
-        return True
-
-    def _within_limits(self, host: str, now: float) -> bool:
+            return Verdict.ADMITTED  # a repeat: refusing it would end what the first one began
         kind = self.peer_class(host)
+        if kind is PeerClass.OUTSIDER:
+            return Verdict.OUTSIDER
+        if self._scanner is not None and kind is not PeerClass.TRUSTED and self._scanner.search(raw, 0, _HEAD):
+            return Verdict.SCANNER
+        verdict = Verdict.BUSY if busy else self._measure(kind, host, now)
+        if key and verdict is Verdict.ADMITTED:
+            self._remember(key, now)
+        return verdict
+
+    def _measure(self, kind: PeerClass, host: str, now: float) -> Verdict:
+        own = self._rate_of(host) if self._rates else None
+        if own is not None:
+            admitted = self._bucket(source_of(host), own, now).take(now)
+            return Verdict.ADMITTED if admitted else Verdict.TOO_FAST
         if kind is PeerClass.TRUSTED:
-            return True
+            return Verdict.ADMITTED
         if kind is PeerClass.KNOWN:
-            return self._bucket(host, self._rate * _KNOWN_FACTOR, now).take(now)
-        return self._bucket(source_of(host), self._rate, now).take(now) and self._strangers.take(now)
+            admitted = self._bucket(host, self._rate * _KNOWN_FACTOR, now).take(now)
+            return Verdict.ADMITTED if admitted else Verdict.TOO_FAST
+        if not self._bucket(source_of(host), self._rate, now).take(now):
+            return Verdict.TOO_FAST
+        return Verdict.ADMITTED if self._strangers.take(now) else Verdict.TOO_MANY
+
+    def _rate_of(self, host: str) -> float | None:
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return None
+        return next((rate for network, rate in self._rates if address in network), None)
 
     def _bucket(self, source: str, rate: float, now: float) -> Bucket:
         """The source's bucket; sources long silent are forgotten a generation at a time."""
@@ -170,10 +247,10 @@ def source_of(host: str) -> str:
 
 
 def _repeat_key(head: Head) -> int:
-    """What names the server transaction (RFC 3261 section 17.2.3); 0 for keys from before RFC 3261."""
+    """What names the server transaction (RFC 3261 section 17.2.3) in its shard; 0 for keys from before RFC 3261."""
     if not head.branch.startswith(_MAGIC):
         return 0
-    return hash((head.branch, head.sent_by, head.method))
+    return hash((head.branch, head.sent_by, head.method, head.call_id))
 
 
 def _network(text: str) -> Network:

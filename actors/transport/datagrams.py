@@ -68,6 +68,8 @@ class UdpPort:
                 if not size:
                     continue  # a keep-alive, or nothing
             flow = flow_of(source) or self._remember(source)
+            if flow is None:
+                continue
             outcome = take(bytes(view[:size]), flow, now)
             if outcome is None:
                 continue
@@ -83,8 +85,11 @@ class UdpPort:
         self._view[: len(rest)] = rest
         return len(rest)
 
-    def _remember(self, source: tuple[str, int]) -> Flow:
+    def _remember(self, source: tuple[str, int]) -> Flow | None:
+        """The flow of a peer, kept; None where nothing is read of it."""
         bound = self.bound
+        if self._reception.ignores(sockets.peer_address(source)[0]):
+            return None
         if len(self._flows) >= _FLOWS:
             self._flows.clear()
         host, port = sockets.peer_address(source)

@@ -14,13 +14,14 @@ from typing import overload
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.scan import scan
 from actors.sip.vocabulary import Flow, Head
-from actors.transport.admission import Admission, creates_state
+from actors.transport.admission import Admission, Verdict, creates_state
 from actors.transport.events import Received
 from actors.transport.refusal import refuse
 from actors.transport.route import Listeners, more_vias
 from actors.transport.stamp import stamp
 
 RETRY_AFTER = 5  # seconds
+_ADMITTED = Verdict.ADMITTED
 
 Up = tuple[str, Received]
 
@@ -95,11 +96,19 @@ class Reception:
             busy = self._busy(peer)
             if busy and patient:
                 return Wait.WAIT
-            if not self._admission.admit(head, flow.host, now, busy=busy):
-                return self._overload(raw, flow, head)
+            verdict = self._admission.judge(head, raw, flow.host, now, busy=busy)
+            if verdict is not _ADMITTED:
+                return self._shed(raw, flow, head, verdict)
         elif head.method == "ACK" and self._admission.is_refusal_ack(head):
             return None
         return peer, Received(flow, head, raw)
+
+    def ignores(self, host: str) -> bool:
+        """Whether nothing is read of this peer; it is counted."""
+        if not self._admission.denied(host):
+            return False
+        self.dropped["dropped: from a denied network"] += 1
+        return True
 
     def _is_astray(self, raw: bytes, head: Head, via_end: int, body_start: int) -> bool:
         """Whether a response is none of ours; it is counted."""
@@ -111,9 +120,11 @@ class Reception:
             return True
         return False
 
-    def _overload(self, raw: bytes, flow: Flow, head: Head) -> bytes | None:
-        """Refuse for want of room (RFC 3261 section 21.5.4)."""
-        self.dropped["refused for load"] += 1
+    def _shed(self, raw: bytes, flow: Flow, head: Head, verdict: Verdict) -> bytes | None:
+        """Refuse for want of room (RFC 3261 section 21.5.4), or say nothing to who should not even know of us."""
+        self.dropped[verdict.value] += 1
+        if not verdict.answered:
+            return None
         return refuse(raw, flow, 503, self._admission.tag, head=head, retry_after=RETRY_AFTER)
 
     def refuse(self, raw: bytes, flow: Flow, error: RemoteProtocolError) -> bytes | None:

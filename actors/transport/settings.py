@@ -54,6 +54,10 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_queue: bytes waiting for one slow reader before its connection is closed.
         trusted: networks without limits beside loopback, such as ``192.0.2.0/24``.
         known: networks with ten times the limits of strangers.
+        allow: networks that may begin something beside those two; none for all.
+        deny: networks of which nothing is read.
+        rates: networks with a rate of their own: state-creating requests a second.
+        scanners: words in a User-Agent whose requests are dropped, but for the trusted.
         max_hold: seconds a stream is not read while the shard of its next request has no room; then it gets 503.
         failed_for: seconds a failed target stays behind the others (RFC 3263 section 4.3).
         failover_after: seconds until a silent UDP target with others behind it is given up; 0 for Timers B and F.
@@ -78,6 +82,10 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_hold: float = 0.5
     trusted: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    rates: dict[str, float] = {}
+    scanners: tuple[str, ...] = ()
     failed_for: float = 60.0
     failover_after: float = 0.0
     udp_max: int = 1300

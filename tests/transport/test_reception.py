@@ -155,3 +155,22 @@ def test_a_mutated_request_is_never_answered_on_lines_of_its_own_making(at: int,
         head = outcome.partition(b"\r\n\r\n")[0]
         assert b"\n" not in head.replace(b"\r\n", b"")
         assert outcome.endswith(b"Content-Length: 0\r\n\r\n")
+
+
+def test_each_refusal_is_counted_by_its_reason_and_some_are_silent() -> None:
+    listeners = Listeners([Bound("udp:0", "udp", "127.0.0.1", 5060)], lambda host: host, lambda _: False)
+    admission = Admission(1.0, secret=b"k", allow=["192.0.2.0/24"], deny=["203.0.113.0/24"], scanners=["sipvicious"])
+    reception = Reception(admission, listeners, _shard_of, lambda _: False)
+    scan = _request(call_id="scan", more="User-Agent: sipvicious\r\n")
+    assert reception.take(scan, FLOW, 0.0) is None
+    assert reception.take(_request(), FLOW._replace(host="198.51.100.1"), 0.0) is None
+    assert isinstance(reception.take(_request(call_id="1"), FLOW, 0.0), tuple)
+    assert isinstance(reception.take(_request(call_id="2"), FLOW, 0.0), bytes)
+    assert reception.ignores("203.0.113.9")
+    assert not reception.ignores(FLOW.host)
+    assert reception.dropped == {
+        "dropped: from a scanner": 1,
+        "dropped: from a network that is not allowed": 1,
+        "refused: too many from one source": 1,
+        "dropped: from a denied network": 1,
+    }
