@@ -109,8 +109,15 @@ def proxy(
     """
     port = free_port(kind("tcp"))
     cases = "".join(_ROUTE.format(user=user, uri=uri) for user, uri in routes.items())
-    config = folder / "kamailio.cfg"
     text = _CONFIG.format(host=host, port=port, routes=cases, extra=extra, modules=modules)
+    with kamailio(folder, text, port) as log:
+        yield Proxy((host, port), log)
+
+
+@contextmanager
+def kamailio(folder: Path, text: str, port: int) -> Iterator[Path]:
+    """Kamailio with the configuration `text`, which listens at `port` over UDP and TCP; gives the file of its log."""
+    config = folder / "kamailio.cfg"
     config.write_text(text.lstrip(), encoding="utf-8")
     log = folder / "kamailio.log"
     # -DD: the first process stays in the foreground; -E: its log is what it prints.
@@ -119,7 +126,7 @@ def proxy(
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, cwd=folder)
     try:
         _wait_bound(port, process, log)
-        yield Proxy((host, port), log)
+        yield log
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # it and its children: a session of its own
         process.wait(timeout=PATIENCE)

@@ -1,0 +1,179 @@
+"""Kamailio as registrar and proxy of one domain: digest with one password for all, bindings in its memory."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.live.kamailio import PATIENCE, kamailio
+from tests.live.sipp import free_port, kind
+
+PASSWORD = "wonderland"
+
+_CONFIG = """
+#!KAMAILIO
+debug=1
+log_stderror=yes
+children=1
+tcp_children=2
+auto_aliases=no
+dns_try_ipv6=no
+listen=udp:127.0.0.1:{port}
+listen=tcp:127.0.0.1:{port}
+
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "jsonrpcs.so"
+
+modparam("auth", "algorithm", "{algorithm}")
+modparam("auth", "qop", "auth")
+modparam("auth", "nonce_expire", {nonce_expire})
+modparam("registrar", "min_expires", {min_expires})
+modparam("registrar", "max_expires", {max_expires})
+modparam("rr", "enable_double_rr", 1)
+modparam("jsonrpcs", "transport", 4)
+modparam("jsonrpcs", "dgram_socket", "{folder}/rpc")
+
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) t_relay();
+        exit;
+    }}
+    if (has_totag()) {{
+        if (loose_route()) {{
+            t_relay();
+            exit;
+        }}
+        if (is_method("ACK")) {{
+            if (t_check_trans()) t_relay();
+            exit;
+        }}
+        sl_send_reply("404", "Not Here");
+        exit;
+    }}
+    t_check_trans();
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("$td", "{password}", "0")) {{
+            www_challenge("$td", "1");
+            exit;
+        }}
+        if (!save("location")) sl_reply_error();
+        exit;
+    }}
+    if (!pv_proxy_authenticate("$fd", "{password}", "0")) {{
+        proxy_challenge("$fd", "1");
+        exit;
+    }}
+    consume_credentials();
+    record_route();
+    if (!lookup("location")) {{
+        sl_send_reply("404", "Nobody by this name");
+        exit;
+    }}
+    t_relay();
+}}
+"""
+
+
+@dataclass
+class Registrar:
+    """A running registrar.
+
+    Attributes:
+        port: where it listens, over UDP and TCP.
+        folder: its own.
+        log: the file it writes.
+    """
+
+    port: int
+    folder: Path
+    log: Path
+
+    @property
+    def domain(self) -> str:
+        """The host and port of its addresses-of-record."""
+        return f"127.0.0.1:{self.port}"
+
+    def bindings(self) -> dict[str, list[str]]:
+        """What it holds: user -> Contact URIs."""
+        found: dict[str, list[str]] = {}
+        for domain in self._ask("ul.dump")["Domains"]:
+            for aor in domain["Domain"]["AoRs"]:
+                info = aor["Info"]
+                found[info["AoR"]] = [each["Contact"]["Address"] for each in info["Contacts"]]
+        return found
+
+    def _ask(self, method: str) -> Any:
+        with (
+            tempfile.TemporaryDirectory(prefix="sa-") as here,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asker,
+        ):
+            asker.bind(f"{here}/answer")
+            asker.settimeout(PATIENCE)
+            question = {"jsonrpc": "2.0", "method": method, "id": 1}
+            asker.sendto(json.dumps(question).encode(), f"{self.folder}/rpc")
+            return json.loads(asker.recv(1 << 20))["result"]
+
+
+@contextmanager
+def registrar(
+    folder: Path,
+    *,
+    algorithm: str = "MD5",
+    nonce_expire: int = 300,
+    min_expires: int = 10,
+    max_expires: int = 3600,
+) -> Iterator[Registrar]:
+    """A registrar, stopped at the end.
+
+    Args:
+        folder: for its configuration, its socket and its log.
+        algorithm: of its challenges: ``MD5`` or ``SHA-256``.
+        nonce_expire: seconds until a nonce is stale.
+        min_expires, max_expires: of a registration, in seconds.
+    """
+    port = free_port(kind("tcp"))
+    text = _CONFIG.format(
+        port=port,
+        folder=folder,
+        password=PASSWORD,
+        algorithm=algorithm,
+        nonce_expire=nonce_expire,
+        min_expires=min_expires,
+        max_expires=max_expires,
+    )
+    with kamailio(folder, text, port) as log:
+        yield Registrar(port, folder, log)
+
+
+def account(domain: str, user: str, *, transport: str = "udp", **more: object) -> str:
+    """An account of the registrar, as TOML."""
+    suffix = "" if transport == "udp" else f";transport={transport}"
+    values = {
+        "aor": f"sip:{user}@{domain}",
+        "registrar": f"sip:{domain}{suffix}",
+        "outbound_proxy": f"sip:{domain}{suffix}",
+        "password": PASSWORD,
+        "expires": 600,
+        **more,
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    return "\n".join(["[[accounts]]", *lines, ""])
