@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from actors.transport.certificates import CertificateError, make
 from actors.transport.reach import RuleError, parse_rules
 from actors.transport.records import StaticError, parse_static, server_address
-from actors.transport.settings import Listener
+from actors.transport.settings import Listener, TlsSettings
 
 Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
 Count = Annotated[int, Meta(ge=1, le=256, description="a number from 1 to 256")]
@@ -66,6 +67,8 @@ class SipSection(_Section, frozen=True, kw_only=True):
         max_requests: state-creating requests a second of one stranger.
         max_connections: connections of one stranger.
         udp_max: bytes above which a request goes by TCP first (RFC 3261 section 18.1.1); 0 for no limit.
+        dscp: of all SIP that is sent (RFC 2474); 26 is AF31, 0 none.
+        device: the network device that SIP is bound to, such as eth1; empty for any.
     """
 
     listen: tuple[str, ...] = ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060")
@@ -83,6 +86,8 @@ class SipSection(_Section, frozen=True, kw_only=True):
     max_requests: Annotated[float, Meta(gt=0, description="requests a second above 0")] = 50.0
     max_connections: Annotated[int, Meta(ge=1, description="a number of connections from 1")] = 64
     udp_max: Bytes = 1300
+    dscp: Annotated[int, Meta(ge=0, le=63, description="a number from 0 to 63")] = 0
+    device: str = ""
 
 
 class AnswerSection(_Section, frozen=True, kw_only=True):
@@ -171,6 +176,34 @@ class DnsSection(_Section, frozen=True, kw_only=True):
     failover_after: Annotated[float, Meta(ge=0, description="seconds from 0")] = 0.0
 
 
+class TlsSection(_Section, frozen=True, kw_only=True):
+    """[tls]: certificates and rules of TLS. Files are PEM; they are read again when they have changed.
+
+    Attributes:
+        certificate: our certificate, and what stands between it and its authority; ``tls:`` listeners need one.
+        key: its private key, not encrypted; empty where it stands in the same file.
+        authorities: whom we believe; empty for the authorities of the system.
+        outgoing: whether requests of ours may go over TLS without a listener for it: a phone behind a NAT.
+        verify: whether a server has to prove its name (RFC 5922).
+        clients: whether those who call us show a certificate.
+        minimum: the lowest version of TLS.
+        key_log: where session keys are written for a network analyser; empty for nowhere.
+        handshake_timeout: how long a handshake may take.
+        sips: what becomes of requests to a ``sips:`` URI, and of others (RFC 5630).
+    """
+
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    outgoing: bool = False
+    verify: bool = True
+    clients: Literal["none", "optional", "required"] = "none"
+    minimum: Literal["1.2", "1.3"] = "1.2"
+    key_log: str = ""
+    handshake_timeout: Seconds = 5.0
+    sips: Literal["allowed", "refused", "required"] = "allowed"
+
+
 class AccountSection(_Section, frozen=True, kw_only=True):
     """[[accounts]]: who the service is towards a registrar or a trunk; :mod:`actors.account_config` reads it.
 
@@ -230,6 +263,7 @@ class Config(_Section, frozen=True, kw_only=True):
     media: MediaSection = MediaSection()
     peers: PeersSection = PeersSection()
     dns: DnsSection = DnsSection()
+    tls: TlsSection = TlsSection()
     control: ControlSection = ControlSection()
     accounts: tuple[AccountSection, ...] = ()
 
@@ -264,7 +298,7 @@ def checked(config: Config) -> Config:
     """
     if not config.sip.listen:
         raise ConfigError("sip.listen: no address; give at least one such as udp:127.0.0.1:5060")
-    listeners(config)
+    _check_tls(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
     _check_peers(config.peers)
@@ -301,11 +335,43 @@ def _check_dns(dns: DnsSection) -> None:
         raise ConfigError(f"dns.static: {error}") from error
 
 
+def _check_tls(config: Config) -> None:
+    """A certificate that cannot be used is said now, not at the first call."""
+    if not config.tls.certificate and any(each.transport == "tls" for each in listeners(config)):
+        raise ConfigError("tls.certificate: missing; a tls: listener needs the path of a PEM file")
+    if config.tls != TlsSection():
+        try:
+            make(tls(config))
+        except CertificateError as error:
+            raise ConfigError(f"tls: {error}") from error
+
+
+def tls(config: Config) -> TlsSettings:
+    """What the transport is told of TLS: paths that mean the same in every child."""
+    section = config.tls
+    return TlsSettings(
+        certificate=_absolute(section.certificate),
+        key=_absolute(section.key),
+        authorities=_absolute(section.authorities),
+        outgoing=section.outgoing,
+        verify=section.verify,
+        clients=section.clients,
+        minimum=section.minimum,
+        key_log=_absolute(section.key_log),
+        handshake_timeout=section.handshake_timeout,
+        sips=section.sips,
+    )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
+
+
 def listeners(config: Config) -> tuple[Listener, ...]:
     """The listeners of ``sip.listen``.
 
     Raises:
-        ConfigError: one of them is not ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``.
+        ConfigError: one of them is not ``udp:ADDRESS:PORT``, ``tcp:ADDRESS:PORT`` or ``tls:ADDRESS:PORT``.
     """
     return tuple(parse_listener(text) for text in config.sip.listen)
 
@@ -316,7 +382,7 @@ def parse_listener(text: str) -> Listener:
     Raises:
         ConfigError: it is something else.
     """
-    match = re.fullmatch(r"(udp|tcp):(?:\[([^\]]*)\]|([^:\[\]]*)):(\d{1,5})", text)
+    match = re.fullmatch(r"(udp|tcp|tls):(?:\[([^\]]*)\]|([^:\[\]]*)):(\d{1,5})", text)
     if match is not None and int(match[4]) <= 65535:
         try:
             host = str(ipaddress.ip_address(match[2] if match[2] is not None else match[3]))
@@ -325,8 +391,8 @@ def parse_listener(text: str) -> Listener:
         else:
             return Listener(match[1], host, int(match[4]))
     raise ConfigError(
-        f"sip.listen: {text!r} is no address; it may be udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address, "
-        "IPv6 in brackets, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
+        f"sip.listen: {text!r} is no address; it may be udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT with "
+        "a numeric address, IPv6 in brackets, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
     )
 
 

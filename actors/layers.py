@@ -36,6 +36,9 @@ def transport(config: Config) -> TransportSettings:
         dns_servers=dns.servers,
         dns_static=dns.static,
         dns_timeout=dns.timeout,
+        tls=configuration.tls(config),
+        dscp=sip.dscp,
+        device=sip.device,
     )
 
 

@@ -172,7 +172,7 @@ def announce(supervisor: Supervisor, config: Config, seconds: float) -> None:
     if hosts <= {"127.0.0.1", "::1"}:
         lines.append("                 this machine only; --listen udp:ADDRESS:PORT opens it to others")
     kind, _, address = listening[0].partition(":")
-    suffix = ";transport=tcp" if kind == "tcp" else ""
+    suffix = "" if kind == "udp" else f";transport={kind}"
     port = address.rpartition(":")[2]
     example = f"127.0.0.1:{port}" if address.startswith("0.0.0.0") else address  # noqa: S104 - a wildcard to show
     lines += [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config, ConfigError, listeners, load, parse_listener
+from actors.config import Config, ConfigError, listeners, load, parse_listener, tls
 from actors.transport.settings import Listener
 
 
@@ -86,8 +86,25 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["udp:localhost:5060", "tls:127.0.0.1:1", "udp:127.0.0.1", "udp:::1:5060", "udp:1.2.3.4:70000"]
+    "text", ["udp:localhost:5060", "sctp:127.0.0.1:1", "udp:127.0.0.1", "udp:::1:5060", "udp:1.2.3.4:70000"]
 )
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"udp:127\.0\.0\.1:5060"):
         parse_listener(text)
+
+
+# TLS
+
+
+def test_tls_is_checked_before_anything_starts(tmp_path: Path) -> None:
+    from tests.transport.authority import issue
+
+    assert "tls.certificate: missing" in refusal(tmp_path, '[sip]\nlisten = ["tls:127.0.0.1:0"]')
+    assert "tls: /gone/a.pem: no such file" in refusal(tmp_path, '[tls]\ncertificate = "/gone/a.pem"').lower()
+    assert "tls.clients: 'some' is not known; it may be 'none'" in refusal(tmp_path, '[tls]\nclients = "some"')
+    path = tmp_path / "good.toml"
+    certificate = issue(tmp_path, "a.example")
+    path.write_text(f'[sip]\nlisten = ["tls:[::1]:5061"]\n[tls]\ncertificate = "{certificate}"\n', encoding="utf-8")
+    config = load(path)
+    assert listeners(config) == (Listener("tls", "::1", 5061),)
+    assert tls(config).certificate == str(certificate)

@@ -20,7 +20,8 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
-    "transport": {"actor", "sockets", "resolver", "datagrams", "acceptor", "connection", "connections", "takeover", "beginning", "secure"},
+    "transport": {"actor", "sockets", "resolver", "datagrams", "acceptor"}
+    | {"connection", "connections", "takeover", "beginning", "secure"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
     "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player"},

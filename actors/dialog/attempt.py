@@ -119,13 +119,25 @@ def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | No
     target, sent_by = candidate[:2]
     lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}\r\n"
     if contact is not None:
-        lines += f"Contact: {contact_value(contact, sent_by, target.transport)}\r\n"
+        secure = b"sips:" in request and _is_secure(request)
+        lines += f"Contact: {contact_value(contact, sent_by, target.transport, secure=secure)}\r\n"
     head = request.index(b"\r\n") + 2
     return b"".join((request[:head], lines.encode(), request[head:]))
 
 
-def contact_value(user: str, sent_by: str, transport: str) -> str:
-    """Our Contact where the peer reaches us at `sent_by` (RFC 3261 s8.1.1.8, 12.1.1)."""
+def _is_secure(request: bytes) -> bool:
+    """Whether the Request-URI or the top Route is a SIPS URI: our Contact is one, too (s8.1.1.8, RFC 5630 s5.1.1)."""
+    head = request.partition(b"\r\n\r\n")[0]
+    return head.partition(b" ")[2][:5].lower() == b"sips:" or head.partition(b"\r\nRoute: ")[2][:6] == b"<sips:"
+
+
+def contact_value(user: str, sent_by: str, transport: str, *, secure: bool = False) -> str:
+    """Our Contact where the peer reaches us at `sent_by` (RFC 3261 s8.1.1.8, 12.1.1).
+
+    RFC 5630 s3.1.4 would not have `transport=tls` in a SIP URI; but without it the peer would speak UDP to a TLS port.
+    """
+    if secure:
+        return f"<sips:{user}@{sent_by}>"
     return f"<sip:{user}@{sent_by}>" if transport == "udp" else f"<sip:{user}@{sent_by};transport={transport}>"
 
 

@@ -30,7 +30,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
     if not dialog.remote_target:
         raise RemoteProtocolError(400, "Missing Contact")
     caller = invite.from_
-    ringing = answer(agent, asked, 180, (our_contact(agent, asked.flow), ALLOW), tag=tag).raw
+    ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW), tag=tag).raw
     return Call(
         State.NEW,
         (),

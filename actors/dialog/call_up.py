@@ -127,7 +127,7 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert dialog is not None
     if target:  # s12.2.2: a target refresh
         call = replace(call, dialog=replace(dialog, remote_target=target))
-    contact = our_contact(agent, asked.flow)
+    contact = our_contact(agent, asked)
     raw = answer(agent, asked, 200, (contact, ALLOW), body=call.media.local).raw
     waiting = Invitation(asked.key, asked.head.cseq, b"", raw, agent.settings.t1, late=not offer)
     call = replace(call, state=State.ANSWERED, invitation=waiting)

@@ -24,6 +24,7 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
         host, port: the peer's end.
         flow: the token of the flow, empty where we know none.
         direct: whether the peer itself is at the other end, with no proxy between.
+        name: the domain that the other end has proved to be over TLS, empty where we do not know it.
     """
 
     transport: str
@@ -32,6 +33,7 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
     port: int
     flow: str
     direct: bool
+    name: str = ""
 
     @classmethod
     def of_flow(cls, flow: Flow, *, direct: bool) -> Path:
@@ -43,7 +45,7 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
     def of_candidate(cls, candidate: Candidate) -> Path:
         """The path of a request that was sent to `candidate`."""
         target = candidate.target
-        return cls(target.transport, candidate.sent_by, target.host, target.port, target.flow, direct=False)
+        return cls(target.transport, candidate.sent_by, target.host, target.port, target.flow, False, target.name)
 
 
 class Dialog(msgspec.Struct, frozen=True, array_like=True):
@@ -172,7 +174,7 @@ def next_hop(dialog: Dialog) -> Candidate | None:
     parts = uri.parse(next_uri(dialog))
     transport = parts.transport or "udp"
     host = (parts.params.get("maddr") or parts.host).strip("[]")
-    port = parts.port or 5060
+    port = parts.port or (5061 if path.transport == "tls" else 5060)
     if path.direct and path.transport != "udp":
         known = (host, port) if _is_numeric(host) else (path.host, path.port)
         return Candidate(Target(path.transport, *known, path.flow), path.sent_by)
@@ -180,7 +182,8 @@ def next_hop(dialog: Dialog) -> Candidate | None:
     if not numeric or transport != path.transport:
         return None
     same = transport == "udp" or (host, port) == (path.host, path.port)
-    return Candidate(Target(transport, host, port, path.flow if same else ""), path.sent_by)
+    flow, name = (path.flow, path.name) if same else ("", "")
+    return Candidate(Target(transport, host, port, flow, name=name), path.sent_by)
 
 
 def _is_numeric(host: str) -> bool:

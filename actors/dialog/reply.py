@@ -43,10 +43,20 @@ def answer(
     return Reply(asked.key, status, bytes(response))
 
 
-def our_contact(agent: Agent, flow: Flow) -> tuple[str, str]:
-    """Our Contact header towards the peer at the other end of `flow`."""
+def our_contact(agent: Agent, asked: Asked) -> tuple[str, str]:
+    """Our Contact header towards the peer whose request is answered."""
+    flow = asked.flow
     sent_by = host_port(flow.local_host, flow.local_port)
-    return ("Contact", contact_value(agent.settings.user, sent_by, flow.transport))
+    secure = flow.transport == "tls" and _is_secure(asked.request)
+    return ("Contact", contact_value(agent.settings.user, sent_by, flow.transport, secure=secure))
+
+
+def _is_secure(request: Request) -> bool:
+    """Whether our Contact in the answer has to be a SIPS URI (RFC 3261 s12.1.1, RFC 5630 s5.1.2)."""
+    if request.uri[:5].lower() == "sips:":
+        return True
+    first = request.record_route[0] if request.record_route else request.contact
+    return first is not None and first.uri.secure
 
 
 def warning(flow: Flow, code: int, text: str) -> tuple[str, str]:
@@ -67,7 +77,7 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
     method = asked.head.method
     if method not in METHODS:
         return answer(agent, asked, 405, (ALLOW,)) if method in KNOWN else answer(agent, asked, 501)
-    if asked.request.uri[:4].lower() != "sip:":
+    if not asked.request.uri[:5].lower().startswith(("sip:", "sips:")):
         return answer(agent, asked, 416)
     unknown = [tag for tag in asked.request.require if tag not in EXTENSIONS]
     if unknown:  # s8.2.2.3
@@ -110,5 +120,5 @@ def refusal(agent: Agent, asked: Asked, error: RemoteProtocolError) -> Reply:
 
 def options(agent: Agent, asked: Asked, status: int) -> Reply:
     """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
-    headers = (our_contact(agent, asked.flow), ALLOW, ACCEPT, ACCEPT_ENCODING, ("Supported", ""))
+    headers = (our_contact(agent, asked), ALLOW, ACCEPT, ACCEPT_ENCODING, ("Supported", ""))
     return answer(agent, asked, status, headers)

@@ -23,7 +23,7 @@ class SocketSpec(NamedTuple):
 
     Attributes:
         token: under which the child finds it, such as ``udp:127.0.0.1:5060``; for ``rtp`` see `rtp_pool`.
-        kind: ``udp``, ``tcp`` (a listener) or ``rtp`` (a pair: RTP on `port`, RTCP on ``port + 1``).
+        kind: ``udp``, ``tcp`` or ``tls`` (a listener) or ``rtp`` (a pair: RTP on `port`, RTCP on ``port + 1``).
         host: a numeric IPv4 or IPv6 address, without brackets.
         port: 0 for a listener takes a free one: the real address is in the note.
     """
@@ -124,7 +124,7 @@ def _refusal(spec: SocketSpec, error: OSError) -> str:
 
 
 def _open_listener(spec: SocketSpec, warn: Callable[[str], None]) -> socket.socket:
-    kind = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}[spec.kind]
+    kind = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM, "tls": socket.SOCK_STREAM}[spec.kind]
     sock = _bound(spec.host, spec.port, kind)
     try:
         if kind == socket.SOCK_STREAM:

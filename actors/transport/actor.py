@@ -40,6 +40,7 @@ from actors.transport.records import Static, parse_hosts, parse_static
 from actors.transport.resolver import Resolver
 from actors.transport.route import Address, Bound, Listeners, reconnect_address, response_address
 from actors.transport.settings import TransportSettings
+from actors.transport.sips import Sips
 from actors.transport.takeover import take_over
 
 _HOSTS = Path("/etc/hosts")
@@ -86,8 +87,11 @@ class TransportActor(LayerActor):
             scanners=settings.scanners,
         )
         slots = Slots(settings.shards)
+        sips = Sips(any(bound.transport == "tls" for bound, _ in opened), settings.tls.sips)
         names = tuple(f"transaction-{shard}" for shard in range(settings.shards))
-        self._reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy)
+        self._reception = Reception(
+            admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips
+        )
         self._reception.learnt = self._forget_flows
         self._contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
         self._connections = Connections(

@@ -224,7 +224,8 @@ class Connections:
     def _seen_over_tls(self, connection: SecureConnection, head: Head, raw: bytes) -> None:
         """Note what a message says of a connection with TLS."""
         if head.status:
-            connection.done += connection.answered((head.branch, head.method))
+            for chunk in connection.answered((head.branch, head.method)):
+                self._shell.cells.delete(chunk)
         elif connection.identities and not connection.alias and not connection.stream.opened:
             # Requests for the peer may go on its own connection where it offers that and has proved who it is
             # (RFC 5923 sections 8.2 and 9.2). Without TLS its word alone would let anybody take another's place.

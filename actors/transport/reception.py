@@ -18,10 +18,12 @@ from actors.transport.admission import Admission, Verdict, creates_state
 from actors.transport.events import Received
 from actors.transport.refusal import refuse
 from actors.transport.route import Listeners, more_vias
+from actors.transport.sips import Objection, Sips
 from actors.transport.stamp import stamp
 
 RETRY_AFTER = 5  # seconds
 _ADMITTED = Verdict.ADMITTED
+_S = b"sS"  # of the scheme sips, where that of sip has its colon
 
 Up = tuple[str, Received]
 
@@ -40,6 +42,7 @@ class Reception:
         listeners: knows our addresses.
         shard_of: the name of the actor that a Call-ID belongs to.
         busy: whether a shard, by its actor's name, has no room for new state.
+        sips: the rules of RFC 5630; None for those without a policy of our own.
 
     Attributes:
         dropped: how many messages were dropped or refused, by reason.
@@ -52,11 +55,14 @@ class Reception:
         listeners: Listeners,
         shard_of: Callable[[str], str],
         busy: Callable[[str], bool],
+        sips: Sips | None = None,
     ) -> None:
         self._admission = admission
         self._listeners = listeners
         self._shard_of = shard_of
         self._busy = busy
+        self._sips = sips or Sips(any(bound.transport == "tls" for bound in listeners.bound))
+        self._sips_required = self._sips.policy == "required"
         self.dropped: Counter[str] = Counter()
         self.learnt: Callable[[], None] = _nothing
 
@@ -86,11 +92,22 @@ class Reception:
         if content_length is not None and len(raw) > body_start + content_length:
             raw = raw[: body_start + content_length]  # RFC 3261 section 18.3: what is beyond the body is discarded
         if not head.status:
-            raw = stamp(raw, via_start, via_end, flow.host, flow.port)
-        elif self._is_astray(raw, head, via_end, body_start):
+            return self._request(raw, flow, head, via_start, via_end, now, patient)
+        if self._is_astray(raw, head, via_end, body_start):
             return None
-        elif self._listeners.learns and self._listeners.learn(raw, via_start, via_end, flow):
+        if self._listeners.learns and self._listeners.learn(raw, via_start, via_end, flow):
             self.learnt()
+        return self._shard_of(head.call_id), Received(flow, head, raw)
+
+    def _request(
+        self, raw: bytes, flow: Flow, head: Head, via_start: int, via_end: int, now: float, patient: bool
+    ) -> Up | bytes | Wait | None:
+        """Take a request in."""
+        if self._sips_required or raw[len(head.method) + 4] in _S:
+            objection = self._sips.objection(raw, head, flow)
+            if objection is not None:
+                return self._object(raw, flow, head, objection)
+        raw = stamp(raw, via_start, via_end, flow.host, flow.port)
         peer = self._shard_of(head.call_id)
         if creates_state(head):
             busy = self._busy(peer)
@@ -119,6 +136,11 @@ class Reception:
             self.dropped["response with more than one Via"] += 1
             return True
         return False
+
+    def _object(self, raw: bytes, flow: Flow, head: Head, objection: Objection) -> bytes | None:
+        self.dropped[objection.reason] += 1
+        status, reason, warning = objection
+        return refuse(raw, flow, status, self._admission.tag, reason=reason, head=head, warning=warning)
 
     def _shed(self, raw: bytes, flow: Flow, head: Head, verdict: Verdict) -> bytes | None:
         """Refuse for want of room (RFC 3261 section 21.5.4), or say nothing to who should not even know of us."""

@@ -29,6 +29,7 @@ def refuse(
     reason: str | None = None,
     head: Head | None = None,
     retry_after: int | None = None,
+    warning: str = "",
 ) -> bytes | None:
     """Build a stateless response (RFC 3261 section 8.2.7), ready to be sent.
 
@@ -40,6 +41,7 @@ def refuse(
         reason: its phrase, None for the standard one.
         head: the request's head, where it could be read.
         retry_after: seconds for a Retry-After header.
+        warning: the value of a Warning header, empty for none.
 
     Returns:
         The response, or None where none may be sent: to an ACK, a response, or without a Via to answer to.
@@ -50,7 +52,9 @@ def refuse(
         )
     else:
         tag = make_tag(head.call_id, head.from_tag, head.cseq, head.branch)
-    headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
+    headers = [] if retry_after is None else [("Retry-After", str(retry_after))]
+    if warning:
+        headers.append(("Warning", warning))
     response = build_refusal(raw, status, reason, to_tag=tag, headers=headers)
     if response is None:
         return None

@@ -28,6 +28,8 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
         minimum: the lowest version, ``1.2`` or ``1.3``.
         key_log: where session keys are written for a network analyser; empty for nowhere.
         handshake_timeout: seconds a handshake may take.
+        sips: ``allowed``; ``refused``: a request to a SIPS URI gets 480; ``required``: every other one does (RFC 5630
+            section 5.1.2).
     """
 
     certificate: str = ""
@@ -39,6 +41,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     minimum: str = "1.2"
     key_log: str = ""
     handshake_timeout: float = 5.0
+    sips: str = "allowed"
 
 
 class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -85,6 +85,25 @@ def test_on_a_stream_our_contact_names_the_transport() -> None:
     assert line(phone.last(Reply).raw, "Contact") == "<sip:sipactors@192.0.2.1:5060;transport=tcp>"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Record_Route": "<sips:p.example;lr>", "Contact": "<sip:peer@192.0.2.9>"},
+        {"Contact": "<sips:peer@192.0.2.9>"},
+    ],
+)
+def test_our_contact_is_a_sips_uri_where_the_way_to_the_peer_is(more: dict[str, str]) -> None:
+    phone = Phone("echo")
+    phone.receive_call(invite(**more), flow=STREAM._replace(transport="tls", token="tls:1.1"))
+    assert line(phone.last(Reply).raw, "Contact") == "<sips:sipactors@192.0.2.1:5060>"
+
+
+def test_over_tls_to_a_sip_uri_our_contact_is_none_of_sips() -> None:
+    phone = Phone("echo")
+    phone.receive_call(flow=STREAM._replace(transport="tls", token="tls:1.1"))
+    assert line(phone.last(Reply).raw, "Contact") == "<sip:sipactors@192.0.2.1:5060;transport=tls>"
+
+
 def test_media_may_receive_at_another_address_than_it_was_asked_for() -> None:
     phone = Phone("echo")
     phone.request(invite())

@@ -45,7 +45,7 @@ def test_options_gets_the_status_that_an_invite_would_get() -> None:
         (message("INFO", to_tag="unknown"), 481),
         (message("OPTIONS", Require="a,b"), 420),
         (message("OPTIONS").replace(b"OPTIONS sip:us@", b"OPTIONS tel:+1-2;x="), 416),
-        (message("OPTIONS").replace(b"OPTIONS sip:us@", b"OPTIONS sips:us@"), 416),
+        (message("OPTIONS").replace(b"OPTIONS sip:us@", b"OPTIONS tel:us@"), 416),
     ],
 )
 def test_what_is_not_for_us_is_refused_without_state(raw: bytes, status: int) -> None:

@@ -7,24 +7,26 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import trustme
+import pytest
 
 from actors.transport.settings import TlsSettings
 
+trustme = pytest.importorskip("trustme", reason="makes the tests' certificates; it is in the extra 'tests'")
+
 
 @functools.cache
-def authority() -> trustme.CA:
+def authority() -> Any:
     """The one that tests believe."""
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
 @functools.cache
-def stranger() -> trustme.CA:
+def stranger() -> Any:
     """One that nobody believes."""
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-def issue(folder: Path, *names: str, by: trustme.CA | None = None, expired: bool = False, called: str = "own") -> Path:
+def issue(folder: Path, *names: str, by: Any = None, expired: bool = False, called: str = "own") -> Path:
     """A certificate and its key for DNS names and addresses, in one PEM file."""
     ends = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if expired else None
     made = (by or authority()).issue_cert(*names, not_after=ends, key_type=trustme.KeyType.ECDSA)

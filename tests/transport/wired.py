@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from actors import sip
 from actors.runtime.channel import Deposit, Descriptor, Withdraw
@@ -22,17 +24,19 @@ KEY = TransactionKey("z9hG4bKours", "", "OPTIONS")
 class Service:
     """The actor on free ports of one family, and peers to talk to it."""
 
-    def __init__(self, tmp_path: Path, host: str = "127.0.0.1", **settings: float) -> None:
+    def __init__(
+        self, tmp_path: Path, host: str = "127.0.0.1", *, transports: Sequence[str] = ("udp", "tcp"), **settings: Any
+    ) -> None:
         self.tmp_path = tmp_path
         self.host = host
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.settings = TransportSettings(listen=(), **settings)  # type: ignore[arg-type]
+        self.settings = TransportSettings(listen=(), **settings)
         self.descriptors: dict[str, Descriptor] = {}
         self.addresses: dict[str, tuple[str, int]] = {}
-        for transport, kind in (("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM)):
-            sock = socket.socket(self.family, kind)
+        for transport in transports:
+            sock = socket.socket(self.family, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
             sock.bind((host, 0))
-            if transport == "tcp":
+            if transport != "udp":
                 sock.listen()
             self.addresses[transport] = sock.getsockname()[:2]
             sock.setblocking(False)
