@@ -26,7 +26,7 @@ class RunOptions(NamedTuple):
 
     Attributes:
         config: the configuration file.
-        listen: ``udp:ADDR:PORT`` or ``tcp:ADDR:PORT`` each, instead of the configuration's.
+        listen: ``udp:ADDR:PORT``, ``tcp:ADDR:PORT`` or ``tls:ADDR:PORT`` each, instead of the configuration's.
         answer: ``echo``, ``play:FILE``, ``record:FILE``, ``ring``, ``workers`` or ``none``.
         run_dir: sockets and journals.
         state_dir: what outlives a reboot.
@@ -130,8 +130,8 @@ def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _listener(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
-        if not re.fullmatch(r"(udp|tcp):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):\d{1,5}", value):
-            raise click.BadParameter(f"{value!r} is not udp:ADDR:PORT or tcp:ADDR:PORT (IPv6 in brackets).")
+        if not re.fullmatch(r"(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):\d{1,5}", value):
+            raise click.BadParameter(f"{value!r} is not udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT (IPv6 in brackets).")
     return values
 
 
@@ -161,7 +161,7 @@ def command_line(run: Callable[[RunOptions], int]) -> click.Group:
 
     @click.command("run", cls=Examples, examples=_RUN_EXAMPLES)
     @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
-    @click.option("--listen", multiple=True, callback=_listener, metavar="udp|tcp:ADDR:PORT", help="Where to listen.")
+    @click.option("--listen", multiple=True, callback=_listener, metavar="udp|tcp|tls:ADDR:PORT", help="Where to listen.")
     @click.option(
         "--answer",
         callback=_answer_mode,

@@ -67,7 +67,7 @@ def check_uris(command: PlaceCall) -> None:
             parsed = uri.parse(text)
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"{text!r} is no SIP URI") from error
-        if parsed.scheme != "sip" or parsed.headers or "method" in parsed.params:
+        if parsed.scheme not in {"sip", "sips"} or parsed.headers or "method" in parsed.params:
             raise LocalProtocolError(f"{text!r} is no SIP URI that can be called")
 
 

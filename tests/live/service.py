@@ -149,7 +149,7 @@ def _wait_ready(service: Service) -> None:
             for line in service.process.stdout or ():
                 service.lines.append(line.rstrip("\n"))
                 if line.lstrip().startswith("listening on"):
-                    for transport, host, port in re.findall(r"\b(udp|tcp):(\[[^\]]+\]|[\d.]+):(\d+)", line):
+                    for transport, host, port in re.findall(r"\b(udp|tcp|tls):(\[[^\]]+\]|[\d.]+):(\d+)", line):
                         service.addresses.setdefault(transport, (host.strip("[]"), int(port)))
                         service.listeners.append((transport, host.strip("[]"), int(port)))
                 if line.startswith("ready in "):
