@@ -261,7 +261,8 @@ def test_a_reset_after_many_requests_is_told_once(service: Service) -> None:
 def test_a_stranger_may_open_so_many_connections_and_no_more(tmp_path: Path) -> None:
     service = Service(tmp_path, max_connections=2)
     with service.harness() as it:
-        it.actor._connections.acceptor._admission._trusted = ()  # type: ignore[attr-defined]
+        admission = it.actor._connections.acceptor._admission  # type: ignore[attr-defined]
+        admission._loopback = admission._trusted = ()
         peers = [service.tcp() for _ in range(3)]
         assert ended(it, peers[2]) == b""
         peers[0].close()
