@@ -260,6 +260,42 @@ def hangup_command(run_dir: Path | None, call: str) -> None:
         client.hangup(call)
 
 
+@click.command("hold", cls=Examples, examples=("sipactors hold 5f0c2a9b7d3e41c8",))
+@click.argument("call", metavar="ID")
+@_run_dir
+def hold_command(run_dir: Path | None, call: str) -> None:
+    """Hold the peer of a call."""
+    with connected(run_dir) as client:
+        client.hold(call)
+
+
+@click.command("resume", cls=Examples, examples=("sipactors resume 5f0c2a9b7d3e41c8",))
+@click.argument("call", metavar="ID")
+@_run_dir
+def resume_command(run_dir: Path | None, call: str) -> None:
+    """Take the peer of a call off hold."""
+    with connected(run_dir) as client:
+        client.resume(call)
+
+
+@click.command(
+    "transfer",
+    cls=Examples,
+    examples=(
+        "sipactors transfer 5f0c2a9b7d3e41c8 sip:carol@192.0.2.7",
+        "sipactors transfer 5f0c2a9b7d3e41c8 --replaces 1c84e7",
+    ),
+)
+@click.argument("call", metavar="ID")
+@click.argument("target", metavar="[URI]", default="")
+@click.option("--replaces", metavar="ID", default="", help="A call of ours, whose place the peer is to take.")
+@_run_dir
+def transfer_command(run_dir: Path | None, call: str, target: str, replaces: str) -> None:
+    """Send the peer of a call elsewhere. `sipactors events` shows how it goes."""
+    with connected(run_dir) as client:
+        client.transfer(call, target, replaces=replaces)
+
+
 @click.command("answer", cls=Examples, examples=("sipactors answer 5f0c2a9b7d3e41c8 --echo",))
 @click.argument("call", metavar="ID")
 @_audio
@@ -379,6 +415,9 @@ _CLIENT_COMMANDS: tuple[click.Command, ...] = (
     answer_command,
     reject_command,
     hangup_command,
+    hold_command,
+    resume_command,
+    transfer_command,
     events_command,
     accounts_command,
     register_command,

@@ -24,10 +24,14 @@ from actors.control.records import (
     Drain,
     Dtmf,
     HangUp,
+    Hold,
     Place,
+    Progress,
     Register,
     Reject,
+    Resume,
     Subscribe,
+    Transfer,
     Treatment,
     Unregister,
 )
@@ -58,6 +62,8 @@ def check(command: Command) -> None:
     if isinstance(command, Place | Answer):
         _check_seconds(command.duration, "duration")
         _check_treatment(command.treatment)
+    if isinstance(command, Answer | Reject | HangUp):
+        _check_headers(command.headers)
     if isinstance(command, Place | Claim):
         _check_policy(command.on_owner_lost)
     if type(command) in CHECKS:
@@ -70,6 +76,8 @@ def _check_place(command: Place) -> None:
         _check_uri(command.caller, "caller")
     _check_seconds(command.ring_timeout, "ring_timeout")
     _check_headers(command.headers)
+    if not 0 <= command.session_expires <= MAX_SECONDS:
+        raise ProtocolError("bad_value", f"session_expires is not between 0 and {MAX_SECONDS:g}", "session_expires")
 
 
 def _check_account(command: Register | Unregister) -> None:
@@ -86,6 +94,21 @@ def _check_dtmf(command: Dtmf) -> None:
 def _check_reject(command: Reject) -> None:
     if not 300 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is not between 300 and 699", "status")
+    for index, contact in enumerate(command.contacts):
+        _check_uri(contact, f"contacts[{index}]")
+
+
+def _check_progress(command: Progress) -> None:
+    if not 180 <= command.status <= 189:
+        raise ProtocolError("bad_value", f"status {command.status} is not between 180 and 189", "status")
+    _check_treatment(command.treatment)
+
+
+def _check_transfer(command: Transfer) -> None:
+    if command.target:
+        _check_uri(command.target, "target")
+    elif not command.replaces:
+        raise ProtocolError("bad_value", "neither target nor replaces says where to", "target")
 
 
 # What is checked of a command besides the types of its fields; here a check is added.
@@ -95,6 +118,8 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Unregister: _check_account,
     Dtmf: _check_dtmf,
     Reject: _check_reject,
+    Progress: _check_progress,
+    Transfer: _check_transfer,
 }
 
 
@@ -146,6 +171,9 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         duration=command.duration,
         headers=command.headers,
         account=command.account,
+        follow=command.follow,
+        late_offer=command.late_offer,
+        session_expires=command.session_expires,
     )
 
 
@@ -163,9 +191,13 @@ class Route(NamedTuple):
 
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
-    Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration)),
-    Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason)),
-    HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call)),
+    Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers)),
+    Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
+    HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call, c.headers)),
+    Progress: Route(lambda c, ref: dialog.ProgressCall(ref, c.call, c.status, c.early_media, _treatment(c.treatment))),
+    Hold: Route(lambda c, ref: dialog.HoldCall(ref, c.call)),
+    Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
+    Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
     # The shard of an account is that of its address-of-record, as that of a call is that of its id.
     Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),

@@ -31,6 +31,9 @@ class Place(NamedTuple):
         headers: more header lines for the INVITE, (name, value).
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see Claim).
         account: the address-of-record of the account to call by, empty for none.
+        follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
+        late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
+        session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
     """
 
     uri: str
@@ -41,28 +44,71 @@ class Place(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     account: str = ""
     on_owner_lost: str = "keep"
+    follow: bool = True
+    late_offer: bool = False
+    session_expires: int = 0
 
 
 class Answer(NamedTuple):
-    """Answer a ringing call in."""
+    """Answer a ringing call in, with more header lines for the 200."""
 
     call: str
     treatment: Treatment = Treatment()
     duration: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Progress(NamedTuple):
+    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on."""
+
+    call: str
+    status: int = 183
+    early_media: bool = True
+    treatment: Treatment = Treatment()
 
 
 class Reject(NamedTuple):
-    """Refuse a call in with a final status of 300 to 699."""
+    """Refuse a call in with a final status of 300 to 699; `contacts` are the URIs that a 3xx sends the caller to."""
 
     call: str
     status: int = 486
     reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
 
 
 class HangUp(NamedTuple):
-    """End a call in whatever state it is."""
+    """End a call in whatever state it is, with more header lines for a BYE, such as a Reason."""
 
     call: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Hold(NamedTuple):
+    """Hold the peer of a call that is up. CallHoldChanged tells when it is held."""
+
+    call: str
+
+
+class Resume(NamedTuple):
+    """Take the peer off hold."""
+
+    call: str
+
+
+class Transfer(NamedTuple):
+    """Send the peer of a call that is up elsewhere; CallTransferProgressed tells how it goes. Then the call ends.
+
+    Attributes:
+        target: the URI that the peer is to call; empty where `replaces` says it.
+        replaces: a call of ours that is up, whose place the peer is to take.
+        follow: have the peer tell how it goes.
+    """
+
+    call: str
+    target: str = ""
+    replaces: str = ""
+    follow: bool = True
 
 
 class Claim(NamedTuple):
@@ -169,6 +215,10 @@ Command = (
     | Answer
     | Reject
     | HangUp
+    | Progress
+    | Hold
+    | Resume
+    | Transfer
     | Claim
     | Release
     | Dtmf
@@ -307,6 +357,7 @@ class CallReceived(NamedTuple):
     display_name: str
     time: float
     account: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class CallProgressed(NamedTuple):
@@ -317,6 +368,7 @@ class CallProgressed(NamedTuple):
     status: int
     reason: str
     time: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class CallAnswered(NamedTuple):
@@ -327,10 +379,11 @@ class CallAnswered(NamedTuple):
     encoding: str
     clock_rate: int
     time: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class CallEnded(NamedTuple):
-    """The last event of a call. `ringing` and `talking` in seconds; the counts are RTP packets."""
+    """The last event of a call. `ringing` and `talking` in seconds; the counts are RTP packets; `cause` is by Q.850."""
 
     seq: int
     call: str
@@ -344,6 +397,40 @@ class CallEnded(NamedTuple):
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
+    cause: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
+
+
+class CallHoldChanged(NamedTuple):
+    """Whether we hold the peer (`local`), and whether it holds us (`remote`)."""
+
+    seq: int
+    call: str
+    local: bool
+    remote: bool
+    time: float
+
+
+class CallTransferProgressed(NamedTuple):
+    """How a transfer goes: 100 at first, a final status is the last."""
+
+    seq: int
+    call: str
+    status: int
+    reason: str
+    time: float
+
+
+class CallTransferRequested(NamedTuple):
+    """The peer asked us to call `target`; `placed` is the call that does so, empty where it was refused."""
+
+    seq: int
+    call: str
+    target: str
+    referred_by: str
+    placed: str
+    time: float
 
 
 class CallClaimed(NamedTuple):
@@ -440,6 +527,9 @@ Event = (
     | CallRecordFailed
     | CallDigitReceived
     | CallNoticed
+    | CallHoldChanged
+    | CallTransferProgressed
+    | CallTransferRequested
     | AccountChanged
     | UnknownEvent
 )
@@ -531,6 +621,10 @@ COMMANDS: dict[str, type[Command]] = {
     "answer": Answer,
     "reject": Reject,
     "hangup": HangUp,
+    "progress": Progress,
+    "hold": Hold,
+    "resume": Resume,
+    "transfer": Transfer,
     "claim": Claim,
     "release": Release,
     "dtmf": Dtmf,
@@ -568,6 +662,9 @@ EVENTS: dict[str, type[Event]] = {
         CallRecordFailed,
         CallDigitReceived,
         CallNoticed,
+        CallHoldChanged,
+        CallTransferProgressed,
+        CallTransferRequested,
         AccountChanged,
     )
 }

@@ -13,12 +13,15 @@ from actors.control.records import (
     CallAnswered,
     CallDigitReceived,
     CallEnded,
+    CallHoldChanged,
     CallInfo,
     CallNoticed,
     CallPlayFinished,
     CallProgressed,
     CallReceived,
     CallRecordFailed,
+    CallTransferProgressed,
+    CallTransferRequested,
     Child,
     Event,
     ServiceStarted,
@@ -150,6 +153,11 @@ def _answered(event: CallAnswered) -> str:
     return f"answered, {event.encoding}/{event.clock_rate}" if event.encoding else "answered"
 
 
+def _held(event: CallHoldChanged) -> str:
+    by = [name for name, on in (("us", event.local), ("the peer", event.remote)) if on]
+    return f"held by {' and by '.join(by)}" if by else "off hold"
+
+
 def ended(event: CallEnded) -> str:
     """How a call ended, for people."""
     if event.outcome == "answered":
@@ -169,6 +177,9 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
     CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
     CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
+    CallHoldChanged: _held,
+    CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
+    CallTransferRequested: lambda event: f"asked to call {event.target}: {event.placed or 'refused'}",
     AccountChanged: lambda event: f"{event.account} is {standing(event, event.time)}",
     ServiceStarted: lambda _: "service started",
     UnknownEvent: lambda event: f"{event.type} {event.fields}",

@@ -43,6 +43,9 @@ def place(
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
     account: str = "",
+    follow: bool = True,
+    late_offer: bool = False,
+    session_expires: int = 0,
     on_owner_lost: str | float = "keep",
     key: str = "",
 ) -> Wish[str]:
@@ -60,12 +63,27 @@ def place(
         duration: seconds after the answer until the service hangs up; 0: no limit.
         headers: more header lines for the INVITE, (name, value).
         account: the address-of-record of the account to call by; empty: none.
+        follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
+        late_offer: let the peer make the offer, in its 2xx.
+        session_expires: seconds of the session timer to ask for (RFC 4028); 0: the service's own.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
     audio = treatment(echo, play, loop, record, hang_up_after_play)
     more = tuple(headers)
-    command = records.Place(uri, caller, audio, ring_timeout, duration, more, account, str(on_owner_lost))
+    command = records.Place(
+        uri,
+        caller,
+        audio,
+        ring_timeout,
+        duration,
+        more,
+        account,
+        str(on_owner_lost),
+        follow,
+        late_offer,
+        session_expires,
+    )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
 
 
@@ -78,21 +96,68 @@ def answer(
     record: str = "",
     hang_up_after_play: bool = False,
     duration: float = 0.0,
+    headers: Iterable[tuple[str, str]] = (),
     key: str = "",
 ) -> Wish[None]:
     """Answer a ringing call in. The arguments are those of `place`."""
     audio = treatment(echo, play, loop, record, hang_up_after_play)
-    return Wish(records.Answer(call, audio, duration), Nothing, none, key)
+    return Wish(records.Answer(call, audio, duration, tuple(headers)), Nothing, none, key)
 
 
-def reject(call: str, status: int = 486, reason: str = "", *, key: str = "") -> Wish[None]:
-    """Refuse a call in with a final status of 300 to 699."""
-    return Wish(records.Reject(call, status, reason), Nothing, none, key)
+def progress(
+    call: str,
+    status: int = 183,
+    *,
+    early_media: bool = True,
+    echo: bool = False,
+    play: str = "",
+    loop: bool = False,
+    key: str = "",
+) -> Wish[None]:
+    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on."""
+    audio = treatment(echo, play, loop, "", False)
+    return Wish(records.Progress(call, status, early_media, audio), Nothing, none, key)
 
 
-def hangup(call: str, *, key: str = "") -> Wish[None]:
-    """End a call in whatever state it is."""
-    return Wish(records.HangUp(call), Nothing, none, key)
+def reject(
+    call: str,
+    status: int = 486,
+    reason: str = "",
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    contacts: Iterable[str] = (),
+    key: str = "",
+) -> Wish[None]:
+    """Refuse a call in with a final status of 300 to 699; `contacts` are the URIs that a 3xx sends the caller to."""
+    return Wish(records.Reject(call, status, reason, tuple(headers), tuple(contacts)), Nothing, none, key)
+
+
+def hangup(call: str, *, headers: Iterable[tuple[str, str]] = (), key: str = "") -> Wish[None]:
+    """End a call in whatever state it is, with more header lines for a BYE, such as a Reason."""
+    return Wish(records.HangUp(call, tuple(headers)), Nothing, none, key)
+
+
+def hold(call: str, *, key: str = "") -> Wish[None]:
+    """Hold the peer of a call that is up; CallHoldChanged tells when it is held."""
+    return Wish(records.Hold(call), Nothing, none, key)
+
+
+def resume(call: str, *, key: str = "") -> Wish[None]:
+    """Take the peer off hold."""
+    return Wish(records.Resume(call), Nothing, none, key)
+
+
+def transfer(call: str, target: str = "", *, replaces: str = "", follow: bool = True, key: str = "") -> Wish[None]:
+    """Send the peer of a call elsewhere; CallTransferProgressed tells how it goes. Then the call ends.
+
+    Args:
+        call: the call's id.
+        target: the URI that the peer is to call; empty where `replaces` says it.
+        replaces: a call of ours that is up, whose place the peer is to take.
+        follow: have the peer tell how it goes.
+        key: the idempotency key.
+    """
+    return Wish(records.Transfer(call, target, replaces, follow), Nothing, none, key)
 
 
 def claim(call: str, *, worker: str = "", on_owner_lost: str | float = "hangup", key: str = "") -> Wish[None]:

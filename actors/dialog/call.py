@@ -22,7 +22,8 @@ from actors.dialog.names import Names
 from actors.dialog.settings import DialogSettings
 from actors.runtime.machine import Machine
 from actors.sip import Request, Response
-from actors.sip.offer_answer import Codec, Negotiated
+from actors.sip.offer_answer import Codec, Exchange, Negotiated
+from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 
 replace = msgspec.structs.replace
@@ -44,9 +45,10 @@ class State(IntEnum):
     ANSWERED = 7  # our 2xx (to an INVITE or a re-INVITE) waits for its ACK
     LEAVING = 8  # as ANSWERED; a BYE follows the ACK (RFC 3261 s15)
     CONFIRMED = 9
-    CLOSING = 10  # over; the answer to our BYE or the totals of media are awaited
-    LINGERING = 11  # out: over, but other forks may still answer (RFC 3261 s13.2.2.4)
-    TERMINATED = 12
+    MODIFYING = 10  # as CONFIRMED; a re-INVITE or UPDATE of ours waits for its answer
+    CLOSING = 11  # over; the answer to our BYE or the totals of media are awaited
+    LINGERING = 12  # out: over, but other forks may still answer (RFC 3261 s13.2.2.4)
+    TERMINATED = 13
 
 
 class Input(IntEnum):
@@ -84,6 +86,23 @@ class Input(IntEnum):
     STILL_RINGING = 28  # a 180 every minute (s13.3.1.1)
     TIME_UP = 29  # the call's duration
     GIVE_UP = 30  # what should have ended by itself
+    RELIABLE = 31  # the reliable provisional response again (RFC 3262 s3)
+    NO_PRACK = 32  # 64*T1 after it
+    RETRY = 33  # after a 491 to our re-INVITE (s14.1)
+    REFRESH = 34  # the session timer: half of it is over, and it is ours to refresh (RFC 4028 s7.2)
+    SESSION_OVER = 35  # nobody refreshed it (RFC 4028 s10)
+    # more of the dialog
+    UPDATE = 36  # theirs (RFC 3311)
+    PRACK = 37  # theirs (RFC 3262)
+    REFER = 38  # theirs (RFC 3515)
+    NOTIFY = 39  # theirs, of the REFER we sent
+    PROGRESS = 40  # control: a provisional response, with early media
+    MODIFY = 41  # control: hold, resume
+    MODIFIED = 42  # our re-INVITE or UPDATE has its final response, or failed
+    TRANSFER = 43  # control: send the peer elsewhere
+    REQUEST_DONE = 44  # a PRACK, REFER or NOTIFY of ours has its final response, or failed
+    REFERRED = 45  # the call that we placed because the peer referred us came on
+    REPLACED = 46  # a new call has taken our place (RFC 3891)
 
 
 class Media(msgspec.Struct, frozen=True, array_like=True):
@@ -96,10 +115,11 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         asked: the address of ours that the session was asked for.
         host, port: where it receives; port 0 until media said so.
         open: whether it was asked for and has not ended.
-        local: our last session description.
-        remote: the peer's last, empty while our offer has no answer.
-        version: the version in our o= line.
+        exchange: the offers and answers of the dialog (of a call out that is not answered: before any of them).
+        draft: our answer to the peer's open offer, until it is sent.
+        drafted: what it comes to.
         agreed: what both came to.
+        direction: what we want: sendrecv, or sendonly while we hold the peer.
     """
 
     process: int = 0
@@ -109,10 +129,41 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     host: str = ""
     port: int = 0
     open: bool = False
-    local: bytes = b""
-    remote: bytes = b""
-    version: int = 0
+    exchange: Exchange = Exchange()
+    draft: bytes = b""
+    drafted: Negotiated | None = None
     agreed: Negotiated | None = None
+    direction: str = "sendrecv"
+
+    @property
+    def held_by_us(self) -> bool:
+        """Whether we hold the peer."""
+        return self.direction != "sendrecv"
+
+    @property
+    def held_by_peer(self) -> bool:
+        """Whether the peer holds us: it takes no sound."""
+        return (
+            self.agreed is not None and self.exchange.state is Turn.STABLE and not _hears(self.agreed, self.direction)
+        )
+
+
+def _hears(agreed: Negotiated, wanted: str) -> bool:
+    return agreed.sends or wanted not in ("sendrecv", "sendonly")
+
+
+class Reliable(msgspec.Struct, frozen=True, array_like=True):
+    """A reliable provisional response of ours that waits for its PRACK (RFC 3262 s3).
+
+    Attributes:
+        rseq: its number.
+        raw: the response.
+        interval: seconds to its next repetition.
+    """
+
+    rseq: int
+    raw: bytes
+    interval: float
 
 
 class Invitation(msgspec.Struct, frozen=True, array_like=True):
@@ -125,6 +176,11 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True):
         response: the last response sent, empty before any.
         interval: seconds to the next repetition of a 2xx.
         late: whether the 2xx carries our offer, and the ACK its answer.
+        able: the option tags in its Supported and Require of those that matter here.
+        rseq: the number of our last reliable provisional response, 0 before any.
+        reliable: the one that waits for its PRACK.
+        accepting: it is to be answered once the PRACK is there.
+        extra: more header lines for the 2xx.
     """
 
     key: TransactionKey
@@ -133,6 +189,79 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True):
     response: bytes = b""
     interval: float = 0.0
     late: bool = False
+    able: tuple[str, ...] = ()
+    rseq: int = 0
+    reliable: Reliable | None = None
+    accepting: bool = False
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+class Early(msgspec.Struct, frozen=True, array_like=True):
+    """An early dialog of a call out.
+
+    Attributes:
+        remote_tag: the To tag of its responses.
+        exchange: its part in offer and answer (each answers the one offer for itself).
+        dialog: made by its first reliable response, None before.
+        rseq: the number of its last reliable response that was taken, 0 before any.
+    """
+
+    remote_tag: str
+    exchange: Exchange
+    dialog: Dialog | None = None
+    rseq: int = 0
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """A re-INVITE or UPDATE of ours (RFC 3261 s14.1, RFC 3311).
+
+    Attributes:
+        attempt: the request, None while it waits for its turn after a 491.
+        direction: what we want by it.
+        refresh: it is for the session timer only.
+        update: it is an UPDATE without a description.
+        tries: how often it met a 491.
+    """
+
+    attempt: Attempt | None
+    direction: str
+    refresh: bool = False
+    update: bool = False
+    tries: int = 0
+
+
+class SessionTimer(msgspec.Struct, frozen=True, array_like=True):
+    """The session timer of a call that is up (RFC 4028).
+
+    Attributes:
+        interval: seconds that the session lives without a refresh.
+        ours: whether we refresh it.
+        update: whether the peer takes UPDATE.
+        least: the Min-SE of the dialog, 0 where none was told.
+    """
+
+    interval: int
+    ours: bool
+    update: bool
+    least: int = 0
+
+
+class Transfer(msgspec.Struct, frozen=True, array_like=True):
+    """A REFER that we sent and whose outcome is awaited, or that we follow (RFC 3515).
+
+    Attributes:
+        ours: whether we sent it.
+        seq: its CSeq number: the id of its subscription.
+        target: the URI.
+        told: the last status that was told of it.
+        silent: no NOTIFY belongs to it (RFC 4488).
+    """
+
+    ours: bool
+    seq: int
+    target: str
+    told: int = 0
+    silent: bool = False
 
 
 class Fork(msgspec.Struct, frozen=True, array_like=True):
@@ -155,6 +284,9 @@ class Outcome(NamedTuple):
     status: int
     reason: str
     by: str
+    cause: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):
@@ -166,6 +298,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         inbound: whether the peer placed it.
         remote, local: URIs for people.
         display_name: of a call in, the caller's.
+        headers: of a call in, what control is told of its INVITE.
         begun, answered, ended: seconds on the shell's clock, 0 when not yet.
         treatment: what is done with its audio.
         duration: seconds after the answer until we hang up, 0 for no limit.
@@ -176,12 +309,22 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         attempt: our INVITE.
         ack: our ACK, kept to be repeated.
         bye: our BYE.
-        early: per early dialog its To tag and the SDP of its last provisional response; the latest is last.
+        early: the early dialogs of a call out; the one that spoke last is last.
         forks: dialogs of other forks.
         outcome: how it ended.
         announced, told: whether control was told that the call began, that it ended.
         linger: until when 2xx of other forks may come.
         identity: the account it is made by or came for, None where there is none.
+        change: our re-INVITE or UPDATE.
+        requests: other requests of ours in the dialog that wait for their answers.
+        timer: the session timer, None where there is none.
+        transfer: the REFER in hand.
+        target, targets: where a 3xx sent the call, empty for nowhere, and where else it may go.
+        tries: how many INVITEs the call has sent, each with a CSeq of its own.
+        interval, least: of a call out, the Session-Expires and Min-SE it asks for.
+        on_behalf: the tag of the call whose peer referred us here, empty for none.
+        replaces: the tag of the call whose place this one takes once it is answered, empty for none.
+        farewell: more header lines for our BYE.
     """
 
     state: State
@@ -193,6 +336,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     local: str
     begun: float
     display_name: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     answered: float = 0.0
     ended: float = 0.0
     treatment: Treatment = Treatment()
@@ -204,13 +348,25 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     attempt: Attempt | None = None
     ack: Attempt | None = None
     bye: Attempt | None = None
-    early: tuple[tuple[str, bytes], ...] = ()
+    early: tuple[Early, ...] = ()
     forks: tuple[Fork, ...] = ()
     outcome: Outcome | None = None
     announced: bool = False
     told: bool = False
     linger: float = 0.0
     identity: Identity | None = None
+    change: Change | None = None
+    requests: tuple[Attempt, ...] = ()
+    timer: SessionTimer | None = None
+    transfer: Transfer | None = None
+    target: str = ""
+    targets: tuple[str, ...] = ()
+    tries: int = 0
+    interval: int = 0
+    least: int = 0
+    on_behalf: str = ""
+    replaces: str = ""
+    farewell: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> bytes:

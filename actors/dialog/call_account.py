@@ -45,7 +45,7 @@ def user(identity: Identity, agent: Agent) -> str:
 
 def seq(call: Call) -> int:
     """The CSeq number of the INVITE of a call out."""
-    return FIRST_SEQ if call.identity is None else call.identity.seq
+    return FIRST_SEQ + call.tries if call.identity is None else call.identity.seq
 
 
 def read(raw: bytes) -> Response | None:
@@ -69,7 +69,7 @@ def line(call: Call, agent: Agent, caller: str) -> tuple[str, int, tuple[tuple[s
     """
     identity = call.identity
     if identity is None or call.order is None:
-        return f"<{caller}>;tag={call.tag}", FIRST_SEQ, ()
+        return f"<{caller}>;tag={call.tag}", seq(call), ()
     account = agent.accounts.get(identity.aor)
     name = account.display_name if account is not None and not call.order.caller else ""
     quoted = f'"{name}" ' if name else ""

@@ -8,6 +8,7 @@ from actors.dialog.call import Call, Fork, Given, Heard, Input, Outcome, Place, 
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened
+from actors.dialog.policy import cause_of
 from actors.dialog.reply import answer
 from actors.runtime.machine import Arm, Disarm, Effects
 
@@ -32,7 +33,8 @@ def announced(call: Call, given: Given, now: float) -> Effects:
         return ()
     begun = given.wall - (now - call.begun)
     account = "" if call.identity is None else call.identity.aor
-    return (tell(CallReceived(call.call, call.remote, call.local, call.display_name, begun, account)),)
+    received = CallReceived(call.call, call.remote, call.local, call.display_name, begun, account, call.headers)
+    return (tell(received),)
 
 
 def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -41,7 +43,8 @@ def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert dialog is not None
     agent = given.agent
     dialog = replace(dialog, local_seq=dialog.local_seq + 1)
-    raw = dialog_state.request(dialog, "BYE", dialog.local_seq, user_agent=agent.settings.user_agent)
+    user_agent, more = agent.settings.user_agent, call.farewell
+    raw = dialog_state.request(dialog, "BYE", dialog.local_seq, user_agent=user_agent, headers=more)
     if call.identity is not None:
         call, raw = call_account.proven(call_account.settled(call), agent, "BYE", raw, dialog.local_seq)
     bye, hop = dialog_state.attempt(dialog, "bye", "BYE", raw)
@@ -83,6 +86,9 @@ def ending(call: Call, given: Given, now: float, totals: tuple[int, int, int] = 
             packets_sent=totals[0],
             packets_received=totals[1],
             packets_lost=totals[2],
+            cause=outcome.cause or cause_of(outcome.outcome, outcome.status),
+            headers=outcome.headers,
+            contacts=outcome.contacts,
         )
     )
 
@@ -179,6 +185,8 @@ def routed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     elif call.bye is not None and call.bye.ref == located.ref:
         bye, effects = advance(call.bye, AttemptInput.LOCATED, news, now)
         call = replace(call, bye=bye)
+    elif (found := _other(call, located, news, now)) is not None:
+        call, effects = found
     else:
         forks = []
         for fork in call.forks:
@@ -192,3 +200,16 @@ def routed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
             forks.append(Fork(fork.remote_tag, ack, bye))
         call = replace(call, forks=tuple(forks))
     return _settled(call, given, now, effects) if call.state is State.CLOSING else (call, effects)
+
+
+def _other(call: Call, place: Place, news: News, now: float) -> tuple[Call, Effects] | None:
+    """As :func:`routed`, for a re-INVITE or UPDATE of ours and for other requests; None where it is for none."""
+    change = call.change
+    if change is not None and change.attempt is not None and change.attempt.ref == place.ref:
+        sent, effects = advance(change.attempt, AttemptInput.LOCATED, news, now)
+        return replace(call, change=replace(change, attempt=sent)), effects
+    for number, one in enumerate(call.requests):
+        if one.ref == place.ref:
+            sent, effects = advance(one, AttemptInput.LOCATED, news, now)
+            return replace(call, requests=(*call.requests[:number], sent, *call.requests[number + 1 :])), effects
+    return None

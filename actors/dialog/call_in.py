@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_account, dialog_state
+from actors.dialog import call_account, call_reliable, dialog_state, session_timer
 from actors.dialog.call import Agent, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
 from actors.dialog.call_end import announced, ended
-from actors.dialog.call_up import accept
 from actors.dialog.effects import Reply
-from actors.dialog.events import AnswerCall, CallProgressed, RejectCall
+from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, unopened
 from actors.dialog.policy import outcome_of, treatment
-from actors.dialog.reply import ALLOW, answer, description_in, our_contact, refusal, retry_after
+from actors.dialog.reply import (
+    ALLOW,
+    SUPPORTED,
+    answer,
+    description_in,
+    our_contact,
+    refusal,
+    retry_after,
+    shown,
+)
 from actors.runtime.machine import Arm, Effects
 from actors.sip import REASONS, RemoteProtocolError
+from actors.sip.grammar import header_line
 from actors.sip.headers import cut_name_addr
+from actors.sip.offer_answer import Carrier
 
 PROGRESS = 60.0  # RFC 3261 s13.3.1.1: a provisional response every minute, lest proxies cancel
 HUNG_UP = 603  # what HangUp refuses a call in with
@@ -30,7 +40,8 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
     if not dialog.remote_target:
         raise RemoteProtocolError(400, "Missing Contact")
     caller = invite.from_
-    ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW), tag=tag).raw
+    ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW, SUPPORTED), tag=tag).raw
+    able = call_reliable.able(invite.get("Supported"), invite.require)
     return Call(
         State.NEW,
         (),
@@ -41,7 +52,8 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         local=_address(invite.get("To") or ""),
         begun=now,
         display_name=caller.display_name,
-        invitation=Invitation(asked.key, asked.head.cseq, ringing),
+        headers=shown(invite),
+        invitation=Invitation(asked.key, asked.head.cseq, ringing, able=able),
         dialog=dialog,
         identity=call_account.of_asked(agent, asked) if agent.accounts else None,
     )
@@ -52,28 +64,37 @@ def _address(value: str) -> str:
     return value[1 : value.find(">")] if value.startswith("<") else cut_name_addr(value)[1]
 
 
-def response(ringing: bytes, status: int, reason: str = "") -> bytes:
+def response(ringing: bytes, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
     """A refusal made of the 180 to the same INVITE: another status line, no Contact (RFC 3261 table 2), no Allow."""
+    more = "".join([header_line(name, value) + "\r\n" for name, value in headers]).encode()
     head = ringing.partition(b"\r\n")[2]
     ours = head.index(b"\r\nContact: ") + 2  # what we added stands together, after what was copied
     server = head.index(b"\r\nServer: ", ours) + 2
     words = (reason or REASONS.get(status, "Refused")).encode()
-    return b"SIP/2.0 %d %s\r\n%s%s" % (status, words, head[:ours], head[server:])
+    return b"SIP/2.0 %d %s\r\n%s%s%s" % (status, words, head[:ours], more, head[server:])
 
 
-def _refused(call: Call, status: int, reason: str = "") -> Effects:
+def _refused(call: Call, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Effects:
     """The final response to the INVITE in hand; the server transaction repeats it until its ACK."""
     invitation = call.invitation
     assert invitation is not None
-    return (Reply(invitation.key, status, response(invitation.ringing, status, reason)),)
+    return (Reply(invitation.key, status, response(invitation.ringing, status, reason, headers)),)
 
 
-def _end(call: Call, given: Given, now: float, status: int, by: str, reason: str = "") -> tuple[Call, Effects]:
+def _end(
+    call: Call,
+    given: Given,
+    now: float,
+    status: int,
+    by: str,
+    reason: str = "",
+    headers: tuple[tuple[str, str], ...] = (),
+) -> tuple[Call, Effects]:
     """Refuse the INVITE with `status` and end."""
     outcome = Outcome(outcome_of(status), status, reason or REASONS.get(status, ""), by)
-    refusal = _refused(call, status, reason)
+    refused = _refused(call, status, reason, headers)
     call, effects = ended(replace(call, invitation=None), given, now, outcome)
-    return call, refusal + effects
+    return call, refused + effects
 
 
 # Actions
@@ -88,12 +109,18 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return call, (answer(agent, asked, 480), *effects)
     host = asked.flow.local_host
     call = replace(call, media=replace(call.media, host=host))
+    least = session_timer.check(asked.request)
+    if least:  # RFC 4028 s9
+        return replace(call, state=State.TERMINATED), (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
     try:
         offer = description_in(asked.request)
         if offer:
-            call = answered(call, agent, offer)
+            call = answered(call, agent, offer, Carrier.INVITE)
+        timer, lines = session_timer.granted(asked.request, mine=agent.settings.session_expires)
     except RemoteProtocolError as error:  # s13.3.1.3
         return replace(call, state=State.TERMINATED), (refusal(agent, asked, error),)
+    if timer is not None and call.invitation is not None:
+        call = replace(call, timer=timer, invitation=replace(call.invitation, extra=lines))
     call, effects = prepared(call, agent, host)
     effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
     expires = asked.request.expires
@@ -108,42 +135,56 @@ def ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     host, port = given.what
     call = received_at(call, agent, host, port)
     effects = announced(call, given, now)
-    call, more = _progress(call, given)
+    call, more = _progress(call, given, now)
     effects += more
     at_once = treatment(agent.settings.answer, call.call)
     if at_once is None:
         effects += (Arm(Input.RUNG_OUT, now + agent.settings.ring_timeout), Arm(Input.STILL_RINGING, now + PROGRESS))
         return replace(call, state=State.RINGING), effects
-    call, more = accept(replace(call, treatment=at_once), given, now)
+    call, more = call_reliable.take(replace(call, treatment=at_once), given, now)
     return call, effects + more
 
 
-def _progress(call: Call, given: Given) -> tuple[Call, Effects]:
+def _progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Send the 180; control was told of the call before."""
-    invitation = call.invitation
-    assert invitation is not None
-    call = replace(call, announced=True, invitation=replace(invitation, response=invitation.ringing))
-    event = CallProgressed(call.call, 180, REASONS[180], given.wall)
-    return call, (Reply(invitation.key, 180, invitation.ringing), tell(event))
+    call, effects = call_reliable.sent(replace(call, announced=True), given, now, 180)
+    return call, (*effects, tell(CallProgressed(call.call, 180, REASONS[180], given.wall)))
 
 
-def still_ringing(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
+def still_ringing(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Repeat the 180 (s13.3.1.1)."""
     invitation = call.invitation
     assert invitation is not None
-    return call, (Reply(invitation.key, 180, invitation.ringing), Arm(Input.STILL_RINGING, now + PROGRESS))
+    effects: Effects = ()
+    if invitation.reliable is None:
+        call, effects = call_reliable.sent(call, given, now, 180)
+    return call, (*effects, Arm(Input.STILL_RINGING, now + PROGRESS))
+
+
+def unpracked(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """No PRACK within 64*T1: the INVITE is refused with a 5xx (RFC 3262 s3)."""
+    outcome = Outcome("failed", 504, "no PRACK", "error")
+    refused = _refused(call, 504)
+    call, effects = ended(replace(call, invitation=None), given, now, outcome)
+    return call, refused + effects
 
 
 def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Control answers the call."""
     command: AnswerCall = given.what
-    return accept(replace(call, treatment=command.treatment, duration=command.duration), given, now)
+    invitation = call.invitation
+    assert invitation is not None
+    if command.headers:
+        call = replace(call, invitation=replace(invitation, extra=(*invitation.extra, *command.headers)))
+    wanted = call.treatment if command.treatment == Treatment() else command.treatment
+    return call_reliable.take(replace(call, treatment=wanted, duration=command.duration), given, now)
 
 
 def reject(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Control refuses the call."""
+    """Control refuses the call, or sends it elsewhere."""
     command: RejectCall = given.what
-    return _end(call, given, now, command.status, "local", command.reason)
+    contacts = tuple([("Contact", f"<{uri}>") for uri in command.contacts])
+    return _end(call, given, now, command.status, "local", command.reason, (*contacts, *command.headers))
 
 
 def hang_up(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

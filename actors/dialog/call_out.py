@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_account, dialog_state
+from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
-from actors.dialog.call import Agent, Call, Fork, Given, Heard, Input, Outcome, Place, State, replace, tell
+from actors.dialog.call import Agent, Call, Fork, Given, Heard, Input, Outcome, Place, State, replace
+from actors.dialog.call_early import described, early_of, progress
 from actors.dialog.call_end import ended
 from actors.dialog.call_up import LOST, up
 from actors.dialog.dialog_state import MAX_FORWARDS, Dialog, Path
-from actors.dialog.effects import Start
-from actors.dialog.events import CallProgressed, PlaceCall
+from actors.dialog.events import PlaceCall
 from actors.dialog.names import Names
-from actors.dialog.negotiation import agreed, closed, offered, prepared, received_at, unopened
-from actors.dialog.policy import outcome_of
-from actors.dialog.reply import ALLOW, description_in
+from actors.dialog.negotiation import (
+    abandoned,
+    agreed,
+    answered,
+    answering,
+    closed,
+    offered,
+    prepared,
+    received_at,
+    unopened,
+)
+from actors.dialog.policy import outcome_of, told_cause
+from actors.dialog.reply import ALLOW, SUPPORTED, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
+from actors.sip.bodies import SDP
+from actors.sip.offer_answer import Carrier
+from actors.sip.offer_answer import State as Turn
+from actors.sip.vocabulary import Candidate
 
-MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
+MAX_TRIES = 8  # INVITEs beyond the first that a call may send, by 3xx and 422
 SILENCE = 4  # times T1: how long an INVITE that nobody has answered at all holds up the end of its call
 MAX_FORKS = 16  # other forks' 2xx that are acknowledged and hung up
 # The header lines that are never the caller's to give, compact forms among them.
@@ -35,8 +49,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
     if command.account and agent.accounts.get(command.account) is None:
         raise LocalProtocolError(f"there is no account {command.account}")
     for name, _ in command.headers:
-        if name.lower() in OURS:
-            raise LocalProtocolError(f"the header {name} is not yours to give")
+        check_name(name)
     # What may not be sent is refused before anything happens.
     Request.build("INVITE", command.uri, (("Call-ID", command.call), *command.headers))
     return Call(
@@ -53,7 +66,18 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         order=command,
         announced=True,
         identity=call_account.of_order(agent, command.account) if command.account else None,
+        interval=command.session_expires or agent.settings.session_expires,
     )
+
+
+def check_name(name: str) -> None:
+    """Check the name of a header that an application gives.
+
+    Raises:
+        LocalProtocolError: it is ours.
+    """
+    if name.lower() in OURS:
+        raise LocalProtocolError(f"the header {name} is not yours to give")
 
 
 def check_uris(command: PlaceCall) -> None:
@@ -84,12 +108,15 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
         ("Call-ID", call.call),
         ("CSeq", f"{seq} INVITE"),
         ALLOW,
+        SUPPORTED,
         ("User-Agent", agent.settings.user_agent),
+        *session_timer.wished(call.interval, call.least),
         *order.headers,
-        ("Content-Type", "application/sdp"),
     )
-    request = Request.build("INVITE", order.uri, headers, call.media.local)
-    return bytes(request)
+    offer = call.media.exchange.offer
+    if offer:
+        headers = (*headers, ("Content-Type", SDP))
+    return bytes(Request.build("INVITE", call.target or order.uri, headers, offer))
 
 
 # Actions: before the INVITE is sent
@@ -99,11 +126,8 @@ def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Locate the next hops."""
     order: PlaceCall = given.what
     agent, identity = given.agent, call.identity
-    user, uri = agent.settings.user, order.uri
-    if identity is not None:
-        user, uri = call_account.user(identity, agent), call_account.first_hop(identity, agent, uri)
-    invite = Attempt(AttemptState.NEW, (), call.tag, "invite", "INVITE", b"", user, uri)
-    invite, effects = begin(invite, None, given.agent.names, now)
+    hop = order.uri if identity is None else call_account.first_hop(identity, agent, order.uri)
+    invite, effects = begin(_invitation(call, given, hop), None, agent.names, now)
     if order.ring_timeout > 0:
         effects += (Arm(Input.RUNG_OUT, now + order.ring_timeout),)
     return replace(call, attempt=invite), effects
@@ -155,7 +179,12 @@ def ready(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Media receives: our offer can be made, and sent."""
     host, port = given.what
     call = received_at(call, given.agent, host, port)
-    return _send(offered(call, given.agent), given, now)
+    assert call.order is not None
+    if call.order.late_offer:
+        return _send(call, given, now)
+    if call.media.exchange.state is not Turn.STABLE:  # that of a candidate which reached us elsewhere
+        call = abandoned(call)
+    return _send(offered(call, given.agent, Carrier.INVITE), given, now)
 
 
 def no_media(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -178,94 +207,89 @@ def rung_out_early(call: Call, given: Given, now: float) -> tuple[Call, Effects]
 # Actions: the INVITE is sent
 
 
-def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """A provisional response: an early dialog, perhaps early media (s13.2.2.1)."""
-    heard: Heard = given.what
-    assert call.attempt is not None
-    invite, effects = attempt_step(call.attempt, AttemptInput.PROVISIONAL, News(given.agent.names), now)
-    call = replace(call, attempt=invite)
-    if heard.status == 100 or heard.head is None or heard.response is None:
+def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A provisional response. A reliable one whose answer is none: PRACK, then CANCEL; others change nothing."""
+    call, effects = progress(call, given, now)
+    if call.outcome is None:
         return call, effects
-    tag = heard.head.to_tag
-    if tag:
-        body = _described(heard.response)
-        call, more = _early(call, tag, body)
-        effects += more
-    event = CallProgressed(call.call, heard.status, heard.response.reason, given.wall)
-    return call, (*effects, tell(event))
-
-
-def _described(response: Response) -> bytes:
-    """The session description in a response; what cannot be understood there is none."""
-    try:
-        return description_in(response)
-    except RemoteProtocolError:
-        return b""
-
-
-def _early(call: Call, tag: str, body: bytes) -> tuple[Call, Effects]:
-    """Remember an early dialog; the answer in it is heard at once: the latest with media is (RFC 3960 s3.1)."""
-    known = dict(call.early)
-    before = known.pop(tag, b"")
-    known[tag] = body or before
-    early = tuple(known.items())[-MAX_EARLY:]
-    if not body or body == before:
-        return replace(call, early=early), ()
-    try:
-        heard = agreed(call, body).media
-    except RemoteProtocolError:  # a bad answer in an unreliable response is no answer: the 2xx will tell
-        return replace(call, early=tuple({**known, tag: before}.items())[-MAX_EARLY:]), ()
-    assert heard.agreed is not None
-    start = (Start(heard.process, heard.session, heard.agreed),) if heard.open else ()
-    return replace(call, early=early), start
+    call, more = _cancel(call, given, now, call.outcome)
+    return replace(call, state=State.CANCELLING), effects + more
 
 
 def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The first 2xx: ACK, and the call is up (s13.2.2.4). An answer that cannot be taken: ACK, then BYE.
 
-    One of a candidate that was given up comes too late: it gets ACK and BYE, and the candidate in hand is waited for.
+    Where our INVITE held no offer the 2xx does, and the ACK its answer. A 2xx of a candidate that was given up comes
+    too late: it gets ACK and BYE, and the candidate in hand is waited for.
     """
+    heard: Heard = given.what
+    assert heard.response is not None
     assert call.attempt is not None
-    if call.attempt.key != given.what.key:
+    if call.attempt.key != heard.key:
         return accepted_again(call, given, now)
-    call, effects, body = _confirmed(call, given, now)
+    call = _confirmed(call, given, now)
+    body, reply = described(heard.response), b""
+    wrong: RemoteProtocolError | None = None
+    exchange = call.media.exchange
     try:
-        call = agreed(call, body)
+        if exchange.state is Turn.LOCAL_OFFER:
+            call, _ = agreed(call, body or exchange.preview, Carrier.SUCCESS)
+        elif not exchange.sent:
+            call = answered(call, given.agent, body, Carrier.SUCCESS, offerless=True)
+            call, reply = answering(call, Carrier.ACK)
     except RemoteProtocolError as error:
-        call, more = ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
+        wrong = error
+    call, effects = _acknowledged(call, given, now, reply)
+    if wrong is not None:
+        call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
         return call, effects + more
-    if call.duration:
-        effects += (Arm(Input.TIME_UP, now + call.duration),)
-    return replace(call, state=State.CONFIRMED, early=(), order=None), effects + up(call, given)
+    call = replace(call, state=State.CONFIRMED, early=(), order=None)
+    timer = session_timer.agreed(heard.response, None, call.least)
+    if timer is not None:
+        call = replace(call, timer=timer)
+        effects += session_timer.armed(call, now)
+    longest = given.agent.settings.max_duration
+    duration = min(call.duration or longest, longest or call.duration)
+    if duration:
+        effects += (Arm(Input.TIME_UP, now + duration),)
+    return call, effects + up(call, given, shown(heard.response))
 
 
 def accepted_too_late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """A 2xx crosses our CANCEL: ACK, then BYE (s15, RFC 5407 section 3.1.2)."""
-    call, effects, _ = _confirmed(call, given, now)
+    call, effects = _acknowledged(_confirmed(call, given, now), given, now, b"")
     assert call.outcome is not None
     call, more = ended(replace(call, answered=0.0), given, now, call.outcome, bye=True)
     return call, effects + more
 
 
-def _confirmed(call: Call, given: Given, now: float) -> tuple[Call, Effects, bytes]:
-    """The dialog of the first 2xx, its ACK on the way, and the SDP that counts as its answer."""
+def _confirmed(call: Call, given: Given, now: float) -> Call:
+    """The dialog of the first 2xx. What its early dialog came to goes on: CSeq numbers, offer and answer."""
     heard: Heard = given.what
     assert call.attempt is not None
     assert heard.head is not None
-    assert heard.response is not None
-    invite, effects = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
+    invite, _ = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
+    early = early_of(call, heard.head.to_tag)
     dialog = _dialog(heard, invite, given.agent.names)
-    ack, more = _acknowledge(call, dialog, "ack", given, now)
-    body = _described(heard.response) or dict(call.early).get(heard.head.to_tag, b"")
-    call = replace(
+    if early.dialog is not None:
+        before = early.dialog
+        dialog = replace(dialog, local_seq=before.local_seq, remote_seq=before.remote_seq)
+    return replace(
         call,
         attempt=replace(invite, request=b""),
         dialog=dialog,
-        ack=ack,
+        media=replace(call.media, exchange=early.exchange),
         answered=now,
         linger=now + given.agent.give_up,
     )
-    return call, effects + more, body
+
+
+def _acknowledged(call: Call, given: Given, now: float, body: bytes) -> tuple[Call, Effects]:
+    heard: Heard = given.what
+    assert heard.head is not None
+    assert call.dialog is not None
+    ack, effects = _acknowledge(call, call.dialog, "ack", heard.head.cseq, given, now, body)
+    return replace(call, ack=ack), effects
 
 
 def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
@@ -275,10 +299,12 @@ def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
     return dialog_state.of_response(heard.response, heard.head, path, invite.uri)
 
 
-def _acknowledge(call: Call, dialog: Dialog, name: str, given: Given, now: float) -> tuple[Attempt, Effects]:
-    raw = dialog_state.request(dialog, "ACK", dialog.local_seq)
+def _acknowledge(
+    call: Call, dialog: Dialog, name: str, seq: int, given: Given, now: float, body: bytes = b""
+) -> tuple[Attempt, Effects]:
+    raw = dialog_state.request(dialog, "ACK", seq, body=body)
     if call.identity is not None:
-        raw = call_account.acknowledging(call, raw, dialog.local_seq)
+        raw = call_account.acknowledging(call, raw, seq)
     ack, hop = dialog_state.attempt(dialog, name, "ACK", raw)
     return begin(ack, hop, given.agent.names, now)
 
@@ -290,8 +316,8 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
     names = given.agent.names
     tag = heard.head.to_tag
     if call.dialog is not None and tag == call.dialog.id.remote_tag:
-        if call.ack is None:
-            return call, ()
+        if call.ack is None or b"CSeq: %d ACK" % heard.head.cseq not in call.ack.request:
+            return call, ()  # it is an earlier INVITE's, which has its ACK
         ack, effects = advance(call.ack, AttemptInput.SEND, News(names), now)
         return replace(call, ack=ack), effects
     forks = call.forks
@@ -309,7 +335,7 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
 def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
     dialog = _dialog(heard, invite, given.agent.names)
     tag = dialog.id.remote_tag
-    ack, effects = _acknowledge(call, dialog, f"ack {tag}", given, now)
+    ack, effects = _acknowledge(call, dialog, f"ack {tag}", dialog.local_seq, given, now)
     user_agent = given.agent.settings.user_agent
     raw = dialog_state.request(dialog, "BYE", dialog.local_seq + 1, user_agent=user_agent)
     bye, hop = dialog_state.attempt(dialog, f"bye {tag}", "BYE", raw)
@@ -318,7 +344,7 @@ def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -
 
 
 def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """The INVITE failed at this candidate: on to the next, or the call ends (s8.1.3, RFC 3263 s4.3)."""
+    """The INVITE failed at this candidate: on to the next, elsewhere or again, or the call ends (s8.1.3)."""
     heard: Heard = given.what
     assert call.attempt is not None
     if call.identity is not None and (again := _proven(call, heard, given, now)) is not None:
@@ -328,10 +354,10 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     call = replace(call, attempt=invite, early=())
     if invite.state is AttemptState.CHOSEN:
         call, more = _onward(call, given, now)
-    else:
-        if invite.index:  # a candidate that was given up may yet answer, and wants to be told (s13.2.2.4)
-            call = replace(call, linger=now + given.agent.give_up)
-        call, more = ended(call, given, now, _outcome(heard))
+        return call, effects + more
+    if invite.index:  # a candidate that was given up may yet answer, and wants to be told (s13.2.2.4)
+        call = replace(call, linger=now + given.agent.give_up)
+    call, more = _again(call, heard, given, now) or ended(call, given, now, _outcome(heard))
     return call, effects + more
 
 
@@ -347,10 +373,70 @@ def _proven(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, E
     return replace(call, attempt=invite, early=(), state=State.INVITING), effects
 
 
+def _again(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, Effects] | None:
+    """The INVITE anew, with a CSeq number of its own, where its final response says how; None where it does not.
+
+    A 3xx names where else to go (s8.1.3.4, 21.3), a 422 how long a session has to be (RFC 4028 s7.3).
+    """
+    order, invite = call.order, call.attempt
+    assert order is not None
+    assert invite is not None
+    if heard.response is None or call.tries >= MAX_TRIES:
+        return None
+    if heard.status == 422 and call.interval:
+        least = session_timer.demanded(heard.response)
+        if least <= call.least:
+            return None
+        call = replace(_counted(call), least=least, interval=max(call.interval, least))
+        return _send(replace(call, attempt=_invitation(call, given, invite.uri, invite.candidates)), given, now)
+    targets = call.targets
+    if 300 <= heard.status < 400 and order.follow:
+        tried = (*targets, call.target or order.uri)
+        targets += tuple([one for one in contacts_of(heard.response) if one not in tried])
+    if not targets:
+        return None
+    call = replace(_counted(call), target=targets[0], targets=targets[1:])
+    sought, effects = begin(_invitation(call, given, targets[0]), None, given.agent.names, now)
+    return replace(call, attempt=sought, state=State.LOCATING), effects
+
+
+def _counted(call: Call) -> Call:
+    """The call before one more INVITE, whose CSeq number is higher."""
+    identity = call.identity
+    if identity is not None:
+        identity = replace(identity, seq=identity.seq + 1)
+    return replace(call, tries=call.tries + 1, identity=identity)
+
+
+def _invitation(call: Call, given: Given, hop: str, candidates: tuple[Candidate, ...] = ()) -> Attempt:
+    """The attempt of the call's next INVITE; a chosen one where its candidates are known."""
+    agent, identity = given.agent, call.identity
+    user = agent.settings.user if identity is None else call_account.user(identity, agent)
+    name = f"invite {call.tries}" if call.tries else "invite"
+    state = AttemptState.CHOSEN if candidates else AttemptState.NEW
+    return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates)
+
+
+def contacts_of(response: Response) -> tuple[str, ...]:
+    """The URIs that a 3xx names, the most liked first (s21.3); only those that can be called."""
+    try:
+        contacts = [contact for contact in response.contacts if not contact.is_star]
+    except RemoteProtocolError:
+        return ()
+    liked = sorted(contacts, key=lambda contact: -(contact.q if contact.q is not None else 1.0))
+    found = [str(contact.uri) for contact in liked if contact.uri.scheme == "sip" and not contact.uri.headers]
+    return tuple(dict.fromkeys(found))[:MAX_TRIES]
+
+
 def _outcome(heard: Heard) -> Outcome:
     if heard.head is None:
         return Outcome("unreachable", heard.status, heard.reason, "error")
-    return Outcome(outcome_of(heard.status), heard.status, heard.reason, "remote")
+    response = heard.response
+    if response is None:
+        return Outcome(outcome_of(heard.status), heard.status, heard.reason, "remote")
+    contacts = contacts_of(response) if heard.status < 400 else ()
+    cause, headers = told_cause(response), shown(response)
+    return Outcome(outcome_of(heard.status), heard.status, heard.reason, "remote", cause, headers, contacts)
 
 
 def cancel(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -1,10 +1,17 @@
-"""The figure of a call: every edge from PLACE or INVITE to TERMINATED (RFC 3261 sections 9, 13, 14 and 15)."""
+"""The figure of a call: every edge from PLACE or INVITE to TERMINATED (RFC 3261 sections 9, 13, 14 and 15).
+
+The requests of RFC 3262, 3311, 3515 and 3891 and the session timer of RFC 4028 are inputs of the same figure.
+"""
 
 from __future__ import annotations
 
+from actors.dialog import call_change as change
+from actors.dialog import call_early as early
 from actors.dialog import call_end as end
 from actors.dialog import call_in as into
 from actors.dialog import call_out as out
+from actors.dialog import call_reliable as reliable
+from actors.dialog import call_transfer as transfer
 from actors.dialog import call_up as up
 from actors.dialog.call import Call, Given, Input, State
 from actors.runtime.machine import Effects, Row, Table
@@ -22,11 +29,13 @@ OUT = (
     Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (out.no_media,)),
     Row(S.PREPARING, I.HANG_UP, S.CLOSING, (out.give_up_early,)),
     Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (out.rung_out_early,)),
-    Row(S.INVITING, I.PROVISIONAL, None, (out.progress,)),
+    Row(S.INVITING, I.PROVISIONAL, (S.INVITING, S.CANCELLING), (out.progressed,)),
     Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.CLOSING), (out.accepted,)),
     Row(S.INVITING, I.BYE_ANSWERED, None, (end.bye_answered,)),  # of a candidate that was given up
+    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.LOCATING, S.CLOSING, S.TERMINATED), (out.refused,)),
+    Row(S.INVITING, I.UPDATE, None, (change.update,)),
+    Row(S.INVITING, I.REQUEST_DONE, None, (early.request_done,)),
     Row(S.INVITING, I.ROUTED, None, (end.routed,)),
-    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.CLOSING), (out.refused,)),
     Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.INVITING, I.HANG_UP, S.CANCELLING, (out.cancel,)),
     Row(S.INVITING, I.RUNG_OUT, S.CANCELLING, (out.rung_out,)),
@@ -53,9 +62,17 @@ IN = (
     Row(S.RECEIVED, I.BYE, S.CLOSING, (into.bye_early,)),
     Row(S.RECEIVED, I.HANG_UP, S.CLOSING, (into.hang_up,)),
     Row(S.RECEIVED, I.REINVITE, None, (into.reinvited_too_early,)),
+    Row(S.RECEIVED, I.UPDATE, None, (into.reinvited_too_early,)),
     Row(S.RECEIVED, I.SERVER_FAILED, S.CLOSING, (into.transaction_broken,)),
     Row(S.RECEIVED, I.TRANSACTIONS_LOST, S.CLOSING, (into.transaction_broken,)),
-    Row(S.RINGING, I.ANSWER, S.ANSWERED, (into.take,)),
+    Row(S.RINGING, I.ANSWER, (S.ANSWERED, S.RINGING), (into.take,)),
+    Row(S.RINGING, I.PROGRESS, None, (reliable.progress,)),
+    Row(S.RINGING, I.PRACK, (S.ANSWERED, S.RINGING), (reliable.acknowledged,)),
+    Row(S.RINGING, I.RELIABLE, None, (reliable.again,)),
+    Row(S.RINGING, I.NO_PRACK, S.CLOSING, (into.unpracked,)),
+    Row(S.RINGING, I.UPDATE, None, (change.update,)),
+    Row(S.RINGING, I.PLAYED, None, (up.played_early,)),
+    Row(S.RINGING, I.UNRECORDED, None, (up.unrecorded,)),
     Row(S.RINGING, I.REJECT, S.CLOSING, (into.reject,)),
     Row(S.RINGING, I.HANG_UP, S.CLOSING, (into.hang_up,)),
     Row(S.RINGING, I.CANCELLED, S.CLOSING, (into.cancelled,)),
@@ -76,6 +93,15 @@ ANSWERED = (
     Row(S.ANSWERED, I.NO_ACK, S.CLOSING, (up.unacknowledged,)),
     Row(S.ANSWERED, I.REINVITE, None, (up.reinvited,)),
     Row(S.ANSWERED, I.INVITE_AGAIN, None, (into.invited_again,)),
+    Row(S.ANSWERED, I.UPDATE, None, (change.update,)),
+    Row(S.ANSWERED, I.REFRESH, None, (change.later,)),
+    Row(S.ANSWERED, I.RETRY, None, (change.retry_later,)),
+    Row(S.ANSWERED, I.SESSION_OVER, S.LEAVING, (up.session_over_early,)),
+    Row(S.ANSWERED, I.REQUEST_DONE, (S.ANSWERED, S.LEAVING), (transfer.answered,)),
+    Row(S.ANSWERED, I.NOTIFY, (S.ANSWERED, S.LEAVING), (transfer.notified,)),
+    Row(S.ANSWERED, I.REFER, None, (transfer.refer,)),
+    Row(S.ANSWERED, I.REFERRED, None, (transfer.referred,)),
+    Row(S.ANSWERED, I.REPLACED, S.LEAVING, (up.leave,)),
     Row(S.ANSWERED, I.BYE, S.CLOSING, (up.bye,)),
     Row(S.ANSWERED, I.HANG_UP, S.LEAVING, (up.leave,)),
     Row(S.ANSWERED, I.TIME_UP, S.LEAVING, (up.leave,)),
@@ -93,12 +119,34 @@ ANSWERED = (
     Row(S.LEAVING, I.PLAYED, None, (up.played,)),
     Row(S.LEAVING, I.UNRECORDED, None, (up.unrecorded,)),
     Row(S.CONFIRMED, I.REINVITE, (S.CONFIRMED, S.ANSWERED), (up.reinvited,)),
-    Row(S.CONFIRMED, I.BYE, S.CLOSING, (up.bye,)),
-    Row(S.CONFIRMED, I.HANG_UP, S.CLOSING, (up.hang_up,)),
-    Row(S.CONFIRMED, I.TIME_UP, S.CLOSING, (up.hang_up,)),
-    Row(S.CONFIRMED, I.MEDIA_LOST, S.CLOSING, (up.media_lost,)),
-    Row(S.CONFIRMED, I.PLAYED, (S.CONFIRMED, S.CLOSING), (up.played,)),
-    Row(S.CONFIRMED, I.UNRECORDED, None, (up.unrecorded,)),
+    Row(S.CONFIRMED, I.MODIFY, S.MODIFYING, (change.modify,)),
+    Row(S.CONFIRMED, I.REFRESH, (S.CONFIRMED, S.MODIFYING), (change.refresh,)),
+    Row(S.CONFIRMED, I.RETRY, (S.CONFIRMED, S.MODIFYING), (change.retry,)),
+    Row(S.MODIFYING, I.MODIFIED, (S.CONFIRMED, S.MODIFYING, S.CLOSING), (change.modified,)),
+    Row(S.MODIFYING, I.TRANSACTIONS_LOST, S.CONFIRMED, (change.transactions_lost,)),
+    Row(S.MODIFYING, I.REINVITE, None, (up.reinvited_while_pending,)),
+    Row(S.MODIFYING, I.REFRESH, None, (change.later,)),
+)
+
+IN_CALL = tuple(  # what a call that is up does alike, whether a request of ours is out or not
+    row
+    for state in (S.CONFIRMED, S.MODIFYING)
+    for row in (
+        Row(state, I.BYE, S.CLOSING, (up.bye,)),
+        Row(state, I.HANG_UP, S.CLOSING, (up.hang_up,)),
+        Row(state, I.TIME_UP, S.CLOSING, (up.hang_up,)),
+        Row(state, I.SESSION_OVER, S.CLOSING, (up.session_over,)),
+        Row(state, I.MEDIA_LOST, S.CLOSING, (up.media_lost,)),
+        Row(state, I.PLAYED, (state, S.CLOSING), (up.played,)),
+        Row(state, I.UNRECORDED, None, (up.unrecorded,)),
+        Row(state, I.UPDATE, None, (change.update,)),
+        Row(state, I.TRANSFER, None, (transfer.send,)),
+        Row(state, I.REQUEST_DONE, (state, S.CLOSING), (transfer.answered,)),
+        Row(state, I.NOTIFY, (state, S.CLOSING), (transfer.notified,)),
+        Row(state, I.REFER, None, (transfer.refer,)),
+        Row(state, I.REFERRED, None, (transfer.referred,)),
+        Row(state, I.REPLACED, S.CLOSING, (up.hang_up,)),
+    )
 )
 
 _DONE = (S.CLOSING, S.LINGERING, S.TERMINATED)
@@ -106,6 +154,8 @@ _DONE = (S.CLOSING, S.LINGERING, S.TERMINATED)
 OVER = (
     Row(S.CLOSING, I.BYE, None, (end.bye_again,)),
     Row(S.CLOSING, I.REINVITE, None, (end.reinvited_too_late,)),
+    Row(S.CLOSING, I.MODIFIED, None, (change.modified_too_late,)),
+    Row(S.CLOSING, I.NOTIFY, None, (end.bye_again,)),
     Row(S.CLOSING, I.BYE_ANSWERED, _DONE, (end.bye_answered,)),
     Row(S.CLOSING, I.ROUTED, _DONE, (end.routed,)),
     Row(S.CLOSING, I.MEDIA_CLOSED, _DONE, (end.media_closed,)),
@@ -119,7 +169,7 @@ OVER = (
 
 FORKED = tuple(  # what other forks may do while a call is up or over
     row
-    for state in (S.ANSWERED, S.LEAVING, S.CONFIRMED, S.CLOSING, S.LINGERING)
+    for state in (S.ANSWERED, S.LEAVING, S.CONFIRMED, S.MODIFYING, S.CLOSING, S.LINGERING)
     for row in (
         Row(state, I.ACCEPTED, None, (out.accepted_again,)),
         *(
@@ -130,7 +180,7 @@ FORKED = tuple(  # what other forks may do while a call is up or over
     )
 )
 
-ROWS = (*OUT, *IN, *ANSWERED, *OVER, *FORKED)
+ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *OVER, *FORKED)
 
 TIMERS = {
     S.LOCATING: {I.RUNG_OUT},
@@ -138,10 +188,11 @@ TIMERS = {
     S.INVITING: {I.RUNG_OUT},
     S.CANCELLING: {I.GIVE_UP},
     S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED},
-    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING},
-    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP},
+    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK},
+    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY},
     S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
-    S.CONFIRMED: {I.TIME_UP},
+    S.CONFIRMED: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY},
+    S.MODIFYING: {I.TIME_UP, I.REFRESH, I.SESSION_OVER},
     S.CLOSING: {I.MEDIA_LATE, I.GIVE_UP},
     S.LINGERING: {I.GIVE_UP},
 }
@@ -155,21 +206,58 @@ FORKS = {I.ACCEPTED, I.BYE_ANSWERED, I.ROUTED}
 FILES = {I.PLAYED, I.UNRECORDED}
 READY = {I.PREPARED, I.MEDIA_CLOSED}
 LOST = {I.TRANSACTIONS_LOST}
-DECISIONS = {I.ANSWER, I.REJECT}
+DECISIONS = {I.ANSWER, I.REJECT, I.PROGRESS}
 TAKEN = {I.INVITE_AGAIN, I.CANCELLED, I.SERVER_FAILED}  # of a call in that is answered
+EARLY = {I.UPDATE, I.PRACK}
+CHANGES = {I.MODIFY, I.MODIFIED}
+ERRANDS = {I.TRANSFER, I.REQUEST_DONE, I.REFER, I.NOTIFY, I.REFERRED, I.REPLACED}
+UP = CHANGES | ERRANDS  # of a call that is up
 
 IGNORED = {
     S.NEW: set(I) - BEGUN - ALL_TIMERS,
-    S.LOCATING: BEGUN | SERVER | (INVITING - {I.LOCATED}) | FORKS | FILES | READY | LOST | DECISIONS | {I.MEDIA_LOST},
-    S.PREPARING: BEGUN | SERVER | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | LOST | DECISIONS,
-    S.INVITING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED} | FILES | READY | DECISIONS,
-    S.CANCELLING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.PROVISIONAL} | FILES | READY | DECISIONS,
-    S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS,
-    S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | FILES | READY,
-    S.ANSWERED: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS,
-    S.LEAVING: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS,
-    S.CONFIRMED: BEGUN | TAKEN | {I.ACK} | INVITING | READY | LOST | DECISIONS,
-    S.CLOSING: BEGUN | TAKEN | {I.ACK} | INVITING | {I.PREPARED} | FILES | DECISIONS,
+    S.LOCATING: BEGUN
+    | SERVER
+    | (INVITING - {I.LOCATED})
+    | FORKS
+    | FILES
+    | READY
+    | LOST
+    | DECISIONS
+    | {I.MEDIA_LOST}
+    | EARLY
+    | UP,
+    S.PREPARING: BEGUN | SERVER | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | LOST | DECISIONS | EARLY | UP,
+    S.INVITING: BEGUN
+    | (SERVER - {I.REINVITE})
+    | {I.LOCATED, I.PRACK}
+    | FILES
+    | READY
+    | DECISIONS
+    | (UP - {I.REQUEST_DONE}),
+    S.CANCELLING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.PROVISIONAL} | FILES | READY | DECISIONS | EARLY | UP,
+    S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK, I.PRACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS | UP,
+    S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | READY | UP,
+    S.ANSWERED: BEGUN
+    | {I.CANCELLED, I.SERVER_FAILED, I.PRACK}
+    | INVITING
+    | READY
+    | LOST
+    | DECISIONS
+    | CHANGES
+    | {I.TRANSFER},
+    S.LEAVING: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS | EARLY | UP,
+    S.CONFIRMED: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFIED} | INVITING | READY | LOST | DECISIONS,
+    S.MODIFYING: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFY} | INVITING | READY | DECISIONS,
+    S.CLOSING: BEGUN
+    | TAKEN
+    | {I.ACK}
+    | INVITING
+    | {I.PREPARED}
+    | FILES
+    | DECISIONS
+    | EARLY
+    | {I.MODIFY}
+    | (ERRANDS - {I.NOTIFY}),
     S.LINGERING: set(I) - FORKS - ALL_TIMERS,
     S.TERMINATED: set(I) - ALL_TIMERS,
 }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from actors.dialog import dialog_state
+from actors.dialog import dialog_state, session_timer
 from actors.dialog.call import Acknowledged, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
+from actors.dialog.call_change import told
 from actors.dialog.call_end import ended
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallAnswered, CallPlayFinished, CallRecordFailed
-from actors.dialog.negotiation import agreed, answered, offered, started, treated, unopened
-from actors.dialog.reply import ALLOW, answer, description_in, our_contact, refusal
+from actors.dialog.events import CallAnswered, CallPlayFinished, CallRecordFailed, HangUp
+from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unopened
+from actors.dialog.policy import told_cause
+from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_contact, refusal, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, parse
+from actors.sip.grammar import header_line
+from actors.sip.offer_answer import Carrier
+from actors.sip.offer_answer import State as Turn
 
 _NO_BODY = b"Content-Length: 0\r\n\r\n"
 
@@ -24,27 +29,42 @@ class Finished(NamedTuple):
     error: str
 
 
-def accepted(ringing: bytes, sdp: bytes) -> bytes:
-    """The 200 made of the 180 to the same INVITE (RFC 3261 s13.3.1.4): another status line, and `sdp`."""
+def accepted(ringing: bytes, sdp: bytes, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """The 200 made of the 180 to the same INVITE (RFC 3261 s13.3.1.4): another status line, more headers and `sdp`."""
     head = ringing[ringing.index(b"\r\n") : -len(_NO_BODY)]
-    return b"SIP/2.0 200 OK%sContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s" % (head, len(sdp), sdp)
+    if extra:
+        head += "".join([header_line(name, value) + "\r\n" for name, value in extra]).encode()
+    kind = b"Content-Type: application/sdp\r\n" if sdp else b""
+    return b"SIP/2.0 200 OK%s%sContent-Length: %d\r\n\r\n%s" % (head, kind, len(sdp), sdp)
 
 
 def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Send the 2xx with our answer, or our offer where the INVITE had none (s13.3.1.4)."""
+    """Send the 2xx with our answer, or our offer where the INVITE had none (s13.3.1.4).
+
+    Where a reliable response held the answer already, the 2xx holds none (RFC 6337 s2.2).
+    """
     invitation = call.invitation
     assert invitation is not None
-    late = not call.media.remote
+    exchange = call.media.exchange
+    late = exchange.state is Turn.STABLE and not exchange.remote
     if late:
-        call = offered(call, given.agent)
-    raw = accepted(invitation.ringing, call.media.local)
-    waiting = replace(invitation, ringing=b"", response=raw, interval=given.agent.settings.t1, late=late)
+        call = offered(call, given.agent, Carrier.SUCCESS)
+        body = call.media.exchange.offer
+    else:
+        call, body = answering(call, Carrier.SUCCESS)
+    raw = accepted(invitation.ringing, body, invitation.extra)
+    interval = given.agent.settings.t1
+    waiting = replace(invitation, ringing=b"", response=raw, interval=interval, late=late, extra=())
     call = replace(call, state=State.ANSWERED, answered=now, invitation=waiting)
     effects = _sent(waiting, given, now)
     if not late:
         effects += up(call, given)
-    if call.duration:
-        effects += (Arm(Input.TIME_UP, now + call.duration),)
+    if call.timer is not None:
+        effects += session_timer.armed(call, now)
+    longest = given.agent.settings.max_duration
+    duration = min(call.duration or longest, longest or call.duration)
+    if duration:
+        effects += (Arm(Input.TIME_UP, now + duration),)
     return call, effects
 
 
@@ -57,11 +77,11 @@ def _sent(waiting: Invitation, given: Given, now: float) -> Effects:
     )
 
 
-def up(call: Call, given: Given) -> Effects:
+def up(call: Call, given: Given, headers: tuple[tuple[str, str], ...] = ()) -> Effects:
     """Offer and answer are done for the first time: start media and tell control."""
     codec = call.media.agreed
     assert codec is not None
-    event = CallAnswered(call.call, codec.send.encoding, codec.send.clock_rate, given.wall)
+    event = CallAnswered(call.call, codec.send.encoding, codec.send.clock_rate, given.wall, headers)
     return (*started(call), *treated(call), tell(event))
 
 
@@ -95,11 +115,12 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if not invitation.late:
         return call, ()
     first = call.media.agreed is None
+    before = call
     try:
-        call = agreed(call, description_in(parse(ack.raw)))
+        call, _ = agreed(call, description_in(parse(ack.raw)), Carrier.ACK)
     except RemoteProtocolError as error:  # a late offer without a good answer: the ACK is taken, then BYE
         return ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
-    return call, (up(call, given) if first else started(call))
+    return call, (up(call, given) if first else started(call) + told(before, call, given))
 
 
 def unacknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -117,22 +138,36 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     agent = given.agent
     if call.invitation is not None and call.invitation.late:
         return call, (answer(agent, asked, 491),)
+    least = session_timer.check(asked.request)
+    if least:
+        return call, (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
+    before = call
     try:
         offer = description_in(asked.request)
-        call = answered(call, agent, offer) if offer else offered(call, agent)
         target = dialog_state.target_of(asked.request)
+        if offer:
+            call = answered(call, agent, offer, Carrier.INVITE)
+            call, body = answering(call, Carrier.SUCCESS)
+        else:
+            call = offered(call, agent, Carrier.SUCCESS)
+            body = call.media.exchange.offer
     except RemoteProtocolError as error:
-        return call, (refusal(agent, asked, error),)
+        return before, (refusal(agent, asked, error),)
     dialog = call.dialog
     assert dialog is not None
     if target:  # s12.2.2: a target refresh
         call = replace(call, dialog=replace(dialog, remote_target=target))
+    timer, lines = session_timer.granted(asked.request, before=call.timer)
     contact = our_contact(agent, asked)
-    raw = answer(agent, asked, 200, (contact, ALLOW), body=call.media.local).raw
+    raw = answer(agent, asked, 200, (contact, ALLOW, SUPPORTED, *lines), body=body).raw
     waiting = Invitation(asked.key, asked.head.cseq, b"", raw, agent.settings.t1, late=not offer)
+    refreshed: Effects = ()
+    if timer is not None or call.timer is not None:
+        call = replace(call, timer=timer)
+        refreshed = session_timer.armed(call, now)
     call = replace(call, state=State.ANSWERED, invitation=waiting)
-    effects = _sent(waiting, given, now)
-    return call, (effects + started(call) if offer else effects)
+    effects = (*_sent(waiting, given, now), *refreshed)
+    return call, (effects + started(call) + told(before, call, given) if offer else effects)
 
 
 def reinvited_while_pending(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
@@ -143,7 +178,8 @@ def reinvited_while_pending(call: Call, given: Given, _: float) -> tuple[Call, E
 def bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The peer hangs up, be its ACK there or not: 200 (s15.1.2, RFC 5407 section 3.1.6)."""
     reply = answer(given.agent, given.what, 200)
-    outcome = call.outcome or Outcome("answered", 200, "", "remote")
+    request = given.what.request
+    outcome = call.outcome or Outcome("answered", 200, "", "remote", told_cause(request), shown(request))
     call, effects = ended(replace(call, invitation=None), given, now, outcome)
     return call, (reply, *effects)
 
@@ -153,12 +189,30 @@ HUNG_UP = Outcome("answered", 200, "", "local")
 
 def hang_up(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """We hang up."""
-    return ended(call, given, now, HUNG_UP, bye=True)
+    return ended(replace(call, farewell=_farewell(given)), given, now, HUNG_UP, bye=True)
 
 
-def leave(call: Call, _: Given, __: float) -> tuple[Call, Effects]:
+def leave(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     """We hang up, but a callee sends no BYE before the ACK to its 2xx (s15)."""
-    return replace(call, outcome=HUNG_UP), ()
+    return replace(call, outcome=HUNG_UP, farewell=_farewell(given)), ()
+
+
+def _farewell(given: Given) -> tuple[tuple[str, str], ...]:
+    """The header lines that control wants in our BYE; time that is up, and an end of all calls, want none."""
+    return given.what.headers if isinstance(given.what, HangUp) else ()
+
+
+EXPIRED = Outcome("answered", 408, "the session timer expired", "error")
+
+
+def session_over(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Nobody refreshed the session: BYE (RFC 4028 s10)."""
+    return ended(call, given, now, EXPIRED, bye=True)
+
+
+def session_over_early(call: Call, _: Given, __: float) -> tuple[Call, Effects]:
+    """Nobody refreshed the session; the BYE waits for the ACK to our 2xx."""
+    return replace(call, outcome=EXPIRED), ()
 
 
 LOST = Outcome("failed", 0, "media was lost", "error")
@@ -184,6 +238,12 @@ def played(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return replace(call, outcome=HUNG_UP, state=State.LEAVING), effects
     call, more = ended(call, given, now, HUNG_UP, bye=True)
     return call, effects + more
+
+
+def played_early(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """A file was played to its end before the call was answered."""
+    finished: Finished = given.what
+    return call, (tell(CallPlayFinished(call.call, finished.path, finished.error, given.wall)),)
 
 
 def unrecorded(call: Call, given: Given, _: float) -> tuple[Call, Effects]:

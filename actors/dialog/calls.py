@@ -7,7 +7,7 @@ effects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from actors.dialog import call_in, call_out, dialog_state
 from actors.dialog.attempt import begin
@@ -21,27 +21,30 @@ from actors.dialog.call import (
     Heard,
     Input,
     Outcome,
-    Place,
     State,
     info,
     lingering,
     replace,
 )
+from actors.dialog.call import Place as Located
 from actors.dialog.call_account import read
 from actors.dialog.call_end import ending
+from actors.dialog.call_orders import ORDERS, Order, wrong
 from actors.dialog.call_table import CALL, expire, step
+from actors.dialog.call_transfer import Progress, judged, target_of
 from actors.dialog.call_up import Finished
-from actors.dialog.effects import Cancel, Press, Reply, Report
+from actors.dialog.effects import Cancel, Place, Press, Reply, Report
 from actors.dialog.events import (
-    AnswerCall,
+    CallAnswered,
     CallDigitReceived,
+    CallEnded,
     CallNoticed,
+    CallProgressed,
     CommandDone,
-    HangUp,
     ListCalls,
     PlaceCall,
-    RejectCall,
     SendDigits,
+    TransferCall,
 )
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
@@ -49,10 +52,20 @@ from actors.dialog.reply import answer, options, out_of_scope
 from actors.dialog.usage import Cells, Command, Usage, failure
 from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Response, parse
+from actors.sip.headers import Replaces
 from actors.sip.vocabulary import Head, TransactionKey
 
 LINGERING = lingering("")
-ORDERS: dict[Any, Input] = {AnswerCall: Input.ANSWER, RejectCall: Input.REJECT, HangUp: Input.HANG_UP}
+INSIDE = {  # what a request in a dialog is to its call
+    "INVITE": Input.REINVITE,
+    "BYE": Input.BYE,
+    "UPDATE": Input.UPDATE,
+    "PRACK": Input.PRACK,
+    "REFER": Input.REFER,
+    "NOTIFY": Input.NOTIFY,
+}
+KEYS = {"application/dtmf-relay": "Signal=", "application/dtmf": ""}  # the bodies of an INFO that is a key pressed
+DIGITS = frozenset("0123456789ABCD*#")  # keys, RFC 4733 s3.2
 _DIGITS = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
 
 
@@ -64,7 +77,7 @@ class Calls(Usage):
         cells: where calls are kept, among others.
     """
 
-    methods: ClassVar = frozenset({"INVITE", "OPTIONS"})
+    methods: ClassVar = frozenset({"INVITE", "OPTIONS", "REFER"})
 
     def __init__(self, agent: Agent, cells: Cells) -> None:
         super().__init__(agent, cells)
@@ -96,6 +109,8 @@ class Calls(Usage):
             return (refusal,)
         if asked.head.method == "INVITE":
             return self._invited(asked, now, wall)
+        if asked.head.method == "REFER":  # it would make calls that nobody here asked for
+            return (answer(self.agent, asked, judged(asked, self.agent.settings)[1] or 603),)
         none = 480 if self.agent.settings.answer.mode == "none" else 200
         return (options(self.agent, asked, self._unwilling() or none),)
 
@@ -108,7 +123,34 @@ class Calls(Usage):
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)
+        if asked.request.get("Replaces") is not None:
+            status, replaced = self._replaced(asked)
+            if replaced is None:
+                return (answer(self.agent, asked, status),)
+            call = replace(call, replaces=replaced.tag, treatment=replaced.treatment)
         return self._step(call, Input.INVITE, asked, now, wall)
+
+    def _replaced(self, asked: Asked) -> tuple[int, Call | None]:
+        """The call whose place an INVITE wants, or the status to refuse it with (RFC 3891 s3).
+
+        Raises:
+            RemoteProtocolError: 400, its Replaces is malformed, or a Join stands beside it.
+        """
+        named = asked.request.header(Replaces)
+        assert named is not None
+        if asked.request.get("Join") is not None:
+            raise RemoteProtocolError(400, "Replaces beside Join")
+        call: Call | None = self._cells.get(named.to_tag.encode("utf-8", "replace"))
+        dialog = call.dialog if call is not None else None
+        if call is None or dialog is None or dialog.id[::2] != (named.call_id, named.from_tag):
+            return 481, None
+        if not self.agent.settings.replaces:
+            return 403, None
+        if call.state in (State.CLOSING, State.LEAVING):
+            return 603, None
+        if call.state < State.ANSWERED:
+            return 481, None  # an early dialog that we did not begin
+        return (486, None) if named.early_only else (0, call)
 
     def _unwilling(self) -> int:
         """The status that a new call is refused with, 0 if it is not."""
@@ -137,13 +179,31 @@ class Calls(Usage):
             if head.cseq < dialog.remote_seq or (head.method == "INVITE" and head.cseq == dialog.remote_seq):
                 return (answer(self.agent, asked, 500),)  # s12.2.2: out of order
             call = replace(call, dialog=replace(dialog, remote_seq=head.cseq))
-        if head.method == "OPTIONS":
+        event = INSIDE.get(head.method)
+        if event is None:
             self._cells.put(call.key, call, call.next_deadline)
-            return (options(self.agent, asked, 200),)
-        event = Input.REINVITE if head.method == "INVITE" else Input.BYE
+            return (options(self.agent, asked, 200),) if head.method == "OPTIONS" else self._told(call, asked, wall)
         if CALL.edge(call.state, event) is None:
             return (answer(self.agent, asked, 481),)
         return self._step(call, event, asked, now, wall)
+
+    def _told(self, call: Call, asked: Asked, wall: float) -> Effects:
+        """An INFO: a key pressed (RFC 2976 had no more of it), or nothing that we know."""
+        request = asked.request
+        if not request.body:
+            return (answer(self.agent, asked, 200),)
+        content = request.content_type
+        mark = None if content is None else KEYS.get(content.name)
+        if mark is None:
+            return (answer(self.agent, asked, 415, (("Accept", ", ".join(KEYS)),)),)
+        lines = [line.replace(" ", "") for line in request.body.decode("latin-1").splitlines()]
+        digit = next((line.removeprefix(mark) for line in lines if line.startswith(mark) and line), "")
+        if digit not in DIGITS:
+            return (answer(self.agent, asked, 400),)
+        length = next((line[9:] for line in lines if line.startswith("Duration=")), "")
+        duration = int(length) if length.isdecimal() and len(length) < 6 else 0
+        event = CallDigitReceived(call.call, digit, duration, "info", wall)
+        return (answer(self.agent, asked, 200), Report(event))
 
     def _of_dialog(self, head: Head) -> Call | None:
         """The call whose dialog, early ones included, a request from the peer names."""
@@ -153,7 +213,7 @@ class Calls(Usage):
         if call.dialog is not None:
             _, _, remote_tag = call.dialog.id
             return call if call.dialog.id.call_id == head.call_id and remote_tag == head.from_tag else None
-        early = any(tag == head.from_tag for tag, _ in call.early)
+        early = any(one.remote_tag == head.from_tag for one in call.early)
         return call if early and call.call == head.call_id else None
 
     def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
@@ -175,20 +235,31 @@ class Calls(Usage):
         if key.method == "BYE":
             challenge = read(raw) if status in CHALLENGES and call.identity is not None else None
             return self._step(call, Input.BYE_ANSWERED, Heard(key, status, "", head, challenge), now, wall)
-        if key.method != "INVITE" or head.from_tag != call.tag or head.call_id != call.call:
+        if head.from_tag != call.tag or head.call_id != _call_id(call):
             return ()
-        if status < 200 or status >= 300:
-            if call.attempt is None or call.attempt.key != key:
-                return ()  # of a candidate that was given up
-            event = Input.PROVISIONAL if status < 200 else Input.REFUSED
-        else:
-            event = Input.ACCEPTED
+        event = self._meaning(call, key, status)
+        if event is None:
+            return ()
         try:
             message = parse(raw)
             assert isinstance(message, Response)
             return self._step(call, event, Heard(key, status, message.reason, head, message), now, wall)
         except RemoteProtocolError:
             return ()  # what cannot be read makes no dialog; if it matters, it comes again
+
+    @staticmethod
+    def _meaning(call: Call, key: TransactionKey, status: int) -> Input | None:
+        """What a response is to its call; None where it is of a candidate that was given up, or provisional."""
+        change = call.change
+        if change is not None and change.attempt is not None and change.attempt.key == key:
+            return Input.MODIFIED if status >= 200 else None
+        if key.method != "INVITE":
+            return Input.REQUEST_DONE if status >= 200 else None
+        if 200 <= status < 300:
+            return Input.ACCEPTED
+        if call.attempt is None or call.attempt.key != key:
+            return None
+        return Input.PROVISIONAL if status < 200 else Input.REFUSED
 
     def failed(self, tag: str, key: TransactionKey, status: int, reason: str, now: float, wall: float) -> Effects:
         """A request of a call ended without a final response."""
@@ -198,9 +269,8 @@ class Calls(Usage):
         heard = Heard(key, status, reason)
         if key.method == "BYE":
             return self._step(call, Input.BYE_ANSWERED, heard, now, wall)
-        if key.method == "INVITE" and call.attempt is not None and call.attempt.key == key:
-            return self._step(call, Input.REFUSED, heard, now, wall)
-        return ()
+        event = self._meaning(call, key, status)
+        return () if event is None else self._step(call, event, heard, now, wall)
 
     def unanswered(self, key: TransactionKey, now: float, wall: float) -> Effects:
         """The INVITE of the server transaction `key` can no longer be answered."""
@@ -213,7 +283,7 @@ class Calls(Usage):
 
     # From the transport.
 
-    def located(self, tag: str, place: Place, now: float, wall: float) -> Effects:
+    def located(self, tag: str, place: Located, now: float, wall: float) -> Effects:
         """The next hops that a request of a call may take."""
         call = self._of_tag(tag)
         if call is None:
@@ -286,15 +356,25 @@ class Calls(Usage):
         calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in _DIGITS]  # noqa: SIM118
         return (Report(CommandDone(command.ref, tuple(info(call, now, wall) for call in calls))),)
 
-    def _decide(self, command: AnswerCall | RejectCall | HangUp, now: float, wall: float) -> Effects:
+    def _decide(self, command: Order, now: float, wall: float) -> Effects:
         call = self._of_id(command.call)
         if call is None:
             return failure(command.ref, "no_such_call", f"there is no call {command.call}")
-        if isinstance(command, RejectCall) and not (300 <= command.status <= 699 and command.reason.isprintable()):
-            return failure(command.ref, "bad_value", "a status is 300 to 699, a reason one line")
         event = ORDERS[type(command)]
         if CALL.edge(call.state, event) is None:
             return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
+        fault = wrong(command, call)
+        if fault is not None:
+            return failure(command.ref, *fault)
+        if isinstance(command, TransferCall):
+            other = self._of_id(command.replaces) if command.replaces else None
+            if command.replaces and (other is None or other.dialog is None or other.state < State.ANSWERED):
+                return failure(command.ref, "no_such_call", f"there is no call {command.replaces} that is up here")
+            try:
+                target = target_of(command, None if other is None else other.dialog)
+            except RemoteProtocolError:
+                return failure(command.ref, "bad_uri", f"{command.target!r} is no URI")
+            command = replace(command, target=target)
         return (Report(CommandDone(command.ref)), *self._step(call, event, command, now, wall))
 
     def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
@@ -345,15 +425,16 @@ class Calls(Usage):
             return ()
         after, effects = expire(call, Given(self.agent, wall), now)
         self._keep(after, call)
-        return effects
+        return effects + self._beside(after, call, effects, now, wall) if after.on_behalf else effects
 
     def abandon(self, call: Call, now: float, wall: float) -> Effects:
         """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""
         effects = closed(call)
         invitation = call.invitation
+        up = (State.ANSWERED, State.LEAVING, State.CONFIRMED, State.MODIFYING)
         if call.state in (State.RECEIVED, State.RINGING) and invitation is not None:
             effects += (Reply(invitation.key, 500, call_in.response(invitation.ringing, 500)),)
-        elif call.dialog is not None and call.state in (State.ANSWERED, State.LEAVING, State.CONFIRMED):
+        elif call.dialog is not None and call.state in up:
             seq = call.dialog.local_seq + 1
             bye, hop = dialog_state.attempt(call.dialog, "bye", "BYE", dialog_state.request(call.dialog, "BYE", seq))
             effects += begin(bye, hop, self._names, now)[1] if hop is not None else ()
@@ -374,7 +455,36 @@ class Calls(Usage):
     def _step(self, call: Call, event: Input, what: object, now: float, wall: float) -> Effects:
         after, effects = step(call, event, Given(self.agent, wall, what), now)
         self._keep(after, call)
+        if effects and type(effects[-1]) is Place:
+            return effects[:-1] + self._refer(effects[-1], now, wall)
+        if after.on_behalf or after.replaces:
+            return effects + self._beside(after, call, effects, now, wall)
         return effects
+
+    def _refer(self, place: Place, now: float, wall: float) -> Effects:
+        """Place the call that the peer of another asked for; or tell it that none could be placed."""
+        order = place.order
+        if not self._unwilling():
+            call = replace(call_out.new_call(self.agent, order, now), on_behalf=place.tag)
+            return self._step(call, Input.PLACE, order, now, wall)
+        old = self._cells.get(place.tag.encode())
+        return self._step(old, Input.REFERRED, Progress(503, "Service Unavailable"), now, wall)
+
+    def _beside(self, after: Call, before: Call, effects: Effects, now: float, wall: float) -> Effects:
+        """What a step of one call is to another: the call whose place it takes, the one that it was referred by."""
+        more: Effects = ()
+        if after.replaces and before.state < State.ANSWERED <= after.state < State.CLOSING:
+            old = self._cells.get(after.replaces.encode())
+            if old is not None:  # else it has hung up meanwhile, and the new call lives alone
+                more += self._step(old, Input.REPLACED, None, now, wall)
+        if after.on_behalf:
+            old = self._cells.get(after.on_behalf.encode())
+            for event in (effect.event for effect in effects if type(effect) is Report):
+                progress = _progress_of(event)
+                if old is not None and progress is not None:
+                    more += self._step(old, Input.REFERRED, progress, now, wall)
+                    old = self._cells.get(after.on_behalf.encode())
+        return more
 
     def _keep(self, after: Call, before: Call) -> None:
         """Store what a step made of a call."""
@@ -388,3 +498,19 @@ class Calls(Usage):
             self.number -= before.state is not State.LINGERING
         if after.state is not State.TERMINATED:
             self._cells.put(after.key, after, after.next_deadline)
+
+
+def _call_id(call: Call) -> str:
+    """The Call-ID of a call's dialog."""
+    return call.dialog.id.call_id if call.dialog is not None else call.call
+
+
+def _progress_of(event: object) -> Progress | None:
+    """What the peer that referred us is told of an event of the call."""
+    if isinstance(event, CallProgressed):
+        return Progress(event.status, event.reason)
+    if isinstance(event, CallAnswered):
+        return Progress(200, "OK")
+    if isinstance(event, CallEnded):
+        return Progress(event.status if event.status >= 300 else 503, event.reason)
+    return None

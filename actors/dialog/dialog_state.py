@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import msgspec
 
 from actors.dialog.attempt import Attempt, AttemptState
 from actors.sip import RemoteProtocolError, Request, Response, uri
+from actors.sip.grammar import header_line
 from actors.sip.vocabulary import Candidate, DialogId, Flow, Head, Target, host_port
 
 MAX_FORWARDS = 70  # RFC 3261 section 8.1.1.6
@@ -128,8 +130,21 @@ def target_of(message: Request | Response) -> str:
     return str(dataclasses.replace(where, headers=()) if where.headers else where)  # s19.1.1, table 1
 
 
-def request(dialog: Dialog, method: str, seq: int, *, user_agent: str = "", body: bytes = b"") -> bytes:
-    """A request in the dialog but for Via and Contact (RFC 3261 s12.2.1.1). A body is SDP."""
+def request(
+    dialog: Dialog,
+    method: str,
+    seq: int,
+    *,
+    user_agent: str = "",
+    body: bytes = b"",
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "application/sdp",
+) -> bytes:
+    """A request in the dialog but for Via and Contact (RFC 3261 s12.2.1.1), with more header lines of ours.
+
+    Raises:
+        LocalProtocolError: a header may not be sent.
+    """
     target, routes = dialog.remote_target, dialog.route_set
     if routes and not _is_loose(routes[0]):  # a strict router: it takes the Request-URI for the next Route
         target, routes = routes[0], (*routes[1:], target)
@@ -144,19 +159,22 @@ def request(dialog: Dialog, method: str, seq: int, *, user_agent: str = "", body
     ]
     if user_agent:
         lines.append(f"User-Agent: {user_agent}")
+    lines += [header_line(name, value) for name, value in headers]
     if body:
-        lines.append("Content-Type: application/sdp")
+        lines.append(f"Content-Type: {content_type}")
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
-def attempt(dialog: Dialog, name: str, method: str, raw: bytes) -> tuple[Attempt, Candidate | None]:
+def attempt(
+    dialog: Dialog, name: str, method: str, raw: bytes, *, contact: str | None = None
+) -> tuple[Attempt, Candidate | None]:
     """An attempt for a request in the dialog, and its next hop where it needs no location."""
     hop = next_hop(dialog)
     if hop is not None and hop.target.transport == "udp" and len(raw) > LARGE:
         hop = None  # the transport knows whether it may go by UDP (s18.1.1)
     where = "" if hop is not None else next_uri(dialog)
-    new = Attempt(AttemptState.NEW, (), dialog.id.local_tag, name, method, raw, None, where)
+    new = Attempt(AttemptState.NEW, (), dialog.id.local_tag, name, method, raw, contact, where)
     return new, hop
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.dialog.events import PlaceCall
 from actors.runtime.machine import Effect, Event
 from actors.sip.offer_answer import Negotiated
 from actors.sip.vocabulary import Flow, Target, TransactionKey
@@ -114,3 +115,13 @@ class Report(Effect, frozen=True):
     """Tell control an event of a call, or that a command is done or failed."""
 
     event: Event
+
+
+# To another call of the shard: carried out inside the user agent, never by its shell.
+
+
+class Place(Effect, frozen=True):
+    """Place a call because the peer of the call with this tag asked for it (REFER)."""
+
+    tag: str
+    order: PlaceCall

@@ -34,6 +34,9 @@ class PlaceCall(Event, frozen=True):
         duration: seconds after the answer until we hang up, 0 for no limit.
         headers: more header lines for the INVITE, (name, value).
         account: the address-of-record of the account it is made by, empty for none.
+        follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
+        late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
+        session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
     """
 
     ref: str
@@ -45,31 +48,84 @@ class PlaceCall(Event, frozen=True):
     duration: float
     headers: tuple[tuple[str, str], ...]
     account: str = ""
+    follow: bool = True
+    late_offer: bool = False
+    session_expires: int = 0
 
 
 class AnswerCall(Event, frozen=True):
-    """Answer a ringing call in."""
+    """Answer a ringing call in, with more header lines for the 200."""
 
     ref: str
     call: str
     treatment: Treatment
     duration: float
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class ProgressCall(Event, frozen=True):
+    """Send a provisional response of 180 to 189 to a call in.
+
+    With `early_media` it holds our answer: media flows by `treatment` before the call is answered. To a peer that can
+    do reliable responses such a one is sent reliably (RFC 3262).
+    """
+
+    ref: str
+    call: str
+    status: int = 183
+    early_media: bool = True
+    treatment: Treatment = Treatment()
 
 
 class RejectCall(Event, frozen=True):
-    """Refuse a call in with a final status of 300 to 699."""
+    """Refuse a call in with a final status of 300 to 699; `contacts` are the URIs that a 3xx sends the caller to."""
 
     ref: str
     call: str
     status: int
     reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
 
 
 class HangUp(Event, frozen=True):
-    """End a call in whatever state it is: BYE, CANCEL or a refusal."""
+    """End a call in whatever state it is: BYE (with more header lines, such as a Reason), CANCEL or a refusal."""
 
     ref: str
     call: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class HoldCall(Event, frozen=True):
+    """Hold the peer of a call that is up: it is sent no sound of ours but what is played, and takes none from it."""
+
+    ref: str
+    call: str
+
+
+class ResumeCall(Event, frozen=True):
+    """Take the peer off hold."""
+
+    ref: str
+    call: str
+
+
+class TransferCall(Event, frozen=True):
+    """Send the peer of a call that is up elsewhere (REFER); CallTransferProgressed tells what comes of it.
+
+    When the peer has got there the call is hung up.
+
+    Attributes:
+        target: the URI that the peer is to call; empty where `replaces` says it.
+        replaces: a call of ours that is up, whose place the peer is to take (RFC 3891).
+        follow: the peer is to tell how it goes; else the call is hung up once it says that it will (RFC 4488).
+    """
+
+    ref: str
+    call: str
+    target: str = ""
+    replaces: str = ""
+    follow: bool = True
 
 
 class SendDigits(Event, frozen=True):
@@ -134,6 +190,7 @@ class CallReceived(Event, frozen=True):
     display_name: str
     time: float
     account: str = ""  # that it came for, empty where it is none of ours
+    headers: tuple[tuple[str, str], ...] = ()  # of the INVITE: who calls, what for, and X- headers
 
 
 class CallProgressed(Event, frozen=True):
@@ -143,6 +200,7 @@ class CallProgressed(Event, frozen=True):
     status: int
     reason: str
     time: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class CallAnswered(Event, frozen=True):
@@ -152,6 +210,7 @@ class CallAnswered(Event, frozen=True):
     encoding: str
     clock_rate: int
     time: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class CallEnded(Event, frozen=True):
@@ -163,6 +222,10 @@ class CallEnded(Event, frozen=True):
         by: who ended it: local, remote or error.
         ringing, talking: seconds.
         packets_sent, packets_received, packets_lost: RTP totals, 0 before media.
+        cause: by Q.850: the peer's, where a Reason header told it (RFC 3326), else the one that the status stands for
+            (RFC 3398 s8.2.6.1), 16 for a call that was hung up.
+        headers: of the final response or the BYE.
+        contacts: the URIs that a 3xx named.
     """
 
     call: str
@@ -176,6 +239,37 @@ class CallEnded(Event, frozen=True):
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
+    cause: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
+
+
+class CallHoldChanged(Event, frozen=True):
+    """Whether we hold the peer (`local`), and whether it holds us (`remote`)."""
+
+    call: str
+    local: bool
+    remote: bool
+    time: float
+
+
+class CallTransferProgressed(Event, frozen=True):
+    """How a transfer goes: the status that the peer has had from the target; 100 at first, a final one is the last."""
+
+    call: str
+    status: int
+    reason: str
+    time: float
+
+
+class CallTransferRequested(Event, frozen=True):
+    """The peer asked us to call `target` (REFER); `placed` is the call that does so, empty where it was refused."""
+
+    call: str
+    target: str
+    referred_by: str
+    placed: str
+    time: float
 
 
 class CallPlayFinished(Event, frozen=True):
@@ -215,7 +309,20 @@ class CallNoticed(Event, frozen=True):
     time: float
 
 
-FromControl = PlaceCall | AnswerCall | RejectCall | HangUp | SendDigits | ListCalls | Drain | AccountCommand
+FromControl = (
+    PlaceCall
+    | AnswerCall
+    | ProgressCall
+    | RejectCall
+    | HangUp
+    | HoldCall
+    | ResumeCall
+    | TransferCall
+    | SendDigits
+    | ListCalls
+    | Drain
+    | AccountCommand
+)
 CallEvent = (
     CallReceived
     | CallProgressed
@@ -225,5 +332,8 @@ CallEvent = (
     | CallRecordFailed
     | CallDigitReceived
     | CallNoticed
+    | CallHoldChanged
+    | CallTransferProgressed
+    | CallTransferRequested
 )
 ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent

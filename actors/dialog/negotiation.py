@@ -1,4 +1,7 @@
-"""A call's sessions of media and its offers and answers (RFC 3264, RFC 3261 sections 13.2.1 and 14)."""
+"""A call's sessions of media and its offers and answers (RFC 3264, RFC 3261 sections 13.2.1 and 14).
+
+Whose turn it is keeps ``media.exchange``; what is here makes the descriptions and reads them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,17 @@ from actors.dialog.effects import Close, Prepare, Start, Treat
 from actors.dialog.names import session_id
 from actors.runtime.machine import Effects
 from actors.sip import sdp
-from actors.sip.offer_answer import Capabilities, Negotiated, apply_answer, make_answer, make_offer
+from actors.sip.offer_answer import (
+    Capabilities,
+    Carrier,
+    Exchange,
+    Input,
+    Negotiated,
+    State,
+    apply_answer,
+    make_answer,
+    make_offer,
+)
 
 MAX_SHAPES = 256  # offers whose answers are remembered
 # An offer with an origin as RFC 8866 s5.2 has it, cut at that origin and at the port of its first m= line.
@@ -43,40 +56,66 @@ def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
     return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime)
 
 
-def offered(call: Call, agent: Agent) -> Call:
-    """`call` with an offer of ours in ``media.local``; the session must be prepared."""
+def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "") -> Call:
+    """`call` with an offer of ours open, ``exchange.offer``; the session must be prepared.
+
+    Args:
+        call: the call.
+        agent: what all calls share.
+        carrier: the message that will hold it.
+        direction: what we want from now on; empty for what we wanted before.
+
+    Raises:
+        LocalProtocolError: it is not our turn.
+    """
     media = call.media
-    version = media.version + 1 if media.local else 0
-    previous = sdp.parse(media.local) if media.local else None
-    capabilities = _capabilities(call.tag, agent, media.host, media.port)
-    offer = make_offer(capabilities, version=version, previous=previous)
-    return replace(call, media=replace(media, local=bytes(offer), version=version))
+    exchange = media.exchange
+    wanted = direction or media.direction
+    previous = sdp.parse(exchange.sent) if exchange.sent else None
+    offer = make_offer(_capabilities(call.tag, agent, media.host, media.port), wanted, previous=previous)
+    exchange, _ = exchange.sending(carrier, exchange.numbered(offer))
+    return replace(call, media=replace(media, exchange=exchange))
 
 
-def answered(call: Call, agent: Agent, offer: bytes) -> Call:
-    """`call` with the answer to `offer` in ``media.local``. Without a port yet it holds a placeholder.
+def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerless: bool = False) -> Call:
+    """`call` with the answer to `offer` drafted in ``media.draft``. Without a port yet it holds a placeholder.
 
     An offer that repeats the last one gets the last answer again (RFC 3264 s8: the version stays).
 
+    Args:
+        call: the call.
+        agent: what all calls share.
+        offer: the peer's.
+        carrier: the message that holds it.
+        offerless: it is in a response to an INVITE of ours that held none.
+
     Raises:
-        RemoteProtocolError: 488 or 413, nothing of it can be taken.
+        RemoteProtocolError: 488 or 413, nothing of it can be taken; 491 or 500, it is out of turn.
     """
     media = call.media
-    if media.agreed is not None and offer == media.remote:
-        return call
-    version = media.version + 1 if media.local else 0
+    exchange, _ = media.exchange.received(carrier, offer, offerless=offerless)
+    if media.agreed is not None and offer == exchange.remote:
+        return replace(call, media=replace(media, exchange=exchange, draft=exchange.local, drafted=media.agreed))
     capabilities = _capabilities(call.tag, agent, media.host, media.port or PLACEHOLDER)
-    answer, agreed = _answer(agent, offer, capabilities, version)
-    media = replace(media, local=answer, remote=offer, version=version, agreed=agreed)
-    return replace(call, media=media)
+    if exchange.sent or media.direction != "sendrecv":
+        made, agreed = make_answer(sdp.parse(offer), capabilities, media.direction)
+        draft = exchange.numbered(made)
+    else:
+        draft, agreed = _answer(agent, offer, capabilities)
+    return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
 
 
-def _answer(agent: Agent, offer: bytes, capabilities: Capabilities, version: int) -> tuple[bytes, Negotiated]:
-    """The answer to an offer. Offers that differ only in origin and in the port of their first line are read once."""
+def _reachable(agreed: Negotiated, before: Negotiated | None) -> Negotiated:
+    """What was agreed, with an address where the peer's is 0.0.0.0: nothing is sent there (RFC 3264 s8.4)."""
+    return agreed if agreed.host else agreed._replace(host=before.host if before is not None else "127.0.0.1")
+
+
+def _answer(agent: Agent, offer: bytes, capabilities: Capabilities) -> tuple[bytes, Negotiated]:
+    """The first answer. Offers that differ only in origin and in the port of their first line are read once."""
     found = _usual(offer)
     port = int(found[3]) if found is not None else 0
-    if found is None or not 0 < port < PLACEHOLDER or capabilities.port != PLACEHOLDER or version:
-        return _read(offer, capabilities, version)
+    if found is None or not 0 < port < PLACEHOLDER or capabilities.port != PLACEHOLDER:
+        return _read(offer, capabilities)
     shape = (capabilities.host, found[1], found[2], found[4])
     known = agent.answers.get(shape)
     if known is None:
@@ -89,37 +128,67 @@ def _answer(agent: Agent, offer: bytes, capabilities: Capabilities, version: int
     if not text.partition(b"\r\nm=")[2].startswith(
         _PLACEHOLDER_AUDIO
     ):  # its first line is refused: the port is another line's
-        return _read(offer, capabilities, version)
+        return _read(offer, capabilities)
     return text.replace(b"\r\no=- 0 ", b"\r\no=- %d " % capabilities.session_id, 1), agreed._replace(port=port)
 
 
-def _read(offer: bytes, capabilities: Capabilities, version: int) -> tuple[bytes, Negotiated]:
-    answer, agreed = make_answer(sdp.parse(offer), capabilities, version=version)
+def _read(offer: bytes, capabilities: Capabilities) -> tuple[bytes, Negotiated]:
+    answer, agreed = make_answer(sdp.parse(offer), capabilities)
     return bytes(answer), agreed
 
 
 def received_at(call: Call, agent: Agent, host: str, port: int) -> Call:
     """`call` with the address that media receives on, put into the answer that waited for it."""
     media = call.media
-    local = media.local
-    if local and media.port == 0 and media.agreed is not None:
+    draft = media.draft
+    if draft and media.port == 0:
         if host == media.host:
-            local = local.replace(_PLACEHOLDER_LINE, f"\r\nm=audio {port} ".encode(), 1)
+            draft = draft.replace(_PLACEHOLDER_LINE, f"\r\nm=audio {port} ".encode(), 1)
         else:
-            capabilities = _capabilities(call.tag, agent, host, port)
-            local = bytes(make_answer(sdp.parse(media.remote), capabilities, version=media.version)[0])
-    return replace(call, media=replace(media, host=host, port=port, local=local))
+            draft = _read(media.exchange.offer, _capabilities(call.tag, agent, host, port))[0]
+    return replace(call, media=replace(media, host=host, port=port, draft=draft))
 
 
-def agreed(call: Call, answer: bytes) -> Call:
-    """`call` with the peer's answer to our last offer applied.
+def answering(call: Call, carrier: Carrier) -> tuple[Call, bytes]:
+    """`call` after the drafted answer went out in a message, and that answer; empty where it went out before.
+
+    In a provisional response that may be lost it is a preview, and stays drafted.
+    """
+    media = call.media
+    if media.exchange.state is not State.REMOTE_OFFER:
+        return call, b""
+    exchange, what = media.exchange.sending(carrier, media.draft)
+    after = replace(media, exchange=exchange, agreed=media.drafted)
+    if what is Input.ANSWER_SENT:
+        after = replace(after, draft=b"", drafted=None)
+    return replace(call, media=after), media.draft
+
+
+def abandoned(call: Call) -> Call:
+    """`call` without the open offer, whosoever it was: what was agreed before stands (RFC 3261 s14.1)."""
+    exchange = call.media.exchange.step(Input.OFFER_ABANDONED)
+    return replace(call, media=replace(call.media, exchange=exchange, draft=b"", drafted=None))
+
+
+def agreed(call: Call, answer: bytes, carrier: Carrier) -> tuple[Call, Input | None]:
+    """`call` with the peer's answer to our open offer applied, and what it was: None where it says nothing new.
 
     Raises:
         RemoteProtocolError: it is no answer to what we offered.
     """
     media = call.media
-    result = apply_answer(sdp.parse(media.local), sdp.parse(answer))
-    return replace(call, media=replace(media, remote=answer, agreed=result))
+    exchange, what = understood(media.exchange, answer, carrier)
+    if what is None or exchange is media.exchange:
+        return call, None
+    local = exchange.local if what is Input.ANSWER_RECEIVED else exchange.offer
+    result = _reachable(apply_answer(sdp.parse(local), sdp.parse(answer)), media.agreed)
+    return replace(call, media=replace(media, exchange=exchange, agreed=result)), what
+
+
+def understood(exchange: Exchange, answer: bytes, carrier: Carrier) -> tuple[Exchange, Input | None]:
+    """What a description in a response, or in an ACK, is to an exchange whose offer is ours."""
+    after, what = exchange.received(carrier, answer)
+    return (exchange, None) if what is Input.PREVIEW_RECEIVED and after == exchange else (after, what)
 
 
 def started(call: Call) -> Effects:

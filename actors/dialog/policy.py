@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from actors.dialog.events import Treatment
 from actors.dialog.settings import Answer
+from actors.sip import RemoteProtocolError
+from actors.sip.message import Message
 
 AT_ONCE = frozenset({"echo", "play", "record"})
 
@@ -33,3 +35,32 @@ def outcome_of(status: int) -> str:
     if status in OUTCOMES:
         return OUTCOMES[status]
     return "failed" if 500 <= status < 600 else "rejected"
+
+
+# Q.850 causes of final statuses (RFC 3398 s8.2.6.1).
+CAUSES = {
+    400: 41, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: 102, 410: 22, 413: 127, 414: 127,
+    415: 79, 416: 127, 420: 127, 421: 127, 423: 127, 480: 18, 481: 41, 482: 25, 483: 25, 484: 28, 485: 1, 486: 17,
+    487: 16, 488: 65, 500: 41, 501: 79, 502: 38, 503: 41, 504: 102, 505: 127, 513: 127, 600: 17, 603: 21,
+    604: 1, 606: 65,
+}  # fmt: skip
+NORMAL_CLEARING = 16
+INTERWORKING = 127
+
+
+def cause_of(outcome: str, status: int) -> int:
+    """The Q.850 cause of a call's end where nobody told one; 0 where nothing stands for it."""
+    if outcome == "answered" or status == 0:
+        return NORMAL_CLEARING if outcome in ("answered", "cancelled") else 0
+    return CAUSES.get(status, INTERWORKING)
+
+
+def told_cause(message: Message) -> int:
+    """The Q.850 cause that a message's Reason tells (RFC 3326), 0 where it tells none."""
+    if message.get("Reason") is None:
+        return 0
+    try:
+        causes = [reason.cause for reason in message.reasons if reason.protocol.upper() == "Q.850"]
+    except RemoteProtocolError:
+        return 0
+    return next((cause for cause in causes if cause is not None and 0 < cause < 128), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from actors.dialog.attempt import contact_value
@@ -12,12 +13,21 @@ from actors.sip.bodies import SDP, unpack
 from actors.sip.scan import METHODS as KNOWN
 from actors.sip.vocabulary import Flow, host_port
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
 UNDERSTOOD = frozenset({SDP})
 ACCEPT = ("Accept", SDP)
 ACCEPT_ENCODING = ("Accept-Encoding", "identity")
-EXTENSIONS: frozenset[str] = frozenset()  # the option tags of RFC 3261 s20.37 that we understand: none yet
+EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")  # the option tags of RFC 3261 s20.37 that we understand
+SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
+# What an application is told of a message: what no layer of ours works on.
+_shown = re.compile(
+    r"\r\n(X-[!-9;-~]+|P-[A-Za-z-]+|Privacy|Diversion|History-Info|Reason|Subject|Referred-By|User-to-User|Call-Info"
+    r"|Alert-Info|Identity|Organization|Priority|Session-ID|Answer-Mode|Priv-Answer-Mode|Retry-After|Warning):",
+    re.IGNORECASE,
+).findall
+MAX_SHOWN = 32  # header lines of a message that are told, of at most
+SHOWN_LENGTH = 1_000  # characters each
 
 Headers = Iterable[tuple[str, str]]
 
@@ -85,6 +95,24 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
     return None
 
 
+def shown(message: Request | Response) -> tuple[tuple[str, str], ...]:
+    """The header lines of a message that an application is told: those for it, and who says to be calling."""
+    raw = bytes(message)
+    names = _shown(raw[: raw.find(b"\r\n\r\n") + 2].decode("latin-1"))
+    if not names:
+        return ()
+    found = [(name, value[:SHOWN_LENGTH]) for name in dict.fromkeys(names) for value in lines_of(message, name)]
+    return tuple(found[:MAX_SHOWN])
+
+
+def lines_of(message: Request | Response, name: str) -> list[str]:
+    """The values of a header, cut at their commas where they can be."""
+    try:
+        return message.get_all(name)
+    except RemoteProtocolError:
+        return []
+
+
 def description_in(message: Request | Response) -> bytes:
     """The session description in a message, alone or among other parts; empty where there is none.
 
@@ -114,11 +142,13 @@ def refusal(agent: Agent, asked: Asked, error: RemoteProtocolError) -> Reply:
     status = error.status or 400
     if status == 415:  # s8.2.3, 21.4.13
         return answer(agent, asked, 415, (ACCEPT, ACCEPT_ENCODING))
-    headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
+    headers: Headers = (warning(asked.flow, 304, error.reason),) if status == 488 else ()
+    if status == 500:  # s14.2, RFC 3311 s5.2
+        headers = (retry_after(agent, asked),)
     return answer(agent, asked, status, headers, reason=error.reason if status == 400 else None)
 
 
 def options(agent: Agent, asked: Asked, status: int) -> Reply:
     """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
-    headers = (our_contact(agent, asked), ALLOW, ACCEPT, ACCEPT_ENCODING, ("Supported", ""))
+    headers = (our_contact(agent, asked), ALLOW, ACCEPT, ACCEPT_ENCODING, SUPPORTED)
     return answer(agent, asked, status, headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from actors.dialog.accounts import Account
@@ -33,6 +35,11 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         codecs: encoding names in the order we offer them.
         ptime: milliseconds of audio in a packet.
         max_calls: calls of this shard; beyond, a new one gets 486.
+        max_duration: after how long any call is hung up, 0 for no limit.
+        session_expires: the session timer to ask for (RFC 4028), 0 to leave it to the peer.
+        refer: what becomes of a REFER in a call: ``refuse`` (603) or ``follow``.
+        refer_hosts: the hosts that a REFER may lead to; ``*`` for any.
+        replaces: whether an INVITE may take the place of a call that it names (RFC 3891); else it gets 403.
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
@@ -46,6 +53,11 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     ptime: int = 20
     max_calls: int = 10_000
+    max_duration: float = 0.0
+    session_expires: int = 0
+    refer: Literal["refuse", "follow"] = "refuse"
+    refer_hosts: tuple[str, ...] = ()
+    replaces: bool = False
     t1: float = 0.5
     t2: float = 4.0
     accounts: tuple[Account, ...] = ()

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from actors.control import commands
 from actors.control.protocol import MAX_FRAME, ProtocolError, encode_frame, plain
-from actors.control.records import Answer, Calls, Done, Drain, HangUp, Place, Reject, Treatment
+from actors.control.records import (
+    Answer,
+    Calls,
+    Done,
+    Drain,
+    HangUp,
+    Hold,
+    Place,
+    Progress,
+    Reject,
+    Resume,
+    Transfer,
+    Treatment,
+)
 from actors.dialog import events as dialog
 from actors.runtime.slots import Slots
 
@@ -30,6 +43,16 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     )
     assert routed(Reject("c1", 603, "no"), "!k") == dialog.RejectCall("!k", "c1", 603, "no")
     assert routed(HangUp("c1"), "!k") == dialog.HangUp("!k", "c1")
+    reason = (("Reason", "Q.850;cause=16"),)
+    assert routed(HangUp("c1", reason), "!k") == dialog.HangUp("!k", "c1", reason)
+    away = Reject("c1", 302, "", (), ("sip:c@h",))
+    assert routed(away, "!k") == dialog.RejectCall("!k", "c1", 302, "", (), ("sip:c@h",))
+    assert routed(Progress("c1", 183), "!k") == dialog.ProgressCall("!k", "c1", 183)
+    assert routed(Hold("c1"), "!k") == dialog.HoldCall("!k", "c1")
+    assert routed(Resume("c1"), "!k") == dialog.ResumeCall("!k", "c1")
+    assert routed(Transfer("c1", "sip:c@h"), "!k") == dialog.TransferCall("!k", "c1", "sip:c@h")
+    late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
+    assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
 
 
@@ -53,6 +76,12 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
     [
         (HangUp(""), "call"),
         (Reject("c", 200), "status"),
+        (Reject("c", 302, contacts=("c",)), "contacts[0]"),
+        (HangUp("c", (("Via", "x"),)), "headers[0][0]"),
+        (Progress("c", 200), "status"),
+        (Transfer("c"), "target"),
+        (Transfer("c", "tel:1"), "target"),
+        (Place("sip:b@h", session_expires=-1), "session_expires"),
         (Reject("c", 700), "status"),
         (Answer("c", Treatment(record="x.wav")), "treatment.record"),
         (Answer("c", duration=1e9), "duration"),

@@ -16,6 +16,7 @@ from actors.dialog.events import (
     RejectCall,
     Treatment,
 )
+from actors.dialog.reply import METHODS
 from actors.sip import parse
 from tests.dialog.phone import BAD_OFFER, FLOW, OFFER, STREAM, Phone, invite, line, message
 
@@ -74,7 +75,7 @@ def test_the_2xx_has_our_contact_our_answer_and_all_record_routes() -> None:
     raw = phone.last(Reply).raw
     assert line(raw, "Contact") == "<sip:sipactors@192.0.2.1:5060>"
     assert line(raw, "Record-Route") == "<sip:p2.example;lr>, <sip:p1.example;lr>"
-    assert line(raw, "Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS"
+    assert line(raw, "Allow") == ", ".join(METHODS)
     assert line(raw, "Content-Type") == "application/sdp"
     assert b"m=audio 16384 RTP/AVP 0 8\r\n" in parse(raw).body
 
@@ -127,7 +128,7 @@ def test_media_starts_with_what_the_offer_said_when_the_2xx_is_sent() -> None:
         (invite(b"v=0\r\nnonsense"), 488),
         (invite(Content_Type="text/plain"), 415),
         (invite(Content_Encoding="gzip"), 415),
-        (invite(Require="100rel"), 420),
+        (invite(Require="fancy"), 420),
         (invite(Contact=""), 400),
         (invite(Contact="<<nonsense"), 400),
         (invite(Contact="*"), 400),
@@ -145,8 +146,8 @@ def test_what_cannot_be_taken_is_refused_before_a_port_is_taken(raw: bytes, stat
 
 def test_a_420_names_what_is_not_supported_and_a_415_what_is() -> None:
     phone = Phone()
-    phone.request(invite(Require="100rel, timer"))
-    assert line(phone.last(Reply).raw, "Unsupported") == "100rel, timer"
+    phone.request(invite(Require="fancy, 100rel, other"))
+    assert line(phone.last(Reply).raw, "Unsupported") == "fancy, other"
     phone.request(invite(Content_Type="text/plain"))
     assert line(phone.last(Reply).raw, "Accept") == "application/sdp"
     phone.request(invite(BAD_OFFER))

@@ -11,7 +11,7 @@ from actors.dialog.names import Names
 from actors.dialog.negotiation import PLACEHOLDER, answered, received_at
 from actors.dialog.settings import DialogSettings
 from actors.sip import RemoteProtocolError, sdp
-from actors.sip.offer_answer import Capabilities, make_answer
+from actors.sip.offer_answer import Capabilities, Carrier, make_answer
 
 NAMES = Names(b"s" * 16)
 CALL = Call(State.NEW, (), "0123456789abcdef0123", "c", inbound=True, remote="", local="", begun=0.0)
@@ -44,13 +44,13 @@ def test_an_answer_from_memory_is_the_one_that_reading_gives(offers: list[bytes]
             expected = make_answer(sdp.parse(offer), capabilities)
         except RemoteProtocolError:
             with pytest.raises(RemoteProtocolError):
-                answered(call, agent, offer)
+                answered(call, agent, offer, Carrier.INVITE)
             continue
-        media = answered(call, agent, offer).media
-        assert (media.local, media.agreed) == (bytes(expected[0]), expected[1])
+        media = answered(call, agent, offer, Carrier.INVITE).media
+        assert (media.draft, media.drafted) == (bytes(expected[0]), expected[1])
         there = received_at(replace(call, media=media), agent, "192.0.2.1", 16400)
         capabilities = capabilities._replace(port=16400)
-        assert there.media.local == bytes(make_answer(sdp.parse(offer), capabilities)[0])
+        assert there.media.draft == bytes(make_answer(sdp.parse(offer), capabilities)[0])
 
 
 def test_the_memory_is_bounded() -> None:
@@ -60,5 +60,5 @@ def test_the_memory_is_bounded() -> None:
         offer = (
             f"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns={number}\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
         )
-        answered(call, agent, offer.encode())
+        answered(call, agent, offer.encode(), Carrier.INVITE)
     assert len(agent.answers) <= 256

@@ -1,0 +1,255 @@
+"""A call that is up changes: re-INVITE and UPDATE of ours and of the peer (RFC 3261 section 14, RFC 3311, RFC 6141).
+
+An offer of ours that is refused leaves the session as it was. One that meets theirs (491) is made again after a time
+that depends on whose Call-ID it is. Of theirs each is answered at once, so there is never a half-done one to roll
+back (RFC 6141 section 3).
+"""
+
+from __future__ import annotations
+
+from actors.dialog import dialog_state, session_timer
+from actors.dialog.attempt import News, advance, begin
+from actors.dialog.call import Asked, Call, Change, Early, Given, Heard, Input, Media, Outcome, State, replace, tell
+from actors.dialog.call_end import ended
+from actors.dialog.effects import Reply
+from actors.dialog.events import CallHoldChanged, CallNoticed, HoldCall
+from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
+from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_contact, refusal
+from actors.runtime.machine import Arm, Effects
+from actors.sip import RemoteProtocolError, Response
+from actors.sip.offer_answer import Carrier
+
+MAX_GLARES = 10  # changes that met a 491, one after another, until it is given up
+LATER = 1.0  # seconds until what cannot be done now is tried again
+
+
+def told(before: Call, after: Call, given: Given) -> Effects:
+    """What control is told of hold, where it changed."""
+    one, other = before.media, after.media
+    if (one.held_by_us, one.held_by_peer) == (other.held_by_us, other.held_by_peer):
+        return ()
+    return (tell(CallHoldChanged(after.call, other.held_by_us, other.held_by_peer, given.wall)),)
+
+
+# Ours.
+
+
+def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control holds the peer, or takes it off hold."""
+    direction = "sendonly" if isinstance(given.what, HoldCall) else "sendrecv"
+    return _request(call, Change(None, direction), given, now)
+
+
+def refresh(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Half of the session timer is over: refresh it, by UPDATE where the peer takes that (RFC 4028 s7.4)."""
+    timer = call.timer
+    if timer is None or call.change is not None:  # a change that waits for its turn refreshes as well
+        return call, (Arm(Input.REFRESH, now + LATER),)
+    change = Change(None, call.media.direction, refresh=True, update=timer.update)
+    return _request(call, change, given, now)
+
+
+def later(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
+    """It is not our turn: the ACK to our 2xx, or the answer to our request, is to come first."""
+    return call, (Arm(Input.REFRESH, now + LATER),)
+
+
+def retry(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The time after a 491 is over (s14.1)."""
+    change = call.change
+    return (call, ()) if change is None else _request(call, change, given, now)
+
+
+def retry_later(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
+    """The time after a 491 is over, but our 2xx waits for its ACK."""
+    return call, (Arm(Input.RETRY, now + LATER),)
+
+
+def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call, Effects]:
+    agent, dialog, timer = given.agent, call.dialog, call.timer
+    assert dialog is not None
+    seq = dialog.local_seq + 1
+    dialog = replace(dialog, local_seq=seq)
+    method = "UPDATE" if change.update else "INVITE"
+    if not change.update:
+        call = offered(call, agent, Carrier.INVITE, change.direction)
+    lines: tuple[tuple[str, str], ...] = (ALLOW, SUPPORTED)
+    if timer is not None:
+        lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")
+    body = b"" if change.update else call.media.exchange.offer
+    raw = dialog_state.request(dialog, method, seq, user_agent=agent.settings.user_agent, body=body, headers=lines)
+    new, hop = dialog_state.attempt(dialog, f"change {seq}", method, raw, contact=agent.settings.user)
+    sent, effects = begin(new, hop, agent.names, now)
+    return replace(call, dialog=dialog, change=replace(change, attempt=sent), state=State.MODIFYING), effects
+
+
+def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Our re-INVITE or UPDATE has its final response, or none came."""
+    heard: Heard = given.what
+    change = call.change
+    assert change is not None
+    assert change.attempt is not None
+    news = News(given.agent.names, (), heard.status, heard.reason)
+    sent, effects = advance(change.attempt, heard.attempt_input, news, now)
+    change = replace(change, attempt=sent)
+    if not sent.over:
+        return replace(call, change=change), effects
+    call = replace(call, change=None, state=State.CONFIRMED)
+    if heard.response is not None and heard.status < 300:
+        return _taken(call, change, heard, given, now)
+    if not change.update:
+        call = abandoned(call)
+    return _refused(call, change, heard, given, now, effects)
+
+
+def _taken(call: Call, change: Change, heard: Heard, given: Given, now: float) -> tuple[Call, Effects]:
+    """The 2xx: ACK, the target, the answer, the session timer."""
+    assert heard.response is not None
+    assert heard.head is not None
+    effects: Effects = ()
+    before = call
+    call = retargeted(call, heard.response)
+    if not change.update:
+        call, effects = acknowledged(call, heard.head.cseq, given, now)
+        try:
+            call, _ = agreed(call, description_in(heard.response), Carrier.SUCCESS)
+        except RemoteProtocolError as error:
+            call, more = ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
+            return call, effects + more
+        call = replace(call, media=replace(call.media, direction=change.direction))
+        effects += started(call)
+    if call.timer is not None:
+        timer = session_timer.agreed(heard.response, call.timer, call.timer.least)
+        call = replace(call, timer=timer)
+        effects += session_timer.armed(call, now)
+    return call, effects + told(before, call, given)
+
+
+def retargeted(call: Call, message: Response) -> Call:
+    """A 2xx to a target refresh request names the peer's target (s12.2.1.2)."""
+    dialog = call.dialog
+    assert dialog is not None
+    try:
+        target = dialog_state.target_of(message)
+    except RemoteProtocolError:
+        target = ""
+    return replace(call, dialog=replace(dialog, remote_target=target)) if target else call
+
+
+def acknowledged(call: Call, seq: int, given: Given, now: float) -> tuple[Call, Effects]:
+    """The ACK to the 2xx of our INVITE with the CSeq number `seq`; kept, to be repeated."""
+    dialog = call.dialog
+    assert dialog is not None
+    raw = dialog_state.request(dialog, "ACK", seq)
+    ack, hop = dialog_state.attempt(dialog, f"ack {seq}", "ACK", raw)
+    ack, effects = begin(ack, hop, given.agent.names, now)
+    return replace(call, ack=ack), effects
+
+
+def _refused(
+    call: Call, change: Change, heard: Heard, given: Given, now: float, effects: Effects
+) -> tuple[Call, Effects]:
+    status = heard.status
+    if status == 491 and change.tries < MAX_GLARES:
+        waiting = replace(change, attempt=None, tries=change.tries + 1)
+        return replace(call, change=waiting), (*effects, Arm(Input.RETRY, now + _glare(call, given)))
+    if status == 422 and call.timer is not None and heard.response is not None:
+        least = session_timer.demanded(heard.response)
+        if least > call.timer.interval:
+            timer = replace(call.timer, interval=least, least=least)
+            call, more = _request(replace(call, timer=timer), change, given, now)
+            return call, effects + more
+    if heard.head is None or status in (408, 481):  # s12.2.1.2: the dialog is gone
+        outcome = Outcome("answered", status, heard.reason, "error")
+        call, more = ended(call, given, now, outcome, bye=True)
+        return call, effects + more
+    notice = CallNoticed(call.call, "change_refused", f"{status} {heard.reason}", given.wall)
+    return call, (*effects, tell(notice))
+
+
+def _glare(call: Call, given: Given) -> float:
+    """Seconds to wait after a 491 (s14.1): 2.1 to 4 where the Call-ID is ours, else 0 to 2, in steps of 10 ms."""
+    assert call.dialog is not None
+    chance = int(given.agent.names.token("glare", call.tag, str(call.dialog.local_seq))[:8], 16)
+    return chance % 201 / 100 if call.inbound else 2.1 + chance % 191 / 100
+
+
+def transactions_lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The transaction shard lost our re-INVITE or UPDATE: whether it took effect is not known, so it is made again."""
+    change = call.change
+    assert change is not None
+    call = call if change.update else abandoned(call)
+    waiting = replace(change, attempt=None)
+    call = replace(call, change=waiting, state=State.CONFIRMED)
+    return call, (Arm(Input.RETRY, now + _glare(call, given)),)
+
+
+def modified_too_late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Our re-INVITE is answered after our BYE: a 2xx still gets its ACK (s13.2.2.4)."""
+    heard: Heard = given.what
+    if heard.head is None or not 200 <= heard.status < 300 or heard.key.method != "INVITE":
+        return replace(call, change=None), ()
+    return acknowledged(replace(call, change=None), heard.head.cseq, given, now)
+
+
+# Theirs.
+
+
+def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """An UPDATE, in a confirmed or an early dialog: the target, the session and its timer as it asks (RFC 3311 s5.2).
+
+    One with an offer is refused with 491 while ours is open, and with 500 while theirs is.
+    """
+    asked: Asked = given.what
+    agent = given.agent
+    early = None if call.dialog is not None else _early(call, asked)
+    base = call.media.exchange
+    least = session_timer.check(asked.request)
+    if least:
+        return call, (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
+    try:
+        offer = description_in(asked.request)
+        target = dialog_state.target_of(asked.request)
+        after = call if early is None else _within(call, early.exchange)
+        body = b""
+        if offer:
+            after = answered(after, agent, offer, Carrier.UPDATE)
+            after, body = answering(after, Carrier.UPDATE_SUCCESS)
+    except RemoteProtocolError as error:
+        return call, (refusal(agent, asked, error),)
+    if early is not None:
+        after = _kept(after, early, target, asked.head.cseq, base)
+    elif target and after.dialog is not None:
+        after = replace(after, dialog=replace(after.dialog, remote_target=target))
+    lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), ALLOW, SUPPORTED)
+    effects: Effects = ()
+    if call.state in (State.ANSWERED, State.CONFIRMED, State.MODIFYING):
+        timer, more = session_timer.granted(asked.request, before=call.timer)
+        if timer is not None or call.timer is not None:
+            after = replace(after, timer=timer)
+            effects = session_timer.armed(after, now)
+        lines += more
+    reply: Reply = answer(agent, asked, 200, lines, body=body)
+    effects = (reply, *effects)
+    if offer:
+        effects += started(after)
+    return after, effects + told(call, after, given)
+
+
+def _early(call: Call, asked: Asked) -> Early:
+    return next(one for one in call.early if one.remote_tag == asked.head.from_tag)
+
+
+def _within(call: Call, exchange: object) -> Call:
+    return replace(call, media=replace(call.media, exchange=exchange))
+
+
+def _kept(call: Call, early: Early, target: str, seq: int, base: object) -> Call:
+    """`call` after an early dialog of it was updated."""
+    dialog = early.dialog
+    if dialog is not None:
+        dialog = replace(dialog, remote_target=target or dialog.remote_target, remote_seq=seq)
+    after = replace(early, exchange=call.media.exchange, dialog=dialog)
+    others = tuple([one for one in call.early if one.remote_tag != early.remote_tag])
+    media: Media = replace(call.media, exchange=base)
+    return replace(call, media=media, early=(*others, after))

@@ -1,0 +1,154 @@
+"""Calls out until their final response: early dialogs, early media, reliable responses and their PRACKs.
+
+RFC 3261 section 13.2.2.1, RFC 3262 section 4, RFC 3960 section 3.1.
+"""
+
+from __future__ import annotations
+
+from actors.dialog import dialog_state
+from actors.dialog.attempt import AttemptInput, News, advance, begin
+from actors.dialog.attempt import step as attempt_step
+from actors.dialog.call import Call, Early, Given, Heard, Outcome, replace, tell
+from actors.dialog.dialog_state import Path
+from actors.dialog.effects import Report, Start
+from actors.dialog.events import CallProgressed
+from actors.dialog.negotiation import agreed, answered, answering
+from actors.dialog.reply import description_in, shown
+from actors.runtime.machine import Effects
+from actors.sip import RemoteProtocolError, Response
+from actors.sip.headers import RSeq
+from actors.sip.offer_answer import Carrier, Exchange
+from actors.sip.offer_answer import State as Turn
+
+MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
+
+
+def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A provisional response: an early dialog, perhaps early media; a reliable one gets its PRACK."""
+    heard: Heard = given.what
+    assert call.attempt is not None
+    invite, effects = attempt_step(call.attempt, AttemptInput.PROVISIONAL, News(given.agent.names), now)
+    call = replace(call, attempt=invite)
+    if heard.status == 100 or heard.head is None or heard.response is None:
+        return call, effects
+    if heard.head.to_tag:
+        rseq = _rseq(heard.response)
+        if rseq:
+            return _reliable(call, rseq, given, now, effects)
+        call, more = _unreliable(call, heard.head.to_tag, described(heard.response))
+        effects += more
+    return call, (*effects, _told(call, heard, given))
+
+
+def _told(call: Call, heard: Heard, given: Given) -> Report:
+    assert heard.response is not None
+    return tell(CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response)))
+
+
+def _rseq(response: Response) -> int:
+    """The number of a reliable response, 0 of any other, or of one that cannot be read."""
+    if response.get("RSeq") is None:
+        return 0
+    try:
+        number, required = response.header(RSeq), response.require
+    except RemoteProtocolError:
+        return 0
+    return number.value if number is not None and "100rel" in required else 0
+
+
+def described(response: Response) -> bytes:
+    """The session description in a response; what cannot be understood there is none."""
+    try:
+        return description_in(response)
+    except RemoteProtocolError:
+        return b""
+
+
+def early_of(call: Call, tag: str) -> Early:
+    """The early dialog with the peer's `tag`, a new one where it is the first that is heard of it."""
+    found = next((one for one in call.early if one.remote_tag == tag), None)
+    return found or Early(tag, call.media.exchange)
+
+
+def _put(call: Call, early: Early) -> Call:
+    others = [one for one in call.early if one.remote_tag != early.remote_tag]
+    return replace(call, early=(*others, early)[-MAX_EARLY:])
+
+
+def _unreliable(call: Call, tag: str, body: bytes) -> tuple[Call, Effects]:
+    """The answer in a response that may be lost is heard at once: the latest with media is (RFC 3960 s3.1)."""
+    early = early_of(call, tag)
+    if not body or early.exchange.state is not Turn.LOCAL_OFFER:
+        return _put(call, early), ()
+    try:
+        heard, _ = agreed(within(call, early.exchange), body, Carrier.PROVISIONAL)
+    except RemoteProtocolError:  # a bad answer in an unreliable response is no answer: the 2xx will tell
+        return _put(call, early), ()
+    return _heard(call, heard, early)
+
+
+def _heard(call: Call, heard: Call, early: Early) -> tuple[Call, Effects]:
+    """Media plays what an early dialog agreed on; that is kept with it."""
+    call = _put(call, replace(early, exchange=heard.media.exchange))
+    media = heard.media
+    if media.agreed is None or media.exchange == early.exchange:
+        return call, ()
+    call = replace(call, media=replace(call.media, agreed=media.agreed))
+    return call, (Start(media.process, media.session, media.agreed),) if media.open else ()
+
+
+def within(call: Call, exchange: Exchange) -> Call:
+    """`call` in the eyes of one of its early dialogs."""
+    return replace(call, media=replace(call.media, exchange=exchange))
+
+
+def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects) -> tuple[Call, Effects]:
+    """A reliable response: PRACK it once, in order (RFC 3262 s4). It may answer our offer, or make one."""
+    heard: Heard = given.what
+    assert heard.head is not None
+    assert heard.response is not None
+    assert call.attempt is not None
+    early = early_of(call, heard.head.to_tag)
+    if early.rseq and rseq != early.rseq + 1:
+        return call, effects  # repeated, or one before it is missing: it comes again
+    dialog = early.dialog
+    if dialog is None:
+        path = Path.of_candidate(call.attempt.candidate)
+        dialog = dialog_state.of_response(heard.response, heard.head, path, call.attempt.uri)
+    inside = within(call, early.exchange)
+    body, bad = described(heard.response), ""
+    reply = b""
+    try:
+        if body and early.exchange.state is Turn.LOCAL_OFFER:
+            inside, _ = agreed(inside, body, Carrier.RELIABLE)
+        elif body and not early.exchange.sent and early.exchange.state is Turn.STABLE:
+            inside = answered(inside, given.agent, body, Carrier.RELIABLE, offerless=True)
+            inside, reply = answering(inside, Carrier.PRACK)
+    except RemoteProtocolError as error:
+        bad = error.reason
+    seq = dialog.local_seq + 1
+    dialog = replace(dialog, local_seq=seq)
+    rack = (("RAck", f"{rseq} {heard.head.cseq} INVITE"),)
+    raw = dialog_state.request(dialog, "PRACK", seq, body=reply, headers=rack)
+    prack, hop = dialog_state.attempt(dialog, f"prack {heard.head.to_tag} {rseq}", "PRACK", raw)
+    prack, more = begin(prack, hop, given.agent.names, now)
+    early = replace(early, dialog=dialog, rseq=rseq)
+    call, started = _heard(call, inside, early)
+    call = replace(call, requests=(*call.requests, prack))
+    effects = (*effects, *more, *started, _told(call, heard, given))
+    return (call, effects) if not bad else (replace(call, outcome=Outcome("failed", 488, bad, "error")), effects)
+
+
+def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A request of ours in the dialog has its final response, or none came."""
+    heard: Heard = given.what
+    news = News(given.agent.names, (), heard.status, heard.reason)
+    left = []
+    effects: Effects = ()
+    for one in call.requests:
+        sent = one
+        if one.key == heard.key:
+            sent, effects = advance(one, heard.attempt_input, news, now)
+        if not sent.over:
+            left.append(sent)
+    return replace(call, requests=tuple(left)), effects

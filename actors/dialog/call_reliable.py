@@ -1,0 +1,127 @@
+"""Reliable provisional responses of ours (RFC 3262 section 3), and early media in them or without."""
+
+from __future__ import annotations
+
+from actors.dialog.call import Asked, Call, Given, Input, Invitation, Reliable, State, replace, tell
+from actors.dialog.call_up import accept
+from actors.dialog.effects import Reply
+from actors.dialog.events import CallProgressed, ProgressCall
+from actors.dialog.negotiation import answered, answering, started, treated
+from actors.dialog.reply import answer, description_in, our_contact, refusal
+from actors.runtime.machine import Arm, Disarm, Effects
+from actors.sip import REASONS, RemoteProtocolError
+from actors.sip.bodies import SDP
+from actors.sip.headers import RAck
+from actors.sip.offer_answer import Carrier
+
+FIRST_RSEQ = 1  # any number below 2**31 (section 3)
+
+
+def able(supported: str | None, required: tuple[str, ...]) -> tuple[str, ...]:
+    """What matters here of an INVITE's Supported and Require: ``100rel``, and ``!100rel`` where it is required."""
+    if "100rel" in required:
+        return ("100rel", "!100rel")
+    return ("100rel",) if supported and "100rel" in supported else ()
+
+
+def provisional(ringing: bytes, status: int, sdp: bytes = b"", rseq: int = 0) -> bytes:
+    """A provisional response made of the 180 to the same INVITE, with a session description and a number or without."""
+    head = ringing.partition(b"\r\n")[2]
+    ours = head.index(b"\r\nContact: ") + 2
+    end = head.index(b"\r\nContent-Length: ") + 2
+    words = REASONS.get(status, "Progress").encode()
+    more = b"Require: 100rel\r\nRSeq: %d\r\n" % rseq if rseq else b""
+    kind = f"Content-Type: {SDP}\r\n".encode() if sdp else b""
+    start = b"SIP/2.0 %d %s\r\n%s%s" % (status, words, head[:ours], more)
+    return b"%s%s%sContent-Length: %d\r\n\r\n%s" % (start, head[ours:end], kind, len(sdp), sdp)
+
+
+def sent(call: Call, given: Given, now: float, status: int, *, early_media: bool = False) -> tuple[Call, Effects]:
+    """Send a provisional response: reliably where the peer requires it, or can and it holds our answer."""
+    invitation = call.invitation
+    assert invitation is not None
+    if status == 180 and not early_media and "!100rel" not in invitation.able:
+        return replace(call, invitation=replace(invitation, response=invitation.ringing)), (
+            Reply(invitation.key, 180, invitation.ringing),
+        )
+    reliable = "!100rel" in invitation.able or (early_media and "100rel" in invitation.able)
+    body = b""
+    if early_media and call.media.draft:
+        call, body = answering(call, Carrier.RELIABLE if reliable else Carrier.PROVISIONAL)
+    rseq = 0
+    if reliable:
+        rseq = invitation.rseq + 1 if invitation.rseq else FIRST_RSEQ
+    raw = provisional(invitation.ringing, status, body, rseq)
+    effects: Effects = (Reply(invitation.key, status, raw),)
+    if reliable:
+        t1 = given.agent.settings.t1
+        invitation = replace(invitation, rseq=rseq, reliable=Reliable(rseq, raw, t1))
+        effects += (Arm(Input.RELIABLE, now + t1), Arm(Input.NO_PRACK, now + given.agent.give_up))
+    return replace(call, invitation=replace(invitation, response=raw)), effects
+
+
+def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control has a provisional response sent, with early media or without."""
+    command: ProgressCall = given.what
+    call, effects = sent(call, given, now, command.status, early_media=command.early_media)
+    effects += (tell(CallProgressed(call.call, command.status, REASONS.get(command.status, ""), given.wall)),)
+    if command.early_media and call.media.agreed is not None:
+        call = replace(call, treatment=command.treatment)
+        effects += (*started(call), *treated(call))
+    return call, effects
+
+
+def again(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
+    """Repeat the reliable response: T1, doubled each time (section 3)."""
+    invitation = call.invitation
+    assert invitation is not None
+    waiting = invitation.reliable
+    assert waiting is not None
+    waiting = replace(waiting, interval=2 * waiting.interval)
+    call = replace(call, invitation=replace(invitation, reliable=waiting))
+    status = int(waiting.raw[8:11])
+    return call, (Reply(invitation.key, status, waiting.raw), Arm(Input.RELIABLE, now + waiting.interval))
+
+
+def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A PRACK: 481 unless it is for the response that waits (section 3). It may hold a new offer (section 5)."""
+    asked: Asked = given.what
+    agent = given.agent
+    invitation = call.invitation
+    assert invitation is not None
+    try:
+        if not _matches(asked, invitation):
+            return call, (answer(agent, asked, 481),)
+        offer = description_in(asked.request)
+        body = b""
+        if offer:
+            call = answered(call, agent, offer, Carrier.PRACK)
+            call, body = answering(call, Carrier.PRACK_SUCCESS)
+    except RemoteProtocolError as error:
+        return call, (refusal(agent, asked, error),)
+    call = replace(call, invitation=replace(invitation, reliable=None, accepting=False))
+    effects: Effects = (answer(agent, asked, 200, (our_contact(agent, asked),) if offer else (), body=body),)
+    if offer:
+        effects += started(call)
+    effects += (Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
+    if invitation.accepting:
+        call, more = accept(call, given, now)
+        effects += more
+    return call, effects
+
+
+def _matches(asked: Asked, invitation: Invitation) -> bool:
+    rack = asked.request.header(RAck)
+    waiting = invitation.reliable
+    if rack is None or waiting is None:
+        return False
+    return (rack.rseq, rack.cseq, rack.method) == (waiting.rseq, invitation.seq, "INVITE")
+
+
+def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Answer the call, once the PRACK of what is under way is there: the 2xx waits for it (section 3)."""
+    invitation = call.invitation
+    assert invitation is not None
+    if invitation.reliable is None:
+        return accept(call, given, now)
+    return replace(call, invitation=replace(invitation, accepting=True), state=State.RINGING), ()

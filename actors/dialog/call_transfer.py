@@ -1,0 +1,206 @@
+"""Transfer: the REFERs that we send and those that we get, with what NOTIFYs tell of them (RFC 3515, 3891, 4488, 5589).
+
+A REFER of the peer is followed only where the policy says so: it makes a call of its own, whose progress comes back
+here as REFERRED.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from actors.dialog import dialog_state
+from actors.dialog.attempt import begin
+from actors.dialog.call import Asked, Call, Given, Heard, State, Transfer, replace, tell
+from actors.dialog.call_early import request_done
+from actors.dialog.call_end import ended
+from actors.dialog.call_up import HUNG_UP
+from actors.dialog.dialog_state import Dialog
+from actors.dialog.effects import Place, Reply
+from actors.dialog.events import CallTransferProgressed, CallTransferRequested, PlaceCall, TransferCall, Treatment
+from actors.dialog.reply import answer, lines_of, our_contact
+from actors.dialog.settings import DialogSettings
+from actors.runtime.machine import Effects
+from actors.sip import REASONS, RemoteProtocolError, Uri, sipfrag
+from actors.sip import uri as uris
+from actors.sip.headers import Event as EventHeader
+from actors.sip.headers import ReferredBy, ReferSub, ReferTo
+
+REFER_EXPIRES = 180  # seconds that the implicit subscription of a REFER is said to last
+
+
+class Progress(NamedTuple):
+    """How the call goes that we placed because the peer referred us."""
+
+    status: int
+    reason: str
+
+
+# The REFER that we send.
+
+
+def target_of(command: TransferCall, other: Dialog | None) -> str:
+    """The URI of the Refer-To: the target, or the peer of another call with the Replaces that takes its place.
+
+    Raises:
+        RemoteProtocolError: there is no URI in it.
+    """
+    if other is None:
+        return str(uris.parse(command.target))
+    replaces = f"{other.id.call_id};to-tag={other.id.remote_tag};from-tag={other.id.local_tag}"
+    target = uris.parse(command.target or other.remote_target)
+    return str(dataclasses.replace(target, headers=(("Replaces", replaces),)))
+
+
+def send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Send the REFER. `what` is the command with its whole target."""
+    command: TransferCall = given.what
+    ours = call.dialog.local.partition(";tag=")[0] if call.dialog is not None else ""
+    lines: tuple[tuple[str, str], ...] = (("Refer-To", f"<{command.target}>"), ("Referred-By", ours))
+    if not command.follow:
+        lines += (("Refer-Sub", "false"),)
+    call, seq, effects = _request(call, "REFER", lines, b"", given, now)
+    return replace(
+        call, transfer=Transfer(ours=True, seq=seq, target=command.target, silent=not command.follow)
+    ), effects
+
+
+def _request(
+    call: Call, method: str, lines: tuple[tuple[str, str], ...], body: bytes, given: Given, now: float
+) -> tuple[Call, int, Effects]:
+    dialog, agent = call.dialog, given.agent
+    assert dialog is not None
+    seq = dialog.local_seq + 1
+    dialog = replace(dialog, local_seq=seq)
+    kind = f"{sipfrag.CONTENT_TYPE};version=2.0"
+    user_agent = agent.settings.user_agent
+    raw = dialog_state.request(dialog, method, seq, user_agent=user_agent, body=body, headers=lines, content_type=kind)
+    name = f"{method.lower()} {seq}"
+    new, hop = dialog_state.attempt(dialog, name, method, raw, contact=agent.settings.user)
+    sent, effects = begin(new, hop, agent.names, now)
+    return replace(call, dialog=dialog, requests=(*call.requests, sent)), seq, effects
+
+
+def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A request of ours in the dialog has its final response; that of a REFER says whether the peer goes."""
+    heard: Heard = given.what
+    call, effects = request_done(call, given, now)
+    transfer = call.transfer
+    if heard.key.method != "REFER" or transfer is None or any(one.key == heard.key for one in call.requests):
+        return call, effects
+    if not 200 <= heard.status < 300:
+        event = CallTransferProgressed(call.call, heard.status or 503, heard.reason, given.wall)
+        return replace(call, transfer=None), (*effects, tell(event))
+    silent = transfer.silent
+    event = CallTransferProgressed(call.call, 202 if silent else 100, "Accepted" if silent else "Trying", given.wall)
+    effects += (tell(event),)
+    return _gone(call, given, now, effects) if silent else (call, effects)
+
+
+def _gone(call: Call, given: Given, now: float, effects: Effects) -> tuple[Call, Effects]:
+    """The peer is where we sent it: hang up, after the ACK where one is due."""
+    call = replace(call, transfer=None)
+    if call.state is State.ANSWERED:
+        return replace(call, state=State.LEAVING, outcome=HUNG_UP), effects
+    call, more = ended(call, given, now, HUNG_UP, bye=True)
+    return call, effects + more
+
+
+def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A NOTIFY of our REFER: the status that the peer has had (RFC 3515 s2.4.5)."""
+    asked: Asked = given.what
+    agent, transfer = given.agent, call.transfer
+    event = asked.request.header(EventHeader)
+    about = event is not None and event.package == "refer"
+    if not about or transfer is None or not transfer.ours:
+        return call, (answer(agent, asked, 481 if about else 489),)
+    told = sipfrag.parse(asked.request.body)
+    status = told.status
+    if status is None:
+        raise RemoteProtocolError(400, "No status in the fragment")
+    effects: Effects = (answer(agent, asked, 200),)
+    if status == transfer.told:
+        return call, effects
+    effects += (tell(CallTransferProgressed(call.call, status, told.reason, given.wall)),)
+    if status < 200:
+        return replace(call, transfer=replace(transfer, told=status)), effects
+    if status < 300:
+        return _gone(call, given, now, effects)
+    return replace(call, transfer=None), effects
+
+
+# The REFER that we get.
+
+
+def judged(asked: Asked, settings: DialogSettings) -> tuple[Uri, int]:
+    """Where a REFER wants us, and the status it is refused with, 0 where it may be followed (FAULTS 45).
+
+    Raises:
+        RemoteProtocolError: 400, it has none or several Refer-To, or one that is malformed.
+    """
+    where = asked.request.header(ReferTo)
+    if where is None:
+        raise RemoteProtocolError(400, "REFER without a Refer-To")
+    target = where.uri
+    if not target.is_sip:
+        return target, 416
+    if settings.refer == "refuse":
+        return target, 603
+    if target.scheme != "sip" or target.headers or "method" in target.params:
+        return target, 403
+    allowed = "*" in settings.refer_hosts or target.host.lower() in settings.refer_hosts
+    return target, 0 if allowed else 403
+
+
+def refer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The peer asks us to call somebody: the policy decides."""
+    asked: Asked = given.what
+    agent = given.agent
+    target, status = judged(asked, agent.settings)
+    by = (lines_of(asked.request, "Referred-By") or [call.remote])[0]
+    if not status and call.transfer is not None:
+        status = 491
+    if status:
+        event = CallTransferRequested(call.call, str(target), by, "", given.wall)
+        return call, (answer(agent, asked, status), tell(event))
+    sub = asked.request.header(ReferSub)
+    silent = sub is not None and sub.value.lower() == "false"
+    lines = (our_contact(agent, asked), *((("Refer-Sub", "false"),) if silent else ()))
+    placed = agent.names.id_of_call_in(agent.names.token("refer", call.tag, str(asked.head.cseq)))
+    order = PlaceCall("", placed, str(target), "", Treatment(), agent.settings.ring_timeout, 0.0, _referred_by(asked))
+    reply: Reply = answer(agent, asked, 202, lines)
+    event = CallTransferRequested(call.call, str(target), by, placed, given.wall)
+    call = replace(call, transfer=Transfer(ours=False, seq=asked.head.cseq, target=str(target), silent=silent))
+    call, effects = _notify(call, Progress(100, "Trying"), given, now)
+    return call, (reply, tell(event), *effects, Place(call.tag, order))
+
+
+def _referred_by(asked: Asked) -> tuple[tuple[str, str], ...]:
+    """The Referred-By goes over into the INVITE (RFC 3892 s3)."""
+    by = asked.request.header(ReferredBy)
+    return () if by is None else (("Referred-By", str(by)),)
+
+
+def referred(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The call that the peer asked for came on: NOTIFY, once a status."""
+    progress: Progress = given.what
+    transfer = call.transfer
+    if transfer is None or transfer.ours or transfer.told == progress.status:
+        return call, ()
+    return _notify(call, progress, given, now)
+
+
+def _notify(call: Call, progress: Progress, given: Given, now: float) -> tuple[Call, Effects]:
+    """NOTIFY with the status line as a fragment (RFC 3515 s2.4.5); a final one ends the subscription."""
+    transfer = call.transfer
+    assert transfer is not None
+    status = progress.status
+    over = status >= 200
+    call = replace(call, transfer=None if over else replace(transfer, told=status))
+    if transfer.silent:
+        return call, ()
+    state = "terminated;reason=noresource" if over else f"active;expires={REFER_EXPIRES}"
+    reason = progress.reason if progress.reason.isprintable() else ""
+    body = bytes(sipfrag.Fragment(f"SIP/2.0 {status} {reason or REASONS.get(status, 'Unknown')}"))
+    call, _, effects = _request(call, "NOTIFY", (("Event", "refer"), ("Subscription-State", state)), body, given, now)
+    return call, effects
