@@ -20,12 +20,25 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
-    "transport": {"actor", "sockets", "resolver", "datagrams", "acceptor"}
+    "transport": {"actor", "sockets", "resolver", "network", "datagrams", "acceptor"}
     | {"connection", "connections", "takeover", "beginning", "secure"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
     "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player"},
-    "control": {"actor", "sockets", "store", "client", "async_client", "cli", "follow", "render"},
+    "control": {
+        "actor",
+        "sockets",
+        "store",
+        "client",
+        "async_client",
+        "keys",
+        "audit",
+        "remote",
+        "doors",
+        "cli",
+        "follow",
+        "render",
+    },
 }
 
 

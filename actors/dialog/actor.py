@@ -28,6 +28,7 @@ from actors.dialog.effects import (
     Treat,
 )
 from actors.dialog.names import Names
+from actors.dialog.outgoing import Outgoing
 from actors.dialog.registration import Registration
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
@@ -51,7 +52,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call | Registration
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -83,6 +84,7 @@ class DialogActor(LayerActor):
                 m.key, m.status, m.reason, now, wall, client=m.client
             ),
             transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
+            transport.NetworkChanged: lambda m, now, wall: agent.network_changed(frozenset(m.gone), now, wall),
             media.SessionPrepared: lambda m, now, wall: calls.prepared(m.session, m.host, m.port, now, wall),
             media.SessionRefused: lambda m, now, wall: calls.session_refused(m.session, m.reason, now, wall),
             media.SessionLost: lambda m, now, wall: calls.session_lost(m.session, m.reason, now, wall),

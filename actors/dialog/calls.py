@@ -291,6 +291,15 @@ class Calls(Usage):
         invite = call.attempt is not None and call.attempt.ref == place.ref
         return self._step(call, Input.LOCATED if invite else Input.ROUTED, place, now, wall)
 
+    def network_changed(self, key: bytes, gone: frozenset[str], now: float, wall: float) -> Effects:  # noqa: ARG002
+        """The requests of a dialog that began from an address that is gone find their way afresh."""
+        call: Call = self._cells.get(key)
+        dialog = call.dialog
+        if dialog is not None and dialog.path.local_host in gone:
+            call = replace(call, dialog=replace(dialog, path=dialog.path.lost()))
+            self._cells.put(key, call, call.next_deadline)
+        return ()
+
     # From media.
 
     def prepared(self, session: str, host: str, port: int, now: float, wall: float) -> Effects:

@@ -22,7 +22,7 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         transport: udp or tcp.
-        sent_by: host:port of ours, for Via and Contact.
+        sent_by: host:port of ours, for Via and Contact; empty when that address is gone.
         host, port: the peer's end.
         flow: the token of the flow, empty where we know none.
         direct: whether the peer itself is at the other end, with no proxy between.
@@ -36,6 +36,15 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
     flow: str
     direct: bool
     name: str = ""
+
+    @property
+    def local_host(self) -> str:
+        """Our address on it, without brackets."""
+        return self.sent_by.rpartition(":")[0].strip("[]")
+
+    def lost(self) -> Path:
+        """The path when our address on it is gone: nothing of it can be used again."""
+        return Path(self.transport, "", self.host, self.port, "", direct=False)
 
     @classmethod
     def of_flow(cls, flow: Flow, *, direct: bool) -> Path:
@@ -189,6 +198,8 @@ def next_hop(dialog: Dialog) -> Candidate | None:
     On a stream the peer's own connection comes first: it may listen nowhere, or be behind a NAT.
     """
     path = dialog.path
+    if not path.sent_by:
+        return None
     parts = uri.parse(next_uri(dialog))
     transport = parts.transport or "udp"
     host = (parts.params.get("maddr") or parts.host).strip("[]")

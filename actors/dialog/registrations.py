@@ -128,6 +128,15 @@ class Registrations(Usage):
         """The transaction shard lost all it held."""
         return self._give(key.decode(), Input.LOST, None, now, wall)
 
+    def network_changed(self, key: bytes, gone: frozenset[str], now: float, wall: float) -> Effects:  # noqa: ARG002
+        """Addresses of ours are gone, and with them where the registrar saw us: register again, in turn."""
+        registration: Registration = self.cells.get(key)
+        if gone and registration.bound:
+            due = tuple([(timer, now if timer is Input.DUE else at) for timer, at in registration.deadlines])
+            registration = replace(registration, seen="", deadlines=due)
+            self.cells.put(key, registration, registration.next_deadline)
+        return ()
+
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: remove our binding."""
         if self._leaving is None:

@@ -99,6 +99,10 @@ class Usage:
         """The transaction shard lost all it held: what this cell had in flight has failed."""
         return ()
 
+    def network_changed(self, key: bytes, gone: frozenset[str], now: float, wall: float) -> Effects:  # noqa: ARG002
+        """Addresses of ours are gone: what this cell told its peer reaches us no more, if it was one of them."""
+        return ()
+
     def leave(self, key: bytes, now: float, wall: float) -> Effects:  # noqa: ARG002
         """The service stops: end this cell in order."""
         return ()

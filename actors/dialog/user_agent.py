@@ -11,6 +11,7 @@ from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
+from actors.dialog.out_of_dialog import OutOfDialog
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
@@ -42,7 +43,7 @@ class UserAgent:
         self._cells = cells
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        usages: tuple[Usage, ...] = (self.calls, self.registrations)  # here a usage is added
+        usages: tuple[Usage, ...] = (self.calls, self.registrations, OutOfDialog(self.agent, cells))  # here a usage is added
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
@@ -122,6 +123,13 @@ class UserAgent:
         """The next hops that a request of ours may take."""
         tag = tag_of_ref(ref)
         return self._of(tag).located(tag, Place(ref, candidates, reason), now, wall)
+
+    def network_changed(self, gone: frozenset[str], now: float, wall: float) -> Effects:
+        """Addresses of ours are gone."""
+        effects: Effects = ()
+        for key in list(self._cells.keys()):
+            effects += self._of_key(key).network_changed(key, gone, now, wall)
+        return effects
 
     # From control.
 

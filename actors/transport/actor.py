@@ -25,6 +25,7 @@ from actors.transport.events import (
     FromTransaction,
     Locate,
     Located,
+    NetworkChanged,
     TargetFailed,
     TransmitFailed,
     TransmitRequest,
@@ -32,8 +33,9 @@ from actors.transport.events import (
 )
 from actors.transport.failed_targets import FailedTargets
 from actors.transport.identity import plain
-from actors.transport.kept import HOLD_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
+from actors.transport.kept import HOLD_KEY, NETWORK_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
 from actors.transport.locate import Location, Policy, Result
+from actors.transport.network import Network
 from actors.transport.reach import Reach, parse_rules
 from actors.transport.reception import Reception
 from actors.transport.records import Static, parse_hosts, parse_static
@@ -111,6 +113,8 @@ class TransportActor(LayerActor):
         )
         take_over(self, self.context.channel, self._connections, clock())
         self._find_again()
+        self._network = Network(self, self._network_changed)
+        self._network.start(clock())
         for bound, sock in opened:
             if bound.transport == "udp":
                 port = self._ports[bound.token] = UdpPort(
@@ -162,6 +166,7 @@ class TransportActor(LayerActor):
         """Close our descriptors: by now the layers above have said all they had to say."""
         self.log.info("transport stops", connections=len(self._connections), dropped=dict(self._reception.dropped))
         self._connections.stop()
+        self._network.close()
         self.mailbox.unwatch(self._resolver.fileno())
         self._resolver.close()
         for port in self._ports.values():
@@ -174,6 +179,8 @@ class TransportActor(LayerActor):
             self._connections.acceptor.resume()
         elif key == HOLD_KEY:
             self._connections.look_again()
+        elif key == NETWORK_KEY:
+            self._network.look()
         elif key.startswith(WANTED):
             self._located(key, self._location.give_up(key))
         else:
@@ -185,6 +192,23 @@ class TransportActor(LayerActor):
             self._tell_located(cell, Result(reason="our own fault"))
             return
         self._connections.abandon(token_of(key), "our own fault")
+
+    def _network_changed(self, gone: frozenset[str], come: frozenset[str]) -> None:
+        """Forget what was found out about the network; end what stood on addresses that are gone."""
+        self._routes.clear()
+        self._forget_flows()
+        if not gone and not come:
+            return
+        self.log.info("addresses changed", gone=sorted(gone), come=sorted(come))
+        for bound in self._listeners.bound:
+            if bound.host in gone:
+                self.log.warning("a listener has lost its address", listener=bound)
+        self._location.network_changed()
+        self._listeners.network_changed()
+        self._connections.addresses_gone(gone)
+        for peer in self.context.peers:
+            if peer.startswith("dialog-"):
+                self.tell(peer, NetworkChanged(tuple(sorted(gone)), tuple(sorted(come))))
 
     # From the shards
 

@@ -458,6 +458,12 @@ class Connections:
         if connection.connecting and (connection.deadline is None or connection.deadline > deadline):
             self._arm(connection, deadline)
 
+    def addresses_gone(self, gone: frozenset[str]) -> None:
+        """End the connections from addresses that this machine has no more: their packets go nowhere."""
+        for connection in self._all:
+            if sockets.address(connection.sock)[0] in gone:
+                self.close(connection, "our address is gone")
+
     def expire(self, token: str) -> None:
         """The deadline of a connection is past."""
         connection = self._all.get(token)

@@ -81,6 +81,16 @@ class Located(Event, frozen=True):
     reason: str = ""
 
 
+class NetworkChanged(Event, frozen=True):
+    """Addresses of this machine are gone, others have come: what was told to peers of the first reaches us no more.
+
+    Connections from them are dead already. Next hops and our addresses towards them are found afresh.
+    """
+
+    gone: tuple[str, ...]
+    come: tuple[str, ...]
+
+
 class TargetFailed(Event, frozen=True):
     """An attempt at this target failed (503, no answer): put it behind the others for a while (RFC 3263 s4.3)."""
 
@@ -90,4 +100,4 @@ class TargetFailed(Event, frozen=True):
 ToTransaction = Received | TransmitFailed | FlowDead | Unreachable
 FromTransaction = TransmitRequest | TransmitResponse
 FromDialog = Locate | TargetFailed
-ToDialog = Located
+ToDialog = Located | NetworkChanged

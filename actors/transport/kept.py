@@ -66,10 +66,20 @@ class HoldCell(msgspec.Struct, frozen=True, array_like=True, tag="hold"):
     """At this cell's deadline the connections that are not read for want of room above are looked at again."""
 
 
-Kept = StreamCell | ChunkCell | PauseCell | HoldCell | WantedCell
+class NetworkCell(msgspec.Struct, frozen=True, array_like=True, tag="network"):
+    """At this cell's deadline we look which addresses there are: the kernel had news, and more of them may come."""
+
+
+class CountersCell(msgspec.Struct, frozen=True, array_like=True, tag="counters"):
+    """At this cell's deadline the counters of what was dropped and refused are written down."""
+
+
+Kept = StreamCell | ChunkCell | PauseCell | HoldCell | WantedCell | NetworkCell | CountersCell
 
 PAUSE_KEY = b"accepting"
 HOLD_KEY = b"holding"
+NETWORK_KEY = b"network"
+COUNTERS_KEY = b"counters"
 WANTED = b"wanted/"
 
 encode_note = msgspec.msgpack.Encoder().encode

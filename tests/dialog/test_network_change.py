@@ -1,0 +1,50 @@
+"""An address of ours is gone: what began from it finds its way afresh, what did not is left alone."""
+
+from __future__ import annotations
+
+from actors.dialog.effects import Find, Send
+from actors.dialog.events import HangUp
+from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
+
+OURS = NEAR.sent_by.rpartition(":")[0]
+
+
+def _changed(phone: Phone, *gone: str) -> None:
+    phone.agent.network_changed(frozenset(gone), *phone.clock)
+
+
+def _up(phone: Phone) -> None:
+    key = phone.place_call()
+    phone.response(answer_to(phone.all(Send)[-1].raw, 200, body=OFFER), key)
+
+
+def test_the_bye_of_a_call_whose_address_is_gone_is_located_anew() -> None:
+    phone = Phone()
+    _up(phone)
+    _changed(phone, OURS)
+    phone.command(HangUp("r2", "call-1@host"))
+    assert phone.sent("BYE") == []
+    phone.located(phone.last(Find).ref, NEAR._replace(sent_by="192.0.2.77:5060"))
+    (bye,) = phone.sent("BYE")
+    assert line(bytes(bye), "Via").startswith("SIP/2.0/UDP 192.0.2.77:5060;")
+
+
+def test_a_call_from_another_address_is_left_alone() -> None:
+    phone = Phone()
+    _up(phone)
+    before = phone.call
+    _changed(phone, "198.51.100.1")
+    assert phone.call == before
+
+
+def test_a_call_that_has_no_dialog_yet_and_one_that_came_in_survive_it() -> None:
+    phone = Phone()
+    phone.place_call()
+    _changed(phone, OURS)
+    assert phone.state == "INVITING"
+    other = Phone()
+    other.receive_call(invite())
+    _changed(other, OURS)
+    assert other.state == "RINGING"
+    other.request(message("BYE", to_tag=other.our_tag(), cseq=2))
+    assert 200 in other.statuses
