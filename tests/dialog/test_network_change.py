@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.dialog.effects import Find, Send
 from actors.dialog.events import HangUp
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
+from tests.dialog.registrar import Line
 
 OURS = NEAR.sent_by.rpartition(":")[0]
 
@@ -48,3 +49,13 @@ def test_a_call_that_has_no_dialog_yet_and_one_that_came_in_survive_it() -> None
     assert other.state == "RINGING"
     other.request(message("BYE", to_tag=other.our_tag(), cseq=2))
     assert 200 in other.statuses
+
+
+def test_an_account_registers_again_when_an_address_is_gone_and_not_when_one_came() -> None:
+    phone = Line()
+    phone.begin()
+    registrar = phone.registrar
+    for gone, count in (((), 1), ((OURS,), 2)):
+        _changed(phone, *gone)
+        phone.pass_time(1.0)
+        assert len(registrar.requests) == count
