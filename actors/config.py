@@ -127,10 +127,16 @@ class ControlSection(_Section, frozen=True, kw_only=True):
     Attributes:
         max_events: events kept for those who resume.
         ring_timeout: seconds an unanswered call out rings where its command says nothing.
+        listen: ``tcp:ADDRESS:PORT`` for clients on other machines, each with a key that ``sipactors keys new`` made;
+            empty: none but those of this user on this machine.
+        folders: where the files that commands name, to play or to record, may lie; empty: anywhere for clients of this
+            user on this machine, nowhere for others.
     """
 
     max_events: Annotated[int, Meta(ge=100, description="a number of events from 100")] = 10_000
     ring_timeout: Seconds = 60.0
+    listen: str = ""
+    folders: tuple[str, ...] = ()
 
 
 class PeersSection(_Section, frozen=True, kw_only=True):
@@ -394,6 +400,20 @@ def parse_listener(text: str) -> Listener:
         f"sip.listen: {text!r} is no address; it may be udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT with "
         "a numeric address, IPv6 in brackets, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
     )
+
+
+def control_address(text: str) -> str:
+    """``tcp:127.0.0.1:5070`` as ZeroMQ has it; empty stays empty.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    match = re.fullmatch(r"tcp:(\[[0-9A-Fa-f:]+\]|[0-9.]+):(\d{1,5})", text)
+    if text and (match is None or int(match[2]) > 65535):
+        raise ConfigError(
+            f"control.listen: {text!r} is no address; it may be tcp:ADDRESS:PORT, such as tcp:127.0.0.1:5070"
+        )
+    return f"tcp://{match[1]}:{match[2]}" if match else ""
 
 
 # One line for people

@@ -87,6 +87,8 @@ def control(config: Config) -> ControlSettings:
         max_events=section.max_events,
         ring_timeout=section.ring_timeout,
         unclaimed_after=config.answer.unclaimed_after if config.answer.mode == "workers" else 0.0,
+        listen=configuration.control_address(section.listen),
+        folders=tuple(map(absolute, section.folders)),
     )
 
 

@@ -14,15 +14,19 @@ import msgspec
 
 import actors.dialog.events as dialog
 from actors.control import commands, records
+from actors.control.audit import Audit
 from actors.control.cells import CALL, CLAIM, TIMER, Claimed, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
 from actors.control.claims import PROBE, Claims, Outcome
 from actors.control.desk import Desk
+from actors.control.doors import Doors, Knock
 from actors.control.idempotency import Pending, Reply, Settled
+from actors.control.keys import Keys
 from actors.control.log import EventLog, head_of
 from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
 from actors.control.questions import Answered, Asker, Questions
-from actors.control.sockets import CommandSocket, Feed
+from actors.control.rights import PRIVILEGED, Denied, Grant, Rights
+from actors.control.sockets import Feed
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
 from actors.runtime import channel
@@ -37,6 +41,10 @@ FRAMES_A_TURN = 32
 STATE_PATIENCE = 5.0  # seconds for the shards to say which calls there are
 LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on its way
 SUPERVISOR = "supervisor"  # whom the tree is asked of
+
+
+_REVOKED = Denied("denied", "this key was revoked")
+_NOBODY = Grant("revoked")
 
 
 class ServiceStarted(Event, frozen=True):
@@ -59,6 +67,7 @@ class ControlActor(LayerActor):
         self._tick_at: float | None = None
         self._held = ExitStack()
         self._publish = False  # subscribers may have something to get
+        self._calls_by: dict[str, set[str]] = {}  # by the key of the remote client that placed them
         self._refuses = False  # the service is stopping
         self._leave_by: float | None = None  # and we wait for the ends of calls
         self._malformed = 0
@@ -89,14 +98,22 @@ class ControlActor(LayerActor):
             context.settings.ring_timeout,
         )
         self._restore()
-        self._socket = CommandSocket(context.run_dir)
+        settings = context.settings
+        self._keys = Keys(context.state_dir / "keys")
+        self._audit = Audit(context.state_dir / "audit.log")
+        self._rights = Rights(settings.folders, lambda name: len(self._calls_by.get(name, ())))
+        self._socket = Doors(context.run_dir, settings.listen, self._keys, clock)
         self._held.callback(self._socket.close)
         self._feed = Feed(context.run_dir)
         self._held.callback(self._feed.close)
         self.mailbox.watch(self._feed.fileno(), self._listeners_changed)
         self.mailbox.again(self._feed.fileno())
-        self._fd = self._socket.fileno()
-        self.mailbox.watch(self._fd, self._readable)
+        self._fd = self._socket.filenos()[0]
+        for fd in self._socket.filenos():
+            self.mailbox.watch(fd, self._readable)
+        if self._socket.remote is not None:
+            self.log.info("listening", address=self._socket.remote.address)
+            self.mailbox.watch(self._socket.remote.zap_fileno(), self._asked_in)
         self.mailbox.again(self._fd)
 
     def _restore(self) -> None:
@@ -106,6 +123,9 @@ class ControlActor(LayerActor):
         stored = self._store.load()
         self._chronicle.restore(stored.events, stored.reserved, self._believed, now, same_run=same_run)
         self.claims.restore()
+        for key in self.cells.keys():  # noqa: SIM118 - not a dict
+            if key[:1] == CALL and (live := self._believed(key)) is not None and live.by:
+                self._calls_by.setdefault(live.by, set()).add(live.call)
         self._desk.restore(None if same_run else stored.commands, now)
         if not same_run:
             self.keep(b"log", log_id)
@@ -140,6 +160,7 @@ class ControlActor(LayerActor):
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)
+        self._socket.forget_all_but({key[0] for key in self._subscriptions.keys()})  # noqa: SIM118 - not a dict
         self._leave_in_time(now)
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
@@ -209,8 +230,7 @@ class ControlActor(LayerActor):
             self.cells.put(call_key(event.call), Live(event.call, peer))
             self.claims.received(event.call, now)
         elif isinstance(event, dialog.CallEnded):
-            self.cells.delete(call_key(event.call))
-            self.claims.ended(event.call)
+            self.over(event.call)
         elif self.claims.watched and isinstance(event, dialog.CallAnswered):
             self.claims.answered(event.call)
 
@@ -242,7 +262,6 @@ class ControlActor(LayerActor):
         """A shard has lost all it held: its commands fail and its calls are over."""
         lost = Reply(code="lost", message=f"{peer} has lost what it held; ask again")
         for call in self._desk.lose(peer, lost, now):
-            self.claims.ended(call)
             self._record(_lost(call), now)
         for asker in self._questions.lose(peer):
             self.refuse(asker, lost.code, lost.message)
@@ -253,9 +272,14 @@ class ControlActor(LayerActor):
         """One turn of the socket: what was logged goes out, then commands come in."""
         if self._publish:
             self._publish = self._serve()
-        for identity, data in self._socket.receive(FRAMES_A_TURN):
-            self._take(identity, data, now)
+        for knock in self._socket.receive(FRAMES_A_TURN):
+            self._take(knock, now)
         return self._publish or self._socket.waiting()
+
+    def _asked_in(self, _: float) -> bool:
+        assert self._socket.remote is not None
+        self._socket.remote.let_in()
+        return False
 
     def _listeners_changed(self, _: float) -> bool:
         self._feed.hear()
@@ -266,29 +290,46 @@ class ControlActor(LayerActor):
         more = False
         for key in self._subscriptions.keys():  # noqa: SIM118 - not a dict
             frames, unfinished = self._subscriptions.feed(key)
-            if all(self._socket.send(key[0], frame) for frame in frames):
+            if self._socket.still_may(key[0]) and all(self._socket.send(key[0], frame) for frame in frames):
                 more = more or unfinished
             else:
-                # Gone, or it does not read. If it lives it asks again from where it is.
+                # Gone, or revoked, or it does not read. If it lives it asks again from where it is.
                 self._subscriptions.unsubscribe(key)
         return more
 
-    def _take(self, identity: bytes, data: bytes, now: float) -> None:
+    def _take(self, knock: Knock, now: float) -> None:
         try:
-            request = decode_request(data)
+            request = decode_request(knock.data)
         except ProtocolError as error:
             self._malformed += 1
             if error.request:
-                self.refuse((identity, error.request), error.code, error.message, error.field)
+                self.refuse((knock.identity, error.request), error.code, error.message, error.field)
             return
+        asker, grant = (knock.identity, request.id), knock.grant
         try:
             commands.check(request.body)
         except ProtocolError as error:
-            self.refuse((identity, request.id), error.code, error.message, error.field)
+            self.refuse(asker, error.code, error.message, error.field)
             return
-        self._do((identity, request.id), request, now)
+        denied = _REVOKED if grant is None else self._rights.judge(grant, request.body)
+        if grant is None or denied is not None:
+            assert denied is not None
+            self._note_down(grant or _NOBODY, request.body, denied)
+            self.refuse(asker, *denied)
+            return
+        if type(request.body) in PRIVILEGED:
+            self._note_down(grant, request.body, None)
+        self._do(asker, request, grant, now)
 
-    def _do(self, asker: Asker, request: records.Request, now: float) -> None:
+    def _note_down(self, grant: Grant, command: records.Command, denied: Denied | None) -> None:
+        """Write to the audit log. A disk that refuses is told of, and stops nobody."""
+        try:
+            outcome, why = (denied.code, denied.message) if denied else ("taken", "")
+            self._audit.write(grant.name, type(command).__name__, outcome, why=why, command=plain(command))
+        except OSError as error:
+            self.log.warning("the audit log cannot be written", error=str(error))
+
+    def _do(self, asker: Asker, request: records.Request, grant: Grant, now: float) -> None:
         body = request.body
         if isinstance(body, records.Subscribe):
             for frame in self._subscriptions.subscribe(asker, body):
@@ -310,7 +351,7 @@ class ControlActor(LayerActor):
         elif isinstance(body, records.Tree) or type(body) in commands.QUESTIONS:
             self._ask(asker, body, now + request.within)
         else:
-            self._desk.take(asker, request, now)
+            self._desk.take(asker, request, grant, now)
 
     def _ask(self, asker: Asker, body: records.Command, deadline: float) -> None:
         if self._questions.full:
@@ -369,8 +410,27 @@ class ControlActor(LayerActor):
         self._chronicle.touch(now)
         self.defer(self._arm, self._chronicle.save_at)
 
-    def at_once(self, asker: Asker, command: records.Command, now: float) -> Reply | None:
-        """What control itself makes of a command: claims, and decisions on another's call."""
+    def began(self, call: str, worker: bytes, command: records.Place, grant: Grant) -> None:
+        """A client places a call."""
+        self.claims.begun(call, worker, command.on_owner_lost)
+        if grant.name:
+            self._calls_by.setdefault(grant.name, set()).add(call)
+
+    def over(self, call: str) -> None:
+        """Forget a call that is over."""
+        self.cells.delete(call_key(call))
+        self.claims.ended(call)
+        for calls in self._calls_by.values():
+            calls.discard(call)
+
+    def at_once(self, asker: Asker, command: records.Command, grant: Grant, now: float) -> Reply | None:
+        """What control itself makes of a command: claims, decisions on another's call, calls beyond a key's number."""
+        if isinstance(command, records.Place):
+            denied = self._rights.count(grant, now)
+            if denied is None:
+                return None
+            self._note_down(grant, command, denied)
+            return Reply(code=denied.code, message=denied.message)
         if isinstance(command, records.Answer | records.Reject) and self.claims.forbids(asker[0], command.call):
             return Reply(code="already_claimed", message="another worker has this call", field="call")
         if isinstance(command, records.Claim):

@@ -14,7 +14,6 @@ It needs pyzmq and msgpack, no more; it is used in the event loop it was entered
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,9 +22,9 @@ import zmq
 from actors.control import verbs
 from actors.control.api import Awaiting, Commands
 from actors.control.asking import FIRST_REPEAT, Exchange, Wish
-from actors.control.client import ABSENT_PATIENCE, CONNECT_PATIENCE, PATIENCE, Line
+from actors.control.client import PATIENCE, Line
 from actors.control.errors import ControlError, NoService, TimedOut
-from actors.control.paths import default_run_dir, socket_path
+from actors.control.paths import locate
 from actors.control.protocol import ProtocolError
 from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
 from actors.control.records import CallInfo, Event, Frame, Welcome
@@ -37,7 +36,9 @@ class AsyncClient(Commands[Awaiting]):
     """A connection to one service: enter it. Its commands raise CommandRefused, TimedOut or NoService.
 
     Args:
-        run_dir: the service's run directory; see :func:`default_run_dir`.
+        run_dir: the service's run directory; see :func:`actors.control.paths.default_run_dir`.
+        address: ``tcp://HOST:PORT`` of a service on another machine, instead of `run_dir`.
+        key: the file that ``sipactors keys new`` made, for `address`.
         patience: seconds that a command is waited for.
 
     Attributes:
@@ -46,8 +47,15 @@ class AsyncClient(Commands[Awaiting]):
 
     service: Welcome
 
-    def __init__(self, run_dir: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
-        self.run_dir = default_run_dir() if run_dir is None else Path(run_dir)
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str] | None = None,
+        *,
+        address: str = "",
+        key: str | os.PathLike[str] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.where = locate(run_dir, address, key)
         self._patience = patience
         self._waiting: dict[str, tuple[Exchange[Any], asyncio.Future[Any]]] = {}
         self._streams: dict[str, AsyncEventStream] = {}
@@ -58,19 +66,17 @@ class AsyncClient(Commands[Awaiting]):
         Raises:
             NoService: none answers there.
         """
-        path = socket_path(self.run_dir)
         self._loop = asyncio.get_running_loop()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._line = Line(self._context, path)
+        self._line = Line(self._context, self.where)
         self._fd = int(self._line.socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._readable)
         try:
-            patience = CONNECT_PATIENCE if path.exists() else ABSENT_PATIENCE
-            self.service = await self._see_through(verbs.hello(), patience)
+            self.service = await self._see_through(verbs.hello(), self.where.patience)
         except BaseException as error:
             self.close()
             if isinstance(error, TimedOut):
-                raise NoService(f"no service answers in {self.run_dir}; start one with: sipactors run") from None
+                raise NoService(self.where.nobody) from None
             raise
         return self
 
@@ -123,7 +129,7 @@ class AsyncClient(Commands[Awaiting]):
                 return future.result()
         finally:
             del self._waiting[exchange.request.id]
-        raise TimedOut(f"the service in {self.run_dir} does not answer within {patience:g} s; see: sipactors ps")
+        raise TimedOut(f"the service in {self.where} does not answer within {patience:g} s; see: sipactors ps")
 
     def _send(self, request: Any) -> None:  # noqa: ANN401
         self._line.send(request)
@@ -217,7 +223,7 @@ class AsyncEventStream:
         end = loop.time() + patience
         while not self._reader.begun:
             if loop.time() >= end:
-                raise TimedOut(f"the service in {self._client.run_dir} does not answer; see: sipactors ps")
+                raise TimedOut(f"the service in {self._client.where} does not answer; see: sipactors ps")
             self._ask(idle=True)
             await self._wait(FIRST_REPEAT)
 

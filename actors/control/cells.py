@@ -11,10 +11,11 @@ PENDING, SETTLED, CALL, CLAIM, TIMER = b"p", b"k", b"c", b"w", b"t"
 
 
 class Live(Event, frozen=True):
-    """A call that has begun and not ended, and the shard that owns it."""
+    """A call that has begun and not ended, the shard that owns it, and the key of the remote client that placed it."""
 
     call: str
     owner: str
+    by: str = ""
 
 
 class Claimed(Event, frozen=True):

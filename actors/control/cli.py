@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from actors.control.cli_keys import keys_group
 from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
 from actors.control.protocol import plain
@@ -183,7 +184,7 @@ def command_line(run: Callable[[RunOptions], int]) -> click.Group:
         """
         context.exit(run(RunOptions(**options)))
 
-    for command in (run_command, *_CLIENT_COMMANDS):
+    for command in (run_command, keys_group, *_CLIENT_COMMANDS):
         group.add_command(command)
     return group
 

@@ -14,7 +14,6 @@ so that a restart of the service's control actor neither loses nor doubles one::
 import os
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -24,7 +23,7 @@ from actors.control import verbs
 from actors.control.api import Blocking, Commands
 from actors.control.asking import FIRST_REPEAT, Exchange, Wish
 from actors.control.errors import CommandRefused, ControlError, NoService, TimedOut
-from actors.control.paths import default_run_dir, socket_path
+from actors.control.paths import Where, default_run_dir, locate
 from actors.control.protocol import MAX_FRAME, ProtocolError, decode_frame, encode_request
 from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
 from actors.control.records import CallInfo, Event, Frame, Request
@@ -41,8 +40,6 @@ __all__ = [
 ]
 
 PATIENCE = 5.0  # seconds a command is waited for, where the caller does not say
-CONNECT_PATIENCE = 2.0  # seconds: many times what a restart of control takes
-ABSENT_PATIENCE = 0.2  # seconds, where there is not even a socket
 
 R = TypeVar("R")
 
@@ -50,7 +47,7 @@ R = TypeVar("R")
 class Line:
     """One DEALER socket to the service and the patience with it."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path) -> None:
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 1)
@@ -58,7 +55,12 @@ class Line:
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         # Ours over reconnections: calls are claimed under it. One that begins with a zero is ZeroMQ's own.
         self.socket.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(16))
-        self.socket.connect(f"ipc://{path}")
+        if where.key is not None:
+            self.socket.setsockopt(zmq.CURVE_SERVERKEY, where.key.server)
+            self.socket.setsockopt(zmq.CURVE_PUBLICKEY, where.key.public)
+            self.socket.setsockopt(zmq.CURVE_SECRETKEY, where.key.secret)
+            self.socket.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
+        self.socket.connect(where.address)
 
     def send(self, request: Request) -> None:
         try:
@@ -83,6 +85,8 @@ class Client(Commands[Blocking]):
 
     Args:
         run_dir: the service's run directory; see :func:`default_run_dir`.
+        address: ``tcp://HOST:PORT`` of a service on another machine, instead of `run_dir`.
+        key: the file that ``sipactors keys new`` made, for `address`.
         patience: seconds that a command is waited for.
 
     Attributes:
@@ -92,20 +96,25 @@ class Client(Commands[Blocking]):
         NoService: none answers there.
     """
 
-    def __init__(self, run_dir: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
-        self.run_dir = default_run_dir() if run_dir is None else Path(run_dir)
-        self._path = socket_path(self.run_dir)
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str] | None = None,
+        *,
+        address: str = "",
+        key: str | os.PathLike[str] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.where = locate(run_dir, address, key)
         self._patience = patience
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._line = Line(self._context, self._path)
+        self._line = Line(self._context, self.where)
         self._streams: list[EventStream] = []
         try:
-            absent = not self._path.exists()
-            self.service = self._see_through(verbs.hello(), ABSENT_PATIENCE if absent else CONNECT_PATIENCE)
+            self.service = self._see_through(verbs.hello(), self.where.patience)
         except BaseException as error:
             self.close()
             if isinstance(error, TimedOut):
-                raise NoService(f"no service answers in {self.run_dir}; start one with: sipactors run") from None
+                raise NoService(self.where.nobody) from None
             raise
 
     def __enter__(self) -> Self:
@@ -158,7 +167,7 @@ class Client(Commands[Blocking]):
             if exchange.take(self._line.receive(exchange.wait(now))):
                 return exchange.result()
             now = time.monotonic()
-        raise TimedOut(f"the service in {self.run_dir} does not answer within {patience:g} s; see: sipactors ps")
+        raise TimedOut(f"the service in {self.where} does not answer within {patience:g} s; see: sipactors ps")
 
 
 class EventStream:
@@ -171,7 +180,7 @@ class EventStream:
     def __init__(self, client: Client, reader: Reader) -> None:
         self._client = client
         self._reader = reader
-        self._line = Line(client._context, client._path)  # noqa: SLF001 - one unit with its client
+        self._line = Line(client._context, client.where)  # noqa: SLF001 - one unit with its client
         client._streams.append(self)  # noqa: SLF001
         try:
             self._begin(client._patience)  # noqa: SLF001
@@ -209,7 +218,7 @@ class EventStream:
         while not self._reader.begun:
             left = end - time.monotonic()
             if left <= 0:
-                raise TimedOut(f"the service in {self._client.run_dir} does not answer; see: sipactors ps")
+                raise TimedOut(f"the service in {self._client.where} does not answer; see: sipactors ps")
             self._line.send(self._reader.subscribe(idle=True))
             self._reader.take(self._line.receive(min(left, FIRST_REPEAT)))
 

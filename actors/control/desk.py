@@ -14,7 +14,6 @@ import msgspec
 import actors.dialog.events as dialog
 from actors.control import commands, records
 from actors.control.cells import CALL, PENDING, SETTLED, Live, call_key
-from actors.control.claims import Claims
 from actors.control.idempotency import (
     REMEMBER,
     Pending,
@@ -28,6 +27,7 @@ from actors.control.idempotency import (
 )
 from actors.control.protocol import pack, plain
 from actors.control.questions import Asker
+from actors.control.rights import Grant
 from actors.runtime.machine import Event
 
 REF = "!"  # begins the reference of a command, as ? that of a question
@@ -37,7 +37,6 @@ class House(Protocol):
     """What the desk needs of the actor it is in."""
 
     cells: Any
-    claims: Claims
 
     def tell(self, peer: str, message: Event, *, journalled: bool = True) -> None:
         """Send a message to a shard with the commit."""
@@ -54,7 +53,13 @@ class House(Protocol):
     def settle(self, key: bytes, command: Settled | None, now: float) -> None:
         """Keep a settled command over a reboot too, or forget it."""
 
-    def at_once(self, asker: Asker, command: records.Command, now: float) -> Reply | None:
+    def began(self, call: str, worker: bytes, command: records.Place, grant: Grant) -> None:
+        """A client places a call."""
+
+    def over(self, call: str) -> None:
+        """Forget a call."""
+
+    def at_once(self, asker: Asker, command: records.Command, grant: Grant, now: float) -> Reply | None:
         """What control itself makes of a command, None where a shard is to carry it out."""
 
 
@@ -105,7 +110,7 @@ class Desk:
 
     # From clients
 
-    def take(self, asker: Asker, request: records.Request, now: float) -> None:
+    def take(self, asker: Asker, request: records.Request, grant: Grant, now: float) -> None:
         """A command that changes something: once, whatever its client repeats."""
         name = request.key or self._token()
         key = name.encode()
@@ -121,14 +126,15 @@ class Desk:
                 if asker not in waiters:
                     waiters.append(asker)
             case Verdict.FRESH:
-                reply = self._house.at_once(asker, request.body, now)
+                reply = self._house.at_once(asker, request.body, grant, now)
                 if reply is None:
-                    self._begin(asker, name, request.body, digest, now + request.within)
+                    self._begin(asker, name, request, grant, now)
                 else:
                     self._settle(key, Settled(digest, reply), now)
                     self._house.reply(asker, reply)
 
-    def _begin(self, asker: Asker, name: str, body: records.Command, digest: bytes, deadline: float) -> None:
+    def _begin(self, asker: Asker, name: str, request: records.Request, grant: Grant, now: float) -> None:
+        body, deadline = request.body, now + request.within
         begins, result = "", b"\x80"
         messages: list[tuple[str, dialog.FromControl]]
         if isinstance(body, records.Place):
@@ -138,7 +144,7 @@ class Desk:
                 self._house.refuse(asker, "busy", "the service has too much to do; try again in a moment")
                 return
             begins = commands.new_call_id(lambda call: self._slot(call) == owner, self._token)
-            self._house.claims.begun(begins, asker[0], body.on_owner_lost)
+            self._house.began(begins, asker[0], body, grant)
             result = pack(plain(records.Placed(begins)))
             messages = [(owner, commands.place_call(body, REF + name, begins, self._ring_timeout))]
         else:
@@ -146,9 +152,9 @@ class Desk:
             peers = self._shards if route.call is None else (self._owner(route.call(body)),)
             messages = [(peer, route.make(body, REF + name)) for peer in peers]
         key, waiting = name.encode(), tuple(peer for peer, _ in messages)
-        self._cells.put(PENDING + key, Pending(digest, waiting, Reply(result), deadline, begins), deadline)
+        self._cells.put(PENDING + key, Pending(digest_of(body), waiting, Reply(result), deadline, begins), deadline)
         if begins:
-            self._cells.put(call_key(begins), Live(begins, waiting[0]))
+            self._cells.put(call_key(begins), Live(begins, waiting[0], grant.name))
         for peer, message in messages:
             self._house.tell(peer, message)
         self._pending.add(key)
@@ -184,7 +190,7 @@ class Desk:
             return
         self._cells.delete(PENDING + key)
         if cell.reply.code and pending.begins:
-            self._cells.delete(call_key(pending.begins))
+            self._house.over(pending.begins)
         self._settle(key, cell, now)
         for asker in self._waiters.pop(key, ()):
             self._house.reply(asker, cell.reply)
@@ -207,7 +213,7 @@ class Desk:
         over = []
         for key in self._cells.keys():  # noqa: SIM118 - not a dict
             if key[:1] == CALL and (live := self._cells.get(key)) is not None and live.owner == peer:
-                self._cells.delete(key)
+                self._house.over(live.call)
                 over.append(live.call)
         return over
 
@@ -224,7 +230,7 @@ class Desk:
                 self._house.refuse(asker, "timeout", late)
             return
         if isinstance(cell, Pending) and cell.begins:
-            self._cells.delete(call_key(cell.begins))
+            self._house.over(cell.begins)
         self._cells.delete(key)
         self._pending.discard(name)
         self._remembered.discard(name)

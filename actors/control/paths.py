@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from actors.control.errors import NoService
 
+CONNECT_PATIENCE = 2.0  # seconds for the first answer: many times what a restart of control takes
+ABSENT_PATIENCE = 0.2  # seconds, where there is not even a socket
+REMOTE_PATIENCE = 5.0  # seconds, over a network
 SOCKET = "control"  # the name of the API's socket in the run directory
 FEED = "feed"  # that of the events published to whoever listens
 SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path (sun_path without its final zero)
@@ -44,3 +48,69 @@ def socket_path(run_dir: Path) -> Path:
     if os.geteuid() not in (owner, 0):
         raise NoService(f"{run_dir} belongs to another user; give the run directory of your own service")
     return path
+
+
+class Key(NamedTuple):
+    """A client's CURVE key, and the public key of the service it is for; each in Z85."""
+
+    server: bytes
+    public: bytes
+    secret: bytes
+
+
+class Where(NamedTuple):
+    """A service to connect to.
+
+    Attributes:
+        name: for people.
+        address: for ZeroMQ.
+        key: for a service on another machine.
+        patience: seconds that its first answer may take.
+        nobody: what to say when none comes.
+    """
+
+    name: str
+    address: str
+    key: Key | None
+    patience: float
+    nobody: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def locate(run_dir: "str | os.PathLike[str] | None", address: str, key: "str | os.PathLike[str] | None") -> Where:
+    """Where a service is, by its run directory, or by its address and the file of a key.
+
+    Where neither is given, ``$SIPACTORS_ADDRESS`` and ``$SIPACTORS_KEY`` say it, if they are there.
+
+    Raises:
+        NoService: it cannot be our own service's, or there is no such key.
+    """
+    if run_dir is None and not address:
+        address, key = os.environ.get("SIPACTORS_ADDRESS", ""), os.environ.get("SIPACTORS_KEY")
+    if address:
+        if key is None:
+            raise NoService(f"{address} wants a key; make one with: sipactors keys new NAME")
+        wrong = f"no service answers at {address}, or it does not know the key {os.fspath(key)}"
+        return Where(address, address, read_key(Path(key)), REMOTE_PATIENCE, wrong)
+    folder = default_run_dir() if run_dir is None else Path(run_dir)
+    path = socket_path(folder)
+    patience = CONNECT_PATIENCE if path.exists() else ABSENT_PATIENCE
+    nobody = f"no service answers in {folder}; start one with: sipactors run"
+    return Where(str(folder), f"ipc://{path}", None, patience, nobody)
+
+
+def read_key(path: Path) -> Key:
+    """The key in a file that ``sipactors keys new`` made.
+
+    Raises:
+        NoService: there is none.
+    """
+    import tomllib  # noqa: PLC0415 - only who is remote needs it
+
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        return Key(*(str(data[name]).encode("ascii") for name in Key._fields))
+    except (OSError, KeyError, ValueError) as error:
+        raise NoService(f"{path} is no key of a service: {error}") from None

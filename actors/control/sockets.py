@@ -31,21 +31,14 @@ def _bind(sock: zmq.Socket[bytes], path: Path) -> None:
     path.chmod(0o600)
 
 
-class CommandSocket:
-    """The service's end of the API.
-
-    Args:
-        run_dir: the run directory, 0700.
+class Router:
+    """A ROUTER socket that never waits and says when a client cannot be reached.
 
     Attributes:
         dropped: frames that were no message of an identity and one part.
-
-    Raises:
-        OSError: the socket cannot be bound there.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        path = run_dir / SOCKET
+    def __init__(self) -> None:
         self.dropped = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -56,8 +49,6 @@ class CommandSocket:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         self._socket.setsockopt(zmq.SNDHWM, QUEUE)
         self._socket.setsockopt(zmq.LINGER, LINGER)
-        self._path = path
-        _bind(self._socket, path)
 
     def fileno(self) -> int:
         """What to poll. It is edge-triggered: readable once for what came since `waiting` was last asked."""
@@ -66,18 +57,6 @@ class CommandSocket:
     def waiting(self) -> bool:
         """Whether there is a frame to receive. Ask after every send too: it may have taken the edge with it."""
         return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
-
-    def receive(self, limit: int) -> Iterator[tuple[bytes, bytes]]:
-        """At most `limit` frames that have come, each with the identity of its connection."""
-        for _ in range(limit):
-            try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            if len(parts) == 2:
-                yield parts[0], parts[1]
-            else:
-                self.dropped += 1
 
     def send(self, identity: bytes, frame: bytes) -> bool:
         """Send to a connection, without waiting; False when it is gone or its queue is full."""
@@ -97,10 +76,42 @@ class CommandSocket:
         return 0
 
     def close(self) -> None:
-        """Close it, once what was sent has left or LINGER has passed; who comes now finds no service."""
-        self._path.unlink(missing_ok=True)
+        """Close it, once what was sent has left or LINGER has passed."""
         self._socket.close()
         self._context.term()
+
+
+class CommandSocket(Router):
+    """The service's end of the API for its own user.
+
+    Args:
+        run_dir: the run directory, 0700.
+
+    Raises:
+        OSError: the socket cannot be bound there.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__()
+        self._path = run_dir / SOCKET
+        _bind(self._socket, self._path)
+
+    def receive(self, limit: int) -> Iterator[tuple[bytes, bytes]]:
+        """At most `limit` frames that have come, each with the identity of its connection."""
+        for _ in range(limit):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(parts) == 2:
+                yield parts[0], parts[1]
+            else:
+                self.dropped += 1
+
+    def close(self) -> None:
+        """Close it; who comes now finds no service."""
+        self._path.unlink(missing_ok=True)
+        super().close()
 
 
 class Feed:

@@ -126,7 +126,7 @@ class Claiming(RuleBasedStateMachine):
         assert set(self.cells) <= {claim_key(call) for call in self.live}
 
 
-Claiming.TestCase.settings = settings(max_examples=200, deadline=None)
+Claiming.TestCase.settings = settings(max_examples=80, deadline=None)
 TestClaiming = Claiming.TestCase
 
 

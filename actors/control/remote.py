@@ -1,0 +1,95 @@
+"""The API over TCP: a ROUTER that speaks CURVE only, and the ZAP handler that knows the keys (ZeroMQ RFC 26 and 27)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import zmq
+from zmq.utils import z85
+
+from actors.control.keys import Keys
+from actors.control.sockets import Router
+
+HANDSHAKE = 5_000  # milliseconds
+HEARTBEAT = 2_000  # milliseconds between two of ZeroMQ's own
+SILENCE = 6_000  # milliseconds after which a connection counts as dead
+_USER = "User-Id"
+
+
+class RemoteSocket(Router):
+    """The service's end of the API for other machines.
+
+    Args:
+        address: ``tcp://ADDRESS:PORT``, port 0 for a free one.
+        keys: whom to let in.
+        clock: gives the time.
+
+    Attributes:
+        address: where it listens.
+        refused: connections that had no key of ours.
+
+    Raises:
+        OSError: the address is taken.
+        KeyProblem: the service's own key cannot be had.
+    """
+
+    def __init__(self, address: str, keys: Keys, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.refused = 0
+        self._keys = keys
+        self._clock = clock
+        public, secret = keys.server()
+        self._zap = self._context.socket(zmq.REP)
+        self._zap.linger = 0
+        self._zap.bind("inproc://zeromq.zap.01")
+        for option, value in (
+            (zmq.HANDSHAKE_IVL, HANDSHAKE),
+            (zmq.HEARTBEAT_IVL, HEARTBEAT),
+            (zmq.HEARTBEAT_TIMEOUT, SILENCE),
+            (zmq.CURVE_SERVER, 1),
+            (zmq.IPV6, int("[" in address)),
+        ):
+            self._socket.setsockopt(option, value)
+        self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self._socket.setsockopt(zmq.ZAP_DOMAIN, b"sipactors")
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise OSError(f"{address}: {error}") from error
+        self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
+
+    def zap_fileno(self) -> int:
+        """What to poll for connections that want to be let in; edge-triggered."""
+        return int(self._zap.getsockopt(zmq.FD))
+
+    def let_in(self) -> None:
+        """Answer every connection that asks: 200 with the key as its user, 400 to a key that is none of ours."""
+        while True:
+            try:
+                version, request, _, _, _, mechanism, *credentials = self._zap.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            key = z85.encode(credentials[0]) if mechanism == b"CURVE" and credentials else b""
+            known = key in self._keys.current(self._clock())
+            self.refused += not known
+            status, text = (b"200", b"OK") if known else (b"400", b"no such key")
+            self._zap.send_multipart((version, request, status, text, key if known else b"", b""))
+
+    def receive(self, limit: int) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """At most `limit` frames that have come: the identity of the connection, the frame, and its key (Z85)."""
+        for _ in range(limit):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if len(parts) == 2:
+                yield parts[0].bytes, parts[1].bytes, str(parts[1].get(_USER)).encode()
+            else:
+                self.dropped += 1
+
+    def close(self) -> None:
+        """Close it, once what was sent has left or LINGER has passed."""
+        self._zap.close()
+        super().close()

@@ -1,0 +1,121 @@
+"""What a client may do: roles, files, destinations, and how many calls. Pure but for the links of a path it follows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from actors.control import records
+from actors.control.records import Command
+
+MINUTE = 60.0
+FILES = frozenset({"play", "record", "path"})  # fields of commands that name a file
+URIS = frozenset({"uri", "target", "contact"})  # fields of commands that name whom to call, or have called
+
+
+class Role(Enum):
+    """What a key is for.
+
+    Attributes:
+        OBSERVE: ask and listen.
+        MEDIA: observe, and take part in the audio of calls.
+        CONTROL: everything.
+    """
+
+    OBSERVE = "observe"
+    MEDIA = "media"
+    CONTROL = "control"
+
+
+class Grant(NamedTuple):
+    """A client: how it is called, and what it may do.
+
+    Attributes:
+        name: of its key; empty for one that came over the local socket.
+        role: see Role.
+        max_calls: calls of its own at once, 0 for any number.
+        calls_a_minute: 0 for any number.
+        destinations: patterns of URIs that it may call (``sip:+41*``), empty for all.
+    """
+
+    name: str = ""
+    role: Role = Role.CONTROL
+    max_calls: int = 0
+    calls_a_minute: int = 0
+    destinations: tuple[str, ...] = ()
+
+
+LOCAL = Grant()
+
+ASKS: frozenset[type] = frozenset(
+    {records.Hello, records.Calls, records.Tree, records.Accounts, records.Subscribe, records.Unsubscribe}
+)
+HEARS: frozenset[type] = frozenset()  # what a client of the role media may do besides
+PRIVILEGED: frozenset[type] = frozenset({records.Stop, records.Drain})  # what the audit log tells of any client
+
+
+class Denied(NamedTuple):
+    """Why a command is refused: `code` and `field` as in records.Refused."""
+
+    code: str
+    message: str
+    field: str = ""
+
+
+class Rights:
+    """Judges commands.
+
+    Args:
+        folders: where files may lie; empty: anywhere for local clients, nowhere for others.
+        calls_of: how many calls a key has now.
+    """
+
+    def __init__(self, folders: tuple[str, ...], calls_of: Callable[[str], int]) -> None:
+        self._folders = tuple(os.path.realpath(folder) for folder in folders)
+        self._calls_of = calls_of
+        self._room: dict[str, tuple[float, float]] = {}  # by key: calls it may place at once, when that was so
+
+    def judge(self, grant: Grant, command: Command) -> Denied | None:
+        """Why `command` is not for this client, None if it is."""
+        allowed = ASKS if grant.role is Role.OBSERVE else ASKS | HEARS
+        if grant.role is not Role.CONTROL and type(command) not in allowed:
+            return Denied("denied", f"a key of the role {grant.role.value} may not do this", "op")
+        for field, path in _texts(command, FILES):
+            if path and not self._inside(path, grant):
+                return Denied("denied", f"{path} is not in a folder that clients may use", field)
+        for field, uri in _texts(command, URIS):
+            if uri and grant.destinations and not any(fnmatchcase(uri, pattern) for pattern in grant.destinations):
+                return Denied("denied", f"this key may not call {uri}", field)
+        return None
+
+    def _inside(self, path: str, grant: Grant) -> bool:
+        """Whether a path, links followed, is in one of the folders."""
+        if not self._folders:
+            return not grant.name
+        real = os.path.realpath(path)
+        return any(os.path.commonpath((real, folder)) == folder for folder in self._folders)
+
+    def count(self, grant: Grant, now: float) -> Denied | None:
+        """Why this client may not place another call now, None if it may: then it counts."""
+        if grant.max_calls and self._calls_of(grant.name) >= grant.max_calls:
+            return Denied("too_many_calls", f"this key may have {grant.max_calls} calls at once")
+        rate = grant.calls_a_minute
+        if rate:
+            room, at = self._room.get(grant.name, (float(rate), now))
+            room = min(room + (now - at) * rate / MINUTE, float(rate))
+            if room < 1:
+                return Denied("too_many_calls", f"this key may place {rate} calls a minute")
+            self._room[grant.name] = (room - 1, now)
+        return None
+
+
+def _texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    """The texts of a command in the fields so named, and of the records in it."""
+    for name, value in record._asdict().items():
+        if hasattr(value, "_asdict"):
+            yield from _texts(value, names, f"{path}{name}.")
+        elif name in names and isinstance(value, str):
+            yield path + name, value
