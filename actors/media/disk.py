@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from actors.media import wav
-from actors.media.g711 import Samples, decode
-from actors.media.jitter import FRAME
+from actors.media.g711 import Law, Samples, decode
+from actors.media.resample import Resampler
 from actors.media.ring import Ring
 
 BATCH = 25
@@ -24,10 +24,10 @@ _PATIENCE = 500
 
 
 class Write(NamedTuple):
-    """One job: put `frames` at sample `position` of the recording `key`, padding up to there with silence.
+    """One job: put `frames` at the frame `position` of the recording `key`, padding up to there with silence.
 
-    Each frame is its codes and their law, or nothing and law 0. `append` goes on with a file that is there, `last`
-    closes it.
+    Each frame is its codes and their law, or linear samples and their kHz, or nothing and 0. `append` goes on with a
+    file that is there, `last` closes it; `rate` is the file's.
     """
 
     key: str
@@ -36,6 +36,7 @@ class Write(NamedTuple):
     position: int
     frames: tuple[tuple[bytes, int], ...] = ()
     last: bool = False
+    rate: int = wav.RATE
 
 
 class Outcome(NamedTuple):
@@ -45,16 +46,26 @@ class Outcome(NamedTuple):
     error: str
 
 
-def linear(frames: tuple[tuple[bytes, int], ...]) -> Samples:
-    """Frames as samples, those without a law as silence."""
+def linear(frames: tuple[tuple[bytes, int], ...], rate: int = wav.RATE) -> Samples:
+    """Frames as samples at `rate`, those of nothing as silence."""
     parts = []
-    for law, run in groupby(frames, key=lambda frame: frame[1]):
-        codes = [frame[0] for frame in run]
-        if law:
-            parts.append(decode(np.frombuffer(b"".join(codes), np.uint8), law))
-        else:
-            parts.append(np.zeros(FRAME * len(codes), np.int16))
+    for kind, run in groupby(frames, key=lambda frame: frame[1]):
+        data = [frame[0] for frame in run]
+        if not kind:
+            parts.append(np.zeros(rate // 50 * len(data), np.int16))
+            continue
+        coded = kind in tuple(Law)
+        samples = decode(np.frombuffer(b"".join(data), np.uint8), kind) if coded else _joined(data)
+        came = wav.RATE if coded else kind * 1000
+        if came != rate:  # the codec was changed in the middle of the call
+            samples = Resampler(came, rate).process(samples)
+            samples = np.pad(samples, (0, max(0, rate // 50 * len(data) - len(samples))))[: rate // 50 * len(data)]
+        parts.append(samples)
     return np.concatenate(parts)
+
+
+def _joined(data: list[bytes]) -> Samples:
+    return np.frombuffer(b"".join(data), np.int16)
 
 
 class Disk:
@@ -108,12 +119,13 @@ class Disk:
     def _write(self, job: Write) -> None:
         writer = self._writers.get(job.key)
         if writer is None:
-            writer = self._writers[job.key] = wav.Writer(job.path, append=job.append)
+            writer = self._writers[job.key] = wav.Writer(job.path, append=job.append, rate=job.rate)
             self.made.add(job.key)
-        writer.pad(job.position)
+        position = job.position * (job.rate // 50)
+        writer.pad(position)
         if job.frames:
             # What a predecessor wrote before it was killed is not written again.
-            writer.append(linear(job.frames)[writer.length - job.position :])
+            writer.append(linear(job.frames, job.rate)[writer.length - position :])
 
     def _close(self, key: str) -> None:
         self.made.discard(key)
@@ -132,13 +144,25 @@ class Recorder:
         start: the tick of the file's first frame.
         append: the file is a predecessor's; go on with it.
         ring: keeps the frames that are not handed over yet; a predecessor's are taken up.
+        rate: samples a second of the file.
 
     Attributes:
         start: the tick of the file's first frame.
     """
 
-    def __init__(self, disk: Disk, key: str, path: str, *, start: int, append: bool, ring: Ring | None = None) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        key: str,
+        path: str,
+        *,
+        start: int,
+        append: bool,
+        ring: Ring | None = None,
+        rate: int = wav.RATE,
+    ) -> None:
         self.path = path
+        self.rate = rate
         self.key = key
         self.start = start
         self._disk = disk
@@ -147,7 +171,7 @@ class Recorder:
         self._first = start  # tick of the oldest frame held
         self._ring = None
         # The file is made now, so that a folder that is not there is told at once.
-        disk.submit(Write(key, path, append, 0))
+        disk.submit(Write(key, path, append, 0, rate=rate))
         for entry in ring.read() if ring is not None else ():
             if entry.number >= start:
                 self.push(entry.number, entry.content, entry.kind)
@@ -172,8 +196,8 @@ class Recorder:
         return len(frames) < BATCH or self._flush(last=False) or len(frames) < _PATIENCE
 
     def _flush(self, *, last: bool) -> bool:
-        position = max(self._first - self.start, 0) * FRAME
-        job = Write(self.key, self.path, self._append, position, tuple(self._frames), last)
+        position = max(self._first - self.start, 0)
+        job = Write(self.key, self.path, self._append, position, tuple(self._frames), last, self.rate)
         if not self._disk.submit(job):
             return False
         self._frames.clear()

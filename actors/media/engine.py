@@ -135,7 +135,7 @@ class Engine:
 
     def _play(self, session: Session, play: Play) -> None:
         try:
-            session.player = Player(play.path, session.law, position=session.position, loop=play.loop)
+            session.player = Player(play.path, session.form, position=session.position, loop=play.loop)
         except (OSError, ValueError) as error:
             self.events.append((session.key, PlayFinished(session.key, play.path, str(error))))
         self._wake(session)
@@ -286,7 +286,7 @@ class Engine:
             buffer.skip(ticks)
             return
         for tick in range(after + 1, after + 1 + ticks):
-            codes, law = buffer.take()
+            codes, law = session.hear()
             recorder.push(tick, codes, law)
 
     def _drain(self, now: float, wall: float) -> None:
@@ -337,7 +337,7 @@ class Engine:
     def _serve(self, session: Session, tick: int, now: float, wall: float) -> None:
         """One frame of one session: hear, record, and send what is due."""
         peer = session.peer
-        codes, law = (b"", 0) if peer.buffer is None else peer.buffer.take()
+        codes, law = session.hear()
         recorder = session.recorder
         if recorder is not None and not recorder.push(tick, codes, law):
             self.events += self._recordings.fail(session, "the disk does not keep up", tick)

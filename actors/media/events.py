@@ -12,6 +12,7 @@ class Format(Event, frozen=True):
     encoding: str
     clock_rate: int
     fmtp: str = ""
+    channels: int = 1
 
 
 # From the dialog.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.media.codecs import Codec, CodecMissingError, find
 from actors.media.events import Format, Play, Record, StartSession
 from actors.media.g711 import Law
 from actors.media.peer import NO_AUDIO
@@ -36,8 +37,16 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
 
 
 def law_of(form: Format) -> int | None:
-    """The law of a format, NO_AUDIO for what is known and skipped, None for what is not known."""
+    """The law of a format, NO_AUDIO for what is known and skipped, None for what is neither."""
     encoding = form.encoding.upper()
     if encoding in _NO_AUDIO:
         return NO_AUDIO
     return _LAWS.get(encoding) if form.clock_rate == 8000 else None
+
+
+def codec_of(form: Format) -> Codec | None:
+    """The codec of a format, None for what is not known or cannot be used here."""
+    try:
+        return find(form.encoding, form.clock_rate, form.channels)
+    except CodecMissingError:
+        return None

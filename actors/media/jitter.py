@@ -45,6 +45,15 @@ class _Partial:
         return True
 
 
+class _Several:
+    """Packets of a codec whose payload cannot be cut, that begin within one frame: (samples into it, payload, kind)."""
+
+    __slots__ = ("packets",)
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[int, bytes, int]] = []
+
+
 # How long the buffer is dry before a packet that does not fit starts a new talkspurt.
 _DRY = 10
 # How many ticks in a row bring only late packets before the delay is held to have risen for good.
@@ -72,6 +81,7 @@ class JitterBuffer:
     __slots__ = (
         "_anchored",
         "_calm",
+        "_covered",
         "_cursor",
         "_dry",
         "_end",
@@ -94,7 +104,8 @@ class JitterBuffer:
     def __init__(self, target: int = TARGET) -> None:
         self.target = target
         self.late = self.duplicates = self.wild = self.concealed = self.skipped = 0
-        self._frames: dict[int, tuple[bytes, int] | _Partial] = {}
+        self._frames: dict[int, tuple[bytes, int] | _Partial | _Several] = {}
+        self._covered = 0  # until here reaches what has been taken of packets that cannot be cut
         self._anchored = False
         self._cursor = 0  # timestamp of the next sample to play, not wrapped
         self._end = 0  # that after the newest sample held
@@ -106,15 +117,16 @@ class JitterBuffer:
         self._window = self._calm = 0
         self._least = REACH
 
-    def put(self, timestamp: int, payload: bytes, law: int) -> None:
+    def put(self, timestamp: int, payload: bytes, law: int, whole: int = 0) -> None:
         """Hold a packet's samples until their time comes.
 
         Args:
             timestamp: of its first sample, 32 bits.
             payload: one code a sample.
-            law: which :class:`Law` they are in.
+            law: which :class:`Law` they are in, or another number for a payload that cannot be cut.
+            whole: how many samples such a payload lasts, 0 for the codes of a law.
         """
-        size = len(payload)
+        size = whole or len(payload)
         if not size:
             return
         if not self._anchored:
@@ -122,7 +134,7 @@ class JitterBuffer:
         offset = ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
         fits = 0 <= offset <= REACH - size
         if not fits or (self._dry >= _DRY and not -FRAME <= offset - self.target <= _EXCESS):
-            cut = self._refit(timestamp, offset, size)
+            cut = self._refit(timestamp, offset, size, whole=bool(whole))
             if cut is None:
                 return
             payload = payload[cut:]
@@ -133,12 +145,24 @@ class JitterBuffer:
         position = self._cursor + offset
         if position + size > self._end:  # noqa: PLR1730 - max() costs twice as much, at every packet
             self._end = position + size
-        if size != FRAME or offset % FRAME:
+        if whole:
+            self._place(position, offset % FRAME, payload, law)
+        elif size != FRAME or offset % FRAME:
             self._scatter(position, offset % FRAME, payload, law)
         elif type(self._frames.get(position)) is tuple:
             self.duplicates += 1
         else:
             self._frames[position] = (payload, law)
+
+    def _place(self, position: int, inside: int, payload: bytes, kind: int) -> None:
+        """Hold a payload that cannot be cut at the frame that it begins in."""
+        held = self._frames.get(position - inside)
+        if held is None:
+            held = self._frames[position - inside] = _Several()
+        elif not isinstance(held, _Several) or any(at == inside for at, _, _ in held.packets):
+            self.duplicates += 1
+            return
+        held.packets.append((inside, payload, kind))
 
     def _scatter(self, position: int, inside: int, payload: bytes, law: int) -> None:
         """Cut a packet along the grid; it begins `inside` a frame."""
@@ -151,7 +175,7 @@ class JitterBuffer:
             if len(piece) == FRAME and held is None:
                 self._frames[start] = (piece, law)
                 fresh = True
-            elif not isinstance(held, tuple):
+            elif held is None or isinstance(held, _Partial):
                 if held is None:
                     held = self._frames[start] = _Partial()
                 fresh |= held.fill(inside, piece, law)
@@ -174,7 +198,7 @@ class JitterBuffer:
         self._anchored = True
         self._cursor = self._end = self._first = cursor
 
-    def _refit(self, timestamp: int, offset: int, size: int) -> int | None:
+    def _refit(self, timestamp: int, offset: int, size: int, *, whole: bool) -> int | None:
         """Judge a packet that is late, wild or a new talkspurt: how much to cut off its front, None to drop it all."""
         cut = 0
         if size > REACH // 2:
@@ -183,7 +207,7 @@ class JitterBuffer:
         if self._dry >= _DRY:
             self.anchor(timestamp)
         elif -REACH < offset < 0:
-            cut = min(-offset, size)
+            cut = size if whole else min(-offset, size)
             if cut == size:
                 self.late += 1
                 self._too_late = True
@@ -227,12 +251,42 @@ class JitterBuffer:
             return _NOTHING
         self._dry = 0
         held = self._frames.pop(cursor, None)
-        if isinstance(held, tuple):
+        if type(held) is tuple:
             return held
-        if held is None:
+        if not isinstance(held, _Partial):
             self.concealed += cursor >= self._first
             return _NOTHING
         return self._pieces(held, cursor)
+
+    def take_packets(self) -> list[tuple[int, bytes, int]]:
+        """The packets that begin within the next frame: (samples into it, payload, kind), in order.
+
+        The codes of a law come as a frame of theirs, at 0.
+        """
+        cursor = self._cursor
+        held = self._frames.get(cursor) if self._anchored else None
+        if isinstance(held, _Several):
+            del self._frames[cursor]
+            concealed = self.concealed
+            self.take()
+            self.concealed = concealed
+            return sorted(held.packets)
+        before = self.concealed
+        codes, law = self.take()
+        if not law and cursor < self._covered:
+            self.concealed = before  # it is the rest of a long packet
+        return [(0, codes, law)] if law else []
+
+    def cover(self, samples: int) -> None:
+        """A packet just taken reaches `samples` beyond the frame it begins in: what it covers is not missing."""
+        self._covered = self._cursor + samples
+
+    def following(self) -> bytes | None:
+        """The payload of the packet that begins the next frame, where it is there: it may tell of the one before."""
+        held = self._frames.get(self._cursor)
+        if isinstance(held, _Several):
+            return held.packets[0][1]
+        return None
 
     def _pieces(self, held: _Partial, cursor: int) -> tuple[bytes, int]:
         """A frame that came in pieces, with silence where nothing came."""

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from actors.media import rtcp
+from actors.media.codecs import Codec
 from actors.media.jitter import REACH, TARGET, JitterBuffer
 from actors.media.ring import Ring
 from actors.media.rtp import HEADER, RtpError, Source, payload_span
@@ -19,6 +20,8 @@ Address = tuple[Any, ...]
 MAX_DATAGRAM = 2048
 # Formats that are known and carry no audio of their own: telephone events, comfort noise.
 NO_AUDIO = 0
+# A kind of payload from here on is one that cannot be cut: of a codec in `codecs`.
+OPAQUE = 64
 # A source that was heard so recently (timestamp units, 60 ms) is not replaced by another SSRC.
 _FRESH = 480
 
@@ -77,7 +80,9 @@ class Peer:
         destination, control: where RTP and RTCP go.
         locked: the address heard, None until a source was proved.
         learnt: `locked` is not what the SDP said.
-        formats: payload type -> law, or `NO_AUDIO`.
+        formats: payload type -> law, `NO_AUDIO`, or from `OPAQUE` on a kind.
+        codecs: kind -> codec.
+        unwrapped: the last timestamp of a clock that is not 8000 Hz, without its wraps.
         listening: our direction lets the peer's audio in.
         heard: arrival of the last valid packet, in timestamp units.
         farewell: an SSRC of ours that collided and is to be taken leave of.
@@ -94,6 +99,7 @@ class Peer:
         "_target",
         "_token",
         "buffer",
+        "codecs",
         "collided",
         "control",
         "destination",
@@ -116,6 +122,7 @@ class Peer:
         "ssrc",
         "strangers",
         "unknown",
+        "unwrapped",
     )
 
     def __init__(self, ssrc: int, token: Callable[[], int], target: int = TARGET) -> None:
@@ -128,6 +135,8 @@ class Peer:
         self.locked: Address | None = None
         self.learnt = self.collided = self.left = self.listening = False
         self.formats: Mapping[int, int] = {}
+        self.codecs: Mapping[int, Codec] = {}
+        self.unwrapped = 0
         self.source: Source | None = None
         self.buffer: JitterBuffer | None = None
         self.heard = -(1 << 62)
@@ -198,15 +207,39 @@ class Peer:
             return False
         self.heard = arrival
         if law:
-            source.arrived(arrival, timestamp)
-            if self.listening:
-                self._hold(timestamp, payload, law)
+            self._sound(timestamp, payload, law, arrival)
         return True
 
+    def _sound(self, timestamp: int, payload: bytes, law: int, arrival: int) -> None:
+        """Take in a payload of the source that is heard."""
+        if law >= OPAQUE:
+            timestamp = self._place(timestamp, law)
+        if self.source is not None:
+            self.source.arrived(arrival, timestamp)
+        if self.listening:
+            self._hold(timestamp, payload, law)
+
+    def _place(self, timestamp: int, kind: int) -> int:
+        """A timestamp of any clock as one of 8000 Hz, which goes on over its wraps."""
+        codec = self.codecs.get(kind)
+        if codec is None or codec.clock_rate == 8000:
+            return timestamp
+        step = (timestamp - self.unwrapped) & 0xFFFFFFFF
+        self.unwrapped += step - 0x100000000 if step > 0x7FFFFFFF else step
+        return self.unwrapped * 8000 // codec.clock_rate & 0xFFFFFFFF
+
     def _hold(self, timestamp: int, payload: bytes, law: int) -> None:
+        """Put a payload into the buffer; `timestamp` is of a clock of 8000 Hz."""
         if self.buffer is None:
             self.buffer = JitterBuffer(self._target)
-        self.buffer.put(timestamp, payload, law)
+        whole = 0
+        if law >= OPAQUE:
+            codec = self.codecs.get(law)
+            whole = 0 if codec is None else codec.duration(payload) * 8000 // codec.rate
+            if not whole:
+                self.malformed += 1
+                return
+        self.buffer.put(timestamp, payload, law, whole)
         if self.kept is not None:
             self.kept.append(timestamp, law, payload)
 
@@ -218,7 +251,9 @@ class Peer:
             return
         for entry in self.kept.read():
             if (entry.stamp - cursor) & 0xFFFFFFFF < REACH // 2:
-                buffer.put(entry.stamp, entry.content, entry.kind)
+                codec = self.codecs.get(entry.kind)
+                whole = 0 if codec is None else codec.duration(entry.content) * 8000 // codec.rate
+                buffer.put(entry.stamp, entry.content, entry.kind, whole)
 
     def _prove(
         self, address: Address, ssrc: int, sequence_number: int, packet: tuple[int, bytes, int], arrival: int
@@ -242,18 +277,18 @@ class Peer:
         if not candidate.source.update(sequence_number):
             candidate.pending = packet
             return None
-        self._lock(candidate, sequence_number, packet[0], expected=expected)
+        self._lock(candidate, sequence_number, packet[0], packet[2], expected=expected)
         return self.source
 
-    def _lock(self, candidate: _Candidate, sequence_number: int, timestamp: int, *, expected: bool) -> None:
-        """The candidate is the peer from here on; both numbers are of the packet that proved it."""
+    def _lock(self, candidate: _Candidate, sequence_number: int, timestamp: int, kind: int, *, expected: bool) -> None:
+        """The candidate is the peer from here on; the numbers and the kind are of the packet that proved it."""
         known = self.source
         if known is None or known.ssrc != candidate.source.ssrc:
             target = self._target if self.buffer is None else self.buffer.target
             self.buffer = JitterBuffer(target) if self.listening else None
             if self.buffer is not None:
                 # The delay counts from now: the packet held back would else make it one packet longer.
-                self.buffer.anchor(timestamp)
+                self.buffer.anchor(self._place(timestamp, kind))
             self.lsr, self.lsr_at, self.left = 0, 0.0, False
         if known is None or known.ssrc != candidate.source.ssrc or not known.update(sequence_number):
             # Else the stream that was known goes on from elsewhere, or after a hold, and so do its counts.
@@ -264,7 +299,8 @@ class Peer:
             where = f"{candidate.address[0]}:{candidate.address[1]}"
             self.notices.append(("source_learnt", f"RTP comes from {where}, not as the SDP said"))
         if candidate.pending is not None and candidate.pending[2] and self.listening:
-            self._hold(*candidate.pending)
+            before, payload, held = candidate.pending
+            self._hold(self._place(before, held) if held >= OPAQUE else before, payload, held)
 
     def _refuse(self, address: Address) -> None:
         if not self.strangers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.media.g711 import SILENCE, encode
+from actors.media.g711 import SILENCE, Law, encode
 from actors.media.jitter import FRAME
 from actors.media.wav import RATE, Reader
 
@@ -12,8 +12,8 @@ class Player:
 
     Args:
         path: a WAV file.
-        law: what to encode it in.
-        position: the sample to begin with, at 8 kHz.
+        form: a law to encode it in, else linear at so many kHz.
+        position: the sample to begin with, counted at 8 kHz whatever the form.
         loop: begin again at the end.
 
     Raises:
@@ -21,14 +21,17 @@ class Player:
         WavError: it is no WAV that can be played.
     """
 
-    def __init__(self, path: str, law: int, *, position: int = 0, loop: bool = False) -> None:
+    def __init__(self, path: str, form: int, *, position: int = 0, loop: bool = False) -> None:
         self.path = path
         self.position = position
-        self._law = law
         self._loop = loop
+        self._reader: Reader | None = None
         self._block = b""
-        self._at = 0
-        self._reader = Reader(path)
+        self._form = self._at = self._size = 0
+        self._rate = RATE
+        self._coded = False
+        self._silence = b""
+        self.use(form)
 
     def frame(self) -> bytes | None:
         """The next 20 ms, None after the end.
@@ -36,31 +39,49 @@ class Player:
         Raises:
             OSError: the file cannot be read any more.
         """
-        codes = self._block[self._at : self._at + FRAME]
-        if len(codes) < FRAME and not codes:
-            codes = self._next_block()
-            if not codes:
+        size = self._size
+        frame = self._block[self._at : self._at + size]
+        if len(frame) < size and not frame:
+            frame = self._next_block()
+            if not frame:
                 return None
-        self._at += FRAME
-        self.position += len(codes)
-        return codes if len(codes) == FRAME else codes.ljust(FRAME, SILENCE[self._law].to_bytes())
+        self._at += size
+        self.position += FRAME * len(frame) // size
+        return frame if len(frame) == size else frame.ljust(size, self._silence)
 
     def _next_block(self) -> bytes:
-        samples = self._reader.read(self.position, RATE)
+        reader, rate = self._reader, self._rate
+        if reader is None:
+            return b""
+        samples = reader.read(self.position * rate // RATE, rate)
         if not len(samples) and self._loop:
             self.position = 0
-            samples = self._reader.read(0, RATE)
-        self._block = encode(samples, self._law).tobytes()
+            samples = reader.read(0, rate)
+        self._block = encode(samples, self._form).tobytes() if self._coded else samples.tobytes()
         self._at = 0
-        return self._block[:FRAME]
+        return self._block[: self._size]
 
-    def use(self, law: int) -> None:
-        """Go on in another law, at the same place."""
-        if law != self._law:
-            self._law = law
-            self._block = b""
-            self._at = 0
+    def use(self, form: int) -> None:
+        """Go on in another law or rate, at the same place.
+
+        Raises:
+            OSError, WavError: as at the beginning.
+        """
+        if self._reader is not None and form == self._form:
+            return
+        self._form = form
+        self._coded = form in tuple(Law)
+        self._rate = RATE if self._coded else form * 1000
+        self._size = FRAME if self._coded else self._rate // 50 * 2
+        self._silence = SILENCE[form].to_bytes() if self._coded else b"\0"
+        self._block = b""
+        self._at = 0
+        reader = Reader(self.path, self._rate)
+        self.close()
+        self._reader = reader
 
     def close(self) -> None:
         """Close the file."""
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from actors.media.disk import Disk, Recorder
 from actors.media.events import RecordFailed
 from actors.media.jitter import FRAME
+from actors.media.peer import MAX_DATAGRAM
 from actors.media.ring import Ring
 from actors.media.session import Session
 from actors.runtime.machine import Event
@@ -49,9 +50,12 @@ class Recordings:
         """
         name = f"{session.key} {start} {path}"
         kept = self._folder / str(session.pair.slot)
-        frames = Ring(kept.with_suffix(".frames"), entries=_KEPT, room=FRAME, anew=anew)
-        session.recorder = Recorder(self._disk, name, path, start=start, append=append, ring=frames)
-        session.peer.kept = Ring(kept.with_suffix(".packets"), entries=_KEPT, room=_PACKET, anew=anew)
+        rate = session.rate
+        room = FRAME if session.voice is None else rate // 50 * 2
+        frames = Ring(kept.with_suffix(".frames"), entries=_KEPT, room=room, anew=anew)
+        session.recorder = Recorder(self._disk, name, path, start=start, append=append, ring=frames, rate=rate)
+        packet = _PACKET if session.voice is None else MAX_DATAGRAM
+        session.peer.kept = Ring(kept.with_suffix(".packets"), entries=_KEPT, room=packet, anew=anew)
         self._sessions[name] = session
         session.touch()
 

@@ -35,7 +35,7 @@ def _report(session: Session, ssrc: int, now: float, wall: float) -> rtcp.Sender
     if session.packets == session.packets_prior[1]:
         return rtcp.ReceiverReport(ssrc, blocks)
     # Ticks are 50 a second of `now`, so that the timestamp of this moment follows from it (section 6.4.1).
-    timestamp = (session.base + int(now * 8000)) & MASK
+    timestamp = (session.base + int(now * session.clock_rate)) & MASK
     return rtcp.SenderReport(
         ssrc, rtcp.ntp_time(wall), timestamp, session.packets & MASK, session.octets & MASK, blocks
     )

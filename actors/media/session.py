@@ -9,15 +9,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
+from actors.media.codecs import Codec
+from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
 from actors.media.events import StartSession
-from actors.media.facts import law_of
+from actors.media.facts import codec_of, law_of
 from actors.media.g711 import FADED, SILENCE, Law, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
-from actors.media.peer import Address, Peer
+from actors.media.peer import OPAQUE, Address, Peer
 from actors.media.player import Player
 from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
+from actors.media.voice import Voice
 
 MASK = 0xFFFFFFFF
 # Silence is sent for so many ticks before a session that nobody speaks to goes to rest: two packets in sequence prove a
@@ -37,9 +40,12 @@ _pack = HEADER.pack
 # due, report size; recorder start; lsr, lsr_at; target; the source's ssrc
 # and both priors.
 _SLOW = struct.Struct("<QIB46sHIIIQQdfQIdHIqq")
+# Milliseconds that a packet of ours may last, by encoding; else it is of 20.
+_USUAL_PACKETS = (10, 20, 30, 40, 60)
+_PACKETS = {"GSM": (20, 40, 60), "OPUS": (10, 20, 40, 60)}
 # What may change with a packet: ssrc, tick, sequence, next timestamp, packets, octets, player position; flags, heard,
-# cursor; the source's base, max, cycles, received, jitter, transit.
-_FAST = struct.Struct("<IQHIQQQBqIHHIQdI")
+# cursor; the source's base, max, cycles, received, jitter, transit; the unwrapped timestamp.
+_FAST = struct.Struct("<IQHIQQQBqIHHIQdIq")
 _LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
 _TRANSIT, _CURSOR = 1, 2
 ROW = _SLOW.size + _FAST.size
@@ -47,6 +53,22 @@ ROW = _SLOW.size + _FAST.size
 
 class RecordError(ValueError):
     """A session's record is missing, torn twice or another's: the session cannot go on."""
+
+
+def _kinds(start: StartSession) -> tuple[dict[int, int], dict[int, Codec]]:
+    """The kind of each payload type that may come, and the codec of each kind that is not G.711."""
+    formats: dict[int, int] = {}
+    codecs: dict[int, Codec] = {}
+    for form in start.receive:
+        kind = law_of(form)
+        if kind is None and (codec := codec_of(form)) is not None:
+            kind = OPAQUE + form.payload_type
+            codecs[kind] = codec
+        if kind is not None:
+            formats[form.payload_type] = kind
+    if codecs or not law_of(start.send):
+        codecs |= {int(law): Companded(law) for law in Law}
+    return formats, codecs
 
 
 class Session:
@@ -66,6 +88,10 @@ class Session:
         served: the tick of the row it was restored from.
         recorded_from: the first tick of the recording in the row, 0 for none.
         recording_made: and its file was begun.
+        law: that its frames are codes of, while it has no voice.
+        voice: what hears and speaks where formats are not all G.711.
+        clock_rate: of the timestamps it sends.
+        rate: samples a second of what it hears and says.
         sending: the direction and an address allow it.
         awake_until: the tick before which the session does not go to rest.
     """
@@ -75,8 +101,10 @@ class Session:
         "_slow_locked",
         "_slow_source",
         "_slow_until",
+        "_spoken",
         "awake_until",
         "base",
+        "clock_rate",
         "echo",
         "faded",
         "generation",
@@ -96,6 +124,7 @@ class Session:
         "peer",
         "player",
         "position",
+        "rate",
         "recorded_from",
         "recorder",
         "recording_made",
@@ -108,6 +137,7 @@ class Session:
         "served",
         "silence",
         "started",
+        "voice",
     )
 
     def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
@@ -126,6 +156,9 @@ class Session:
         self.reports = 0
         self.started = self.sending = self.echo = self.resting = False
         self.law = int(Law.PCMU)
+        self.voice: Voice | None = None
+        self._spoken: tuple[object, ...] = ()
+        self.clock_rate = self.rate = 8000
         self.payload_type = 0
         self.packet_samples = FRAME
         self.silence = _SILENCES[Law.PCMU]
@@ -151,20 +184,13 @@ class Session:
         Raises:
             ValueError: the format to send in is not one we have.
         """
-        law = law_of(start.send)
-        if not law or not 0 <= start.send.payload_type <= 127:
-            raise ValueError(f"{start.send.encoding}/{start.send.clock_rate} cannot be sent")
-        if law != self.law:
-            self.law = law
-            self.silence = _SILENCES[law]
-            self.last = self.outgoing = b""
-            if self.player is not None:
-                self.player.use(law)
+        if not 0 <= start.send.payload_type <= 127:
+            raise ValueError(f"payload type {start.send.payload_type} cannot be sent")
+        self._speak(start)
         self.payload_type = start.send.payload_type
         samples = start.ptime * 8
         self.packet_samples = samples if samples in (80, 160, 240, 320, 480) else FRAME
         peer = self.peer
-        peer.formats = {form.payload_type: known for form in start.receive if (known := law_of(form)) is not None}
         peer.listening = start.direction in ("sendrecv", "recvonly")
         if not peer.listening:
             peer.buffer = None
@@ -172,6 +198,40 @@ class Session:
         self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
         self.started = True
         self.touch()
+
+    def _speak(self, start: StartSession) -> None:
+        """Take the formats: codes of G.711 are passed on as they are, everything else is a voice of samples."""
+        formats, codecs = _kinds(start)
+        law = law_of(start.send)
+        before = self.form
+        if law and not codecs:
+            self.voice, self.clock_rate, self.rate = None, 8000, 8000
+            self.law, self.silence = law, _SILENCES[law]
+        elif self.voice is None or (start.send, start.ptime, start.receive) != self._spoken:
+            send = Companded(Law(law)) if law else codec_of(start.send)
+            if send is None:
+                raise ValueError(f"{start.send.encoding}/{start.send.clock_rate} cannot be sent")
+            packet = start.ptime if start.ptime in _PACKETS.get(send.encoding, _USUAL_PACKETS) else 20
+            self.voice = Voice(send, start.send.fmtp, packet, codecs)
+            self.clock_rate, self.rate, self.silence = send.clock_rate, send.rate, self.voice.silence
+        self._spoken = (start.send, start.ptime, start.receive)
+        self.peer.formats, self.peer.codecs = formats, codecs
+        if self.form != before:
+            self.last = self.outgoing = b""
+            if self.player is not None:
+                self.player.use(self.form)
+
+    @property
+    def form(self) -> int:
+        """What a frame to send is: codes of a law, or linear samples at so many kHz."""
+        return self.law if self.voice is None else self.voice.kind
+
+    def hear(self) -> tuple[bytes, int]:
+        """The next frame of what the peer says, and its law or kHz; nothing and 0 where there is none."""
+        buffer = self.peer.buffer
+        if buffer is None:
+            return b"", 0
+        return buffer.take() if self.voice is None else self.voice.hear(buffer)
 
     def frame_to_send(self, codes: bytes, law: int) -> bytes:
         """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.
@@ -182,6 +242,8 @@ class Session:
         """
         if not self.echo:
             return self.silence
+        if self.voice is not None:
+            return codes or self.silence
         if law:
             if law != self.law:
                 codes = transcode(codes, law, self.law)
@@ -203,29 +265,48 @@ class Session:
 
         Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped.
         """
+        if self.voice is not None:
+            return self._spoken_packets(self.voice, payload, tick)
         timestamp = (self.base + FRAME * tick) & MASK
         size = self.packet_samples
         if size == FRAME:
-            return (self._packet(timestamp, payload),)
+            return (self._packet(timestamp, payload, size),)
         if (self.outgoing_timestamp + len(self.outgoing)) & MASK != timestamp:
             self.outgoing = b""
             self.outgoing_timestamp = timestamp
         self.outgoing += payload
         packets = []
         while len(self.outgoing) >= size:
-            packets.append(self._packet(self.outgoing_timestamp, self.outgoing[:size]))
+            packets.append(self._packet(self.outgoing_timestamp, self.outgoing[:size], size))
             self.outgoing = self.outgoing[size:]
             self.outgoing_timestamp = (self.outgoing_timestamp + size) & MASK
         return packets
 
-    def _packet(self, timestamp: int, payload: bytes) -> bytes:
-        sequence, size = self.sequence, len(payload)
+    def _spoken_packets(self, voice: Voice, samples: bytes, tick: int) -> Sequence[bytes]:
+        """The packets that a frame of samples makes due; none for those that the codec has nothing to say for."""
+        timestamp = (self.base + voice.units * tick) & MASK
+        size, units = voice.packet_bytes, voice.packet_units
+        if (self.outgoing_timestamp + len(self.outgoing) * units // size) & MASK != timestamp:
+            self.outgoing = b""
+            self.outgoing_timestamp = timestamp
+        self.outgoing += samples
+        packets = []
+        while len(self.outgoing) >= size:
+            payload = voice.encode(self.outgoing[:size])
+            if payload:
+                packets.append(self._packet(self.outgoing_timestamp, payload, units))
+            self.outgoing = self.outgoing[size:]
+            self.outgoing_timestamp = (self.outgoing_timestamp + units) & MASK
+        return packets
+
+    def _packet(self, timestamp: int, payload: bytes, units: int) -> bytes:
+        sequence = self.sequence
         # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
         second = self.payload_type if timestamp == self.next_timestamp else self.payload_type | 0x80
         self.sequence = (sequence + 1) & 0xFFFF
-        self.next_timestamp = (timestamp + size) & MASK
+        self.next_timestamp = (timestamp + units) & MASK
         self.packets += 1
-        self.octets += size
+        self.octets += len(payload)
         return _pack(0x80, second, sequence, timestamp, self.peer.ssrc) + payload
 
     def may_rest(self, tick: int, arrival: int) -> bool:
@@ -283,6 +364,7 @@ class Session:
             source.received,
             source.jitter,
             source.transit or 0,
+            peer.unwrapped,
         )
 
     def touch(self) -> None:
@@ -353,13 +435,14 @@ class Session:
             # At most one tick's packets follow a row: of 10 ms there are two.
             self.sequence = (self.sequence + 2) & 0xFFFF
         moving, peer.heard, cursor = fast[7:10]
+        peer.unwrapped = fast[-1]
         target = slow[8]
         if target and peer.listening:
             peer.buffer = JitterBuffer(target)
             if moving & _CURSOR:
                 peer.buffer.resume(cursor)
         if flags & _SOURCE:
-            peer.source = _source(slow[9:], fast[10:], timed=bool(moving & _TRANSIT))
+            peer.source = _source(slow[9:], fast[10:-1], timed=bool(moving & _TRANSIT))
 
 
 def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:

@@ -90,17 +90,18 @@ def _layout(fd: int) -> _Layout:
 
 
 class Reader:
-    """A WAV file as samples at 8 kHz, from any position, so that a successor goes on where its predecessor was.
+    """A WAV file as mono samples at any rate, from any position: a successor goes on where its predecessor was.
 
     Args:
         path: the file.
+        rate: samples a second that are wanted.
 
     Raises:
         OSError: it cannot be read.
         WavError: it is no WAV of a format that is read.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, rate: int = RATE) -> None:
         self._fd = _open_regular(path, os.O_RDONLY)
         try:
             self._layout = _layout(self._fd)
@@ -108,11 +109,11 @@ class Reader:
             os.close(self._fd)
             raise
         self._width = self._layout.channels * self._layout.bits // 8
-        self._step = self._layout.rate / RATE
+        self._step = self._layout.rate / rate
         os.posix_fadvise(self._fd, 0, 1 << 20, os.POSIX_FADV_WILLNEED)
 
     def read(self, position: int, count: int) -> Samples:
-        """Up to `count` samples from `position`, both at 8 kHz; fewer at the end, none after it.
+        """Up to `count` samples from `position`, both at the rate wanted; fewer at the end, none after it.
 
         Raises:
             OSError: the file cannot be read any more.
@@ -166,10 +167,10 @@ def _averaged(frames: _Reals, edges: _Reals, step: float) -> _Reals:
     return means
 
 
-def header(size: int) -> bytes:
-    """The 44 bytes before `size` bytes of 16-bit mono 8 kHz samples (sizes past 4 GiB stay at the most there is)."""
+def header(size: int, rate: int = RATE) -> bytes:
+    """The 44 bytes before `size` bytes of 16-bit mono samples (sizes past 4 GiB stay at the most there is)."""
     size = min(size, 0xFFFFFFFF - HEADER_SIZE)
-    fmt = _CHUNK.pack(b"fmt ", 16) + _FORMAT.pack(_PCM, 1, RATE, 2 * RATE, 2, 16)
+    fmt = _CHUNK.pack(b"fmt ", 16) + _FORMAT.pack(_PCM, 1, rate, 2 * rate, 2, 16)
     return _CHUNK.pack(b"RIFF", size + HEADER_SIZE - 8) + b"WAVE" + fmt + _CHUNK.pack(b"data", size)
 
 
@@ -179,6 +180,7 @@ class Writer:
     Args:
         path: the file, made or emptied.
         append: go on with a file that this writer made before; one of another shape begins anew.
+        rate: samples a second.
 
     Attributes:
         length: samples in the file.
@@ -188,13 +190,14 @@ class Writer:
         WavError: it is no regular file.
     """
 
-    def __init__(self, path: Path | str, *, append: bool = False) -> None:
+    def __init__(self, path: Path | str, *, append: bool = False, rate: int = RATE) -> None:
+        self.rate = rate
         self._fd = _open_regular(path, os.O_RDWR | os.O_CREAT)
         self.length = 0
         try:
             if append:
                 found = os.pread(self._fd, HEADER_SIZE, 0)
-                expected = header(0)
+                expected = header(0, rate)
                 # All but the two sizes must be ours.
                 if found[8:40] == expected[8:40] and found[:4] == expected[:4]:
                     self.length = (os.fstat(self._fd).st_size - HEADER_SIZE) // 2
@@ -232,7 +235,7 @@ class Writer:
             self._patch()
 
     def _patch(self) -> None:
-        os.pwrite(self._fd, header(2 * self.length), 0)
+        os.pwrite(self._fd, header(2 * self.length, self.rate), 0)
 
     def close(self) -> None:
         """Close the file."""

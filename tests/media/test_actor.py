@@ -135,8 +135,8 @@ def test_a_session_that_is_not_there_is_refused_and_closed_already(place: Place)
 def test_a_format_that_is_not_ours_is_refused_and_the_session_stays(place: Place) -> None:
     with place.actor() as it:
         prepared(it)
-        it.send("dialog-0", place.phone.start("a", Format(9, "G722", 8000)), place.phone.start("a", EVENTS))
-        assert "G722" in it.expect("dialog-0", SessionRefused).reason
+        it.send("dialog-0", place.phone.start("a", Format(9, "G729", 8000)), place.phone.start("a", EVENTS))
+        assert "G729" in it.expect("dialog-0", SessionRefused).reason
         it.expect("dialog-0", SessionRefused)
         it.send("dialog-0", place.phone.start("a", PCMU))
         place.hear(1)
