@@ -19,6 +19,7 @@ from actors.transport.admission import Admission
 from actors.transport.beginning import Beginning
 from actors.transport.certificates import Contexts
 from actors.transport.connections import Connections
+from actors.transport.counters import DELAY, Counters
 from actors.transport.datagrams import UdpPort
 from actors.transport.events import (
     FromDialog,
@@ -33,7 +34,18 @@ from actors.transport.events import (
 )
 from actors.transport.failed_targets import FailedTargets
 from actors.transport.identity import plain
-from actors.transport.kept import HOLD_KEY, NETWORK_KEY, PAUSE_KEY, WANTED, Kept, WantedCell, token_of, wanted_key
+from actors.transport.kept import (
+    COUNTERS_KEY,
+    HOLD_KEY,
+    NETWORK_KEY,
+    PAUSE_KEY,
+    WANTED,
+    CountersCell,
+    Kept,
+    WantedCell,
+    token_of,
+    wanted_key,
+)
 from actors.transport.locate import Location, Policy, Result
 from actors.transport.network import Network
 from actors.transport.reach import Reach, parse_rules
@@ -64,6 +76,7 @@ class TransportActor(LayerActor):
         self._failed_lately = FailedTargets(self._settings.failed_for)
         self._static = parse_static(self._settings.dns_static)
         self._hosts_changed = 0
+        self._counters = Counters()
 
     # Life
 
@@ -94,6 +107,9 @@ class TransportActor(LayerActor):
         self._reception = Reception(
             admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips
         )
+        self._reception.dropped = self._counters
+        self._counters.read(self._counters_path)
+        self._counters.changed = self._note_counters
         self._reception.learnt = self._forget_flows
         self._contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
         self._connections = Connections(
@@ -136,6 +152,19 @@ class TransportActor(LayerActor):
         for key in [key for key in self.cells.keys() if key.startswith(WANTED)]:  # noqa: SIM118 - no mapping
             self._locate(key, self.cells.get(key), now)
 
+    @property
+    def _counters_path(self) -> Path:
+        return self.context.run_dir / "counters" / "transport.json"
+
+    def _note_counters(self) -> None:
+        self.cells.put(COUNTERS_KEY, CountersCell(), clock() + DELAY)
+
+    def _write_counters(self) -> None:
+        try:
+            self._counters.write(self._counters_path)
+        except OSError as error:
+            self.log.warning("the counters cannot be written", error=str(error))
+
     def _forget_flows(self) -> None:
         for port in self._ports.values():
             port.forget()
@@ -166,6 +195,7 @@ class TransportActor(LayerActor):
         """Close our descriptors: by now the layers above have said all they had to say."""
         self.log.info("transport stops", connections=len(self._connections), dropped=dict(self._reception.dropped))
         self._connections.stop()
+        self._write_counters()
         self._network.close()
         self.mailbox.unwatch(self._resolver.fileno())
         self._resolver.close()
@@ -179,6 +209,9 @@ class TransportActor(LayerActor):
             self._connections.acceptor.resume()
         elif key == HOLD_KEY:
             self._connections.look_again()
+        elif key == COUNTERS_KEY:
+            self.cells.delete(COUNTERS_KEY)
+            self._write_counters()
         elif key == NETWORK_KEY:
             self._network.look()
         elif key.startswith(WANTED):

@@ -1,0 +1,75 @@
+"""Each refusal is counted by its reason, and the counts can be read by others and survive a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.transport.actor import TransportActor
+from actors.transport.counters import Counters
+from actors.transport.events import Received
+from tests.transport.wired import SHARD, Service, request
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    made = Service(tmp_path)
+    yield made
+    made.close()
+
+
+def _written(service: Service) -> Path:
+    (found,) = service.tmp_path.rglob("counters/transport.json")
+    return found
+
+
+def test_what_is_dropped_is_written_down_by_reason_and_goes_on_over_a_kill(service: Service) -> None:
+    for epoch in (1, 2):
+        with service.harness(epoch) as it, service.udp() as peer:
+            peer.send(b"nonsense\r\n\r\n")
+            peer.send(request(epoch))
+            it.expect(SHARD, Received)
+            it.wait_for(lambda: not list(it.actor.cells.keys()), "the counters")
+            counts = json.loads(_written(service).read_text(encoding="utf-8"))
+            assert sum(counts.values()) == epoch
+            service.store(it)
+
+
+def test_counters_that_cannot_be_written_stop_nothing(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(TransportActor, "_counters_path", tmp_path / "file" / "transport.json")
+    with service.harness() as it, service.udp() as peer:
+        peer.send(b"nonsense\r\n\r\n")
+        peer.send(request(1))
+        it.expect(SHARD, Received)
+        it.wait_for(lambda: not list(it.actor.cells.keys()), "the counters")
+        service.store(it)
+
+
+@pytest.mark.parametrize("text", ["", "no json", '{"a": "b"}'])
+def test_what_a_predecessor_left_unreadable_counts_from_nought(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "counters.json"
+    path.write_text(text, encoding="utf-8")
+    counters = Counters()
+    counters.read(path)
+    assert counters == {}
+
+
+def test_the_first_change_since_the_last_writing_is_told_once(tmp_path: Path) -> None:
+    told = []
+    counters = Counters()
+    counters.changed = lambda: told.append(1)
+    counters["a"] += 1
+    counters["b"] += 2
+    assert len(told) == 1
+    counters.write(tmp_path / "x" / "counters.json")
+    counters["a"] += 1
+    assert len(told) == 2
+    again = Counters()
+    again.read(tmp_path / "x" / "counters.json")
+    assert again == {"a": 1, "b": 2}
