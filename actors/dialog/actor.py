@@ -192,7 +192,7 @@ def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects
 
 
 def _format(codec: Codec) -> media.Format:
-    return media.Format(codec.payload_type, codec.encoding, codec.clock_rate, codec.fmtp)
+    return media.Format(codec.payload_type, codec.encoding, codec.clock_rate, codec.fmtp, codec.channels)
 
 
 def _start(effect: Start) -> media.StartSession:
@@ -205,6 +205,7 @@ def _start(effect: Start) -> media.StartSession:
         tuple([_format(codec) for codec in agreed.receive]),
         agreed.direction,
         agreed.ptime,
+        None if agreed.event is None else _format(agreed.event),
     )
 
 

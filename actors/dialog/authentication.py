@@ -135,7 +135,11 @@ def challenged(
 def _by_realm(response: Response, name: str) -> dict[str, list[Challenge]]:
     """The Digest challenges of a response by realm, in their order; what cannot be read is passed over."""
     found: dict[str, list[Challenge]] = {}
-    for value in response.get_all(name):
+    try:
+        values = response.get_all(name)
+    except RemoteProtocolError:
+        return found
+    for value in values:
         try:
             challenge = parse_challenge(value)
         except RemoteProtocolError:

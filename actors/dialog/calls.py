@@ -46,6 +46,7 @@ from actors.dialog.events import (
     SendDigits,
     TransferCall,
 )
+from actors.dialog.messages import received
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
 from actors.dialog.reply import answer, options, out_of_scope
@@ -188,8 +189,11 @@ class Calls(Usage):
         return self._step(call, event, asked, now, wall)
 
     def _told(self, call: Call, asked: Asked, wall: float) -> Effects:
-        """An INFO: a key pressed (RFC 2976 had no more of it), or nothing that we know."""
+        """A MESSAGE; or an INFO: a key pressed (RFC 2976 had no more of it), or nothing that we know."""
         request = asked.request
+        if asked.head.method == "MESSAGE":
+            account = "" if call.identity is None else call.identity.aor
+            return received(self.agent, asked, wall, account=account, call=call.call)
         if not request.body:
             return (answer(self.agent, asked, 200),)
         content = request.content_type

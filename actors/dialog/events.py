@@ -8,6 +8,7 @@ call in. It is also the Call-ID of the SIP dialog for a call out.
 from __future__ import annotations
 
 from actors.dialog.account_events import AccountCommand, AccountEvent, AccountInfo
+from actors.dialog.request_events import RequestCommand, RequestEvent
 from actors.runtime.machine import Event
 
 
@@ -322,6 +323,7 @@ FromControl = (
     | ListCalls
     | Drain
     | AccountCommand
+    | RequestCommand
 )
 CallEvent = (
     CallReceived
@@ -336,4 +338,4 @@ CallEvent = (
     | CallTransferProgressed
     | CallTransferRequested
 )
-ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent
+ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent

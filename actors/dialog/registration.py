@@ -278,7 +278,10 @@ def routes_of(response: Response, kind: type[ServiceRoute | Path]) -> tuple[str,
 
 def bindings_of(response: Response) -> tuple[str, ...]:
     """All Contacts that a registrar listed."""
-    return tuple(response.get_all("Contact")[:MAX_BINDINGS])
+    try:
+        return tuple(response.get_all("Contact")[:MAX_BINDINGS])
+    except RemoteProtocolError:
+        return ()
 
 
 def wanted_at_least(response: Response, asked: int) -> int:

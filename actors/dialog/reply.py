@@ -13,7 +13,7 @@ from actors.sip.bodies import SDP, unpack
 from actors.sip.scan import METHODS as KNOWN
 from actors.sip.vocabulary import Flow, host_port
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
 ALLOW = ("Allow", ", ".join(METHODS))
 UNDERSTOOD = frozenset({SDP})
 ACCEPT = ("Accept", SDP)

@@ -43,7 +43,8 @@ class UserAgent:
         self._cells = cells
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        usages: tuple[Usage, ...] = (self.calls, self.registrations, OutOfDialog(self.agent, cells))  # here a usage is added
+        others: tuple[Usage, ...] = (OutOfDialog(self.agent, cells),)  # here a usage is added
+        usages = (self.calls, self.registrations, *others)
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}

@@ -122,11 +122,15 @@ class Message(TypedHeaders):
 
     def pretty(self) -> str:
         """The message in lines for people: folds joined, escaped, without secrets."""
+        return people.pretty(self.start_line, self.items(), self._body)
+
+    def items(self) -> list[tuple[str, str]]:
+        """Every header line in order: its name, spelled as usual, and its value, folds joined."""
         lines = []
         for key, raw in zip(self._names, self._raw, strict=True):
             name = FIELDS[key].name if key in FIELDS else raw.partition(":")[0].rstrip(" \t")
             lines.append((name, value_of(flat(raw))))
-        return people.pretty(self.start_line, lines, self._body)
+        return lines
 
 
 class Request(Message):

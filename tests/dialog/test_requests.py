@@ -38,7 +38,7 @@ def test_options_gets_the_status_that_an_invite_would_get() -> None:
     ("raw", "status"),
     [
         (message("REGISTER"), 405),
-        (message("MESSAGE"), 405),
+        (message("PUBLISH"), 405),
         (message("FANCY"), 501),
         (message("BYE"), 481),
         (message("BYE", to_tag="unknown"), 481),
