@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from actors.sip.sdp_codecs import NAMED
 from actors.transport.certificates import CertificateError, make
 from actors.transport.reach import RuleError, parse_rules
 from actors.transport.records import StaticError, parse_static, server_address
@@ -109,13 +110,14 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     """[media]: codecs and ports.
 
     Attributes:
-        codecs: in the order they are offered.
+        codecs: in the order they are offered; L16 is of 16 kHz.
         jitter: milliseconds of audio held back against jitter.
         ports: first and last UDP port of the pool; a call takes two.
     """
 
     codecs: Annotated[
-        tuple[Literal["PCMU", "PCMA"], ...], Meta(min_length=1, description='a list of "PCMU" and "PCMA", one at least')
+        tuple[Literal["PCMU", "PCMA", "G722", "opus", "GSM", "L16", "L16/8000", "L16/44100"], ...],
+        Meta(min_length=1, description=f"a list of {', '.join(NAMED)}, one at least"),
     ] = ("PCMU", "PCMA")
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     ports: tuple[Port, Port] = (16384, 18383)

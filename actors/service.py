@@ -16,11 +16,13 @@ from actors import layers
 from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.media.codecs import CodecMissingError, find
 from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
 from actors.runtime.supervision import ChildSpec, Supervisor
+from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import host_port
 from actors.transport.settings import Listener
 
@@ -110,7 +112,21 @@ def configured(options: RunOptions) -> Config:
         answer = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
     config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
     check_answer_file(config.answer)
+    check_codecs(config.media.codecs)
     return config
+
+
+def check_codecs(names: tuple[str, ...]) -> None:
+    """See now that what each codec needs is installed.
+
+    Raises:
+        ConfigError: something is missing.
+    """
+    for codec in offered(names):
+        try:
+            find(codec.encoding, codec.clock_rate, codec.channels)
+        except CodecMissingError as error:
+            raise ConfigError(f"media.codecs: {error}") from error
 
 
 def check_answer_file(answer: configuration.AnswerSection) -> None:

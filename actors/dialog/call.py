@@ -22,14 +22,12 @@ from actors.dialog.names import Names
 from actors.dialog.settings import DialogSettings
 from actors.runtime.machine import Machine
 from actors.sip import Request, Response
-from actors.sip.offer_answer import Codec, Exchange, Negotiated
+from actors.sip.offer_answer import Exchange, Negotiated
 from actors.sip.offer_answer import State as Turn
+from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 
 replace = msgspec.structs.replace
-
-STATIC_CODECS = {"PCMU": Codec(0, "PCMU", 8000), "PCMA": Codec(8, "PCMA", 8000)}  # RFC 3551 table 4
-TELEPHONE_EVENT = Codec(101, "telephone-event", 8000, "0-16")
 
 
 class State(IntEnum):
@@ -394,7 +392,7 @@ class Agent:
         self.draining = draining
         self.accounts = Accounts(settings.accounts)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
-        self.codecs = (*(STATIC_CODECS[name] for name in settings.codecs), TELEPHONE_EVENT)
+        self.codecs = offered(settings.codecs)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart

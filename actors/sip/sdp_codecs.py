@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,11 +17,14 @@ _STATIC = {
     4: RtpMap(4, "G723", 8000, 1),
     8: RtpMap(8, "PCMA", 8000, 1),
     9: RtpMap(9, "G722", 8000, 1),
+    11: RtpMap(11, "L16", 44100, 1),
     13: RtpMap(13, "CN", 8000, 1),
     15: RtpMap(15, "G728", 8000, 1),
     18: RtpMap(18, "G729", 8000, 1),
 }
 _DYNAMIC = range(96, 128)  # RFC 3551 s3
+_EVENT_TYPES = {8000: 101, 48000: 102, 16000: 103, 44100: 104}
+_EVENTS = "0-16"  # digits, *, #, A to D, flash (RFC 4733 s3.2)
 
 
 class Codec(NamedTuple):
@@ -32,6 +35,33 @@ class Codec(NamedTuple):
     clock_rate: int
     fmtp: str = ""
     channels: int = 1
+
+
+NAMED = {
+    "PCMU": Codec(0, "PCMU", 8000),
+    "PCMA": Codec(8, "PCMA", 8000),
+    "G722": Codec(9, "G722", 8000),
+    "opus": Codec(96, "opus", 48000, "useinbandfec=1", 2),
+    "GSM": Codec(3, "GSM", 8000),
+    "L16": Codec(97, "L16", 16000),
+    "L16/8000": Codec(98, "L16", 8000),
+    "L16/44100": Codec(11, "L16", 44100),
+}
+"""Formats by the names that a configuration gives them."""
+
+
+def offered(names: Sequence[str]) -> tuple[Codec, ...]:
+    """The formats of these names, the most liked first, and telephone events at each of their clock rates (RFC 4733).
+
+    Raises:
+        LocalProtocolError: a name is not in NAMED.
+    """
+    unknown = [name for name in names if name not in NAMED]
+    if unknown:
+        raise LocalProtocolError(f"no such codec: {unknown[0]}")
+    audio = tuple([NAMED[name] for name in names])
+    rates = dict.fromkeys(codec.clock_rate for codec in audio)
+    return audio + tuple([Codec(_EVENT_TYPES[rate], EVENT, rate, _EVENTS) for rate in rates])
 
 
 def codecs(formats: tuple[str, ...], rtpmaps: Mapping[int, RtpMap], fmtps: Mapping[str, str]) -> tuple[Codec, ...]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.sip import LocalProtocolError, RemoteProtocolError
 from actors.sip.errors import SdpError
 from actors.sip.sdp import Bandwidth, Connection, Media, Origin, RtpMap, SessionDescription, Timing, parse
+from actors.sip.sdp_codecs import offered
 
 SEMINAR = (
     b"v=0\r\no=jdoe 3724394400 3724394405 IN IP4 198.51.100.1\r\ns=Call to J\xc3\xb6rg\r\ni=SDP Offer #1\r\n"
@@ -158,3 +159,16 @@ def test_any_bytes_give_a_description_or_an_sdp_error(edits: list[tuple[int, int
 
 def test_a_timing_prints_as_it_stands_in_a_description() -> None:
     assert str(Timing(3034423619, 3042462419)) == "3034423619 3042462419"
+
+
+def test_codecs_by_name_come_with_telephone_events_at_each_of_their_clock_rates() -> None:  # RFC 4733 s2.1
+    formats = offered(("opus", "G722", "PCMU"))
+    assert [(codec.payload_type, codec.encoding, codec.clock_rate) for codec in formats] == [
+        (96, "opus", 48000),
+        (9, "G722", 8000),
+        (0, "PCMU", 8000),
+        (102, "telephone-event", 48000),
+        (101, "telephone-event", 8000),
+    ]
+    with pytest.raises(LocalProtocolError, match="no such codec: G729"):
+        offered(("G729",))
