@@ -79,8 +79,6 @@ class Wire(RuleBasedStateMachine):
     @rule(data=st.data(), lose=st.booleans(), repeat=st.booleans())
     def carry(self, data: st.DataObject, lose: bool, repeat: bool) -> None:
         """Deliver any datagram, lose it, or deliver it and keep it; of a stream the next message of a direction."""
-        if self.transport == "udp":
-            self.flying = [each for each in self.flying if self.now - each[2] <= LIFETIME]
         if not self.flying:
             return
         if self.transport == "udp":
@@ -173,6 +171,8 @@ class Wire(RuleBasedStateMachine):
             self.now = deadlines[who]
             self._carry_out(who, self.layers[who].expire(self.now))
         self.now = until
+        if self.transport == "udp":
+            self.flying = [each for each in self.flying if until - each[2] <= LIFETIME]
 
     def _carry_out(self, who: str, effects: tuple[Effect, ...]) -> None:
         other = "server" if who == "client" else "client"
