@@ -162,11 +162,28 @@ def run(options: RunOptions) -> int:
             Path(service.state_dir),
             service.placement,
             on_ready=lambda ready: announce(ready, config, time.monotonic() - began),
+            reread=lambda: reread(options, service),
         )
         code = supervisor.run()
     except (ConfigError, StartupError) as error:
         return complain(str(error), USAGE)
     return complain(supervisor.failure, code) if supervisor.failure else code
+
+
+def reread(options: RunOptions, before: configuration.ServiceSection) -> tuple[ChildSpec, ...]:
+    """The tree of the configuration as it is now, for a reload.
+
+    Raises:
+        StartupError: it is wrong, or differs in what a running service cannot change.
+    """
+    try:
+        config = configured(options)
+        specs = tree(config)
+    except ConfigError as error:
+        raise StartupError(str(error)) from error
+    if config.service != before:
+        raise StartupError("service: what stands there is changed by a restart only")
+    return specs
 
 
 def complain(text: str, code: int) -> int:

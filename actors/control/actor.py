@@ -43,6 +43,7 @@ LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on 
 SUPERVISOR = "supervisor"  # whom the tree is asked of
 
 
+_OF_SUPERVISOR = frozenset({records.Tree, records.Reload})
 _REVOKED = Denied("denied", "this key was revoked")
 _NOBODY = Grant("revoked")
 
@@ -348,7 +349,7 @@ class ControlActor(LayerActor):
         elif isinstance(body, records.Stop):
             self.defer(self.context.channel.ask_stop)
             self._reply(asker, [{}])
-        elif isinstance(body, records.Tree) or type(body) in commands.QUESTIONS:
+        elif isinstance(body, records.Tree | records.Reload) or type(body) in commands.QUESTIONS:
             self._ask(asker, body, now + request.within)
         else:
             self._desk.take(asker, request, grant, now)
@@ -357,13 +358,14 @@ class ControlActor(LayerActor):
         if self._questions.full:
             self.refuse(asker, "busy", "too many questions are open")
             return
-        of = [SUPERVISOR] if isinstance(body, records.Tree) else self._shards
+        of = [SUPERVISOR] if type(body) in _OF_SUPERVISOR else self._shards
         ref = self._questions.ask(asker, of, deadline, type(body))
         if ref is None:
             return  # repeated: it will be answered
         self.defer(self._arm, deadline)
-        if isinstance(body, records.Tree):
-            self.defer(self.context.channel.ask_tree, ref)
+        if type(body) in _OF_SUPERVISOR:
+            tree = isinstance(body, records.Tree)
+            self.defer(self.context.channel.ask_tree if tree else self.context.channel.ask_reload, ref)
             return
         for peer in self._shards:
             self.tell(peer, commands.QUESTIONS[type(body)].make(ref))
@@ -385,6 +387,16 @@ class ControlActor(LayerActor):
         if answered is not None:
             children = tuple(records.Child(*msgspec.structs.astuple(child)) for child in tree.children)
             self._reply(answered.asker, [plain(records.TreeList(children))])
+
+    def reloaded(self, answer: channel.Reloaded, now: float) -> None:  # noqa: ARG002
+        """The supervisor has read the configuration again, or says what is wrong with it."""
+        answered = self._questions.answer(answer.ref, SUPERVISOR, answer)
+        if answered is None:
+            return
+        if answer.error:
+            self.refuse(answered.asker, "bad_configuration", answer.error)
+        else:
+            self._reply(answered.asker, [plain(records.Reloaded(answer.children))])
 
     # To clients
 

@@ -196,6 +196,7 @@ class Commands(Verbs[M]):
     unregister = Verb(verbs.unregister)
     tree = Verb(verbs.tree)
     drain = Verb(verbs.drain)
+    reload = Verb(verbs.reload)
     shut_down = Verb(verbs.shut_down)
 
     @property

@@ -132,7 +132,9 @@ def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
 def _listener(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         if not re.fullmatch(r"(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):\d{1,5}", value):
-            raise click.BadParameter(f"{value!r} is not udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT (IPv6 in brackets).")
+            raise click.BadParameter(
+                f"{value!r} is not udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT (IPv6 in brackets)."
+            )
     return values
 
 
@@ -162,7 +164,9 @@ def command_line(run: Callable[[RunOptions], int]) -> click.Group:
 
     @click.command("run", cls=Examples, examples=_RUN_EXAMPLES)
     @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
-    @click.option("--listen", multiple=True, callback=_listener, metavar="udp|tcp|tls:ADDR:PORT", help="Where to listen.")
+    @click.option(
+        "--listen", multiple=True, callback=_listener, metavar="udp|tcp|tls:ADDR:PORT", help="Where to listen."
+    )
     @click.option(
         "--answer",
         callback=_answer_mode,
@@ -402,6 +406,19 @@ def drain_command(run_dir: Path | None, on: bool) -> None:
         client.drain(on=on)
 
 
+@click.command("reload", cls=Examples, examples=("sipactors reload",))
+@_json
+@_run_dir
+def reload_command(run_dir: Path | None, as_json: bool) -> None:
+    """Read the configuration file again; calls go on."""
+    with connected(run_dir) as client:
+        children = client.reload()
+    if as_json:
+        emit(children)
+    else:
+        click.echo(f"started anew: {' '.join(children)}" if children else "nothing has changed")
+
+
 @click.command("stop", cls=Examples, examples=("sipactors stop", "sipactors stop --run-dir /run/sipactors"))
 @_run_dir
 def stop_command(run_dir: Path | None) -> None:
@@ -425,5 +442,6 @@ _CLIENT_COMMANDS: tuple[click.Command, ...] = (
     unregister_command,
     ps_command,
     drain_command,
+    reload_command,
     stop_command,
 )

@@ -179,6 +179,10 @@ class Drain(NamedTuple):
     on: bool = True
 
 
+class Reload(NamedTuple):
+    """Read the configuration file again; calls go on. The result is Reloaded; one that is wrong changes nothing."""
+
+
 class Stop(NamedTuple):
     """Shut the service down in order."""
 
@@ -228,6 +232,7 @@ Command = (
     | Unregister
     | Tree
     | Drain
+    | Reload
     | Stop
     | Subscribe
     | Unsubscribe
@@ -331,6 +336,12 @@ class TreeList(NamedTuple):
     """The supervisor's children."""
 
     children: tuple[Child, ...]
+
+
+class Reloaded(NamedTuple):
+    """The configuration was read again: the names of the processes that are started anew with it."""
+
+    children: tuple[str, ...]
 
 
 class Nothing(NamedTuple):
@@ -634,6 +645,7 @@ COMMANDS: dict[str, type[Command]] = {
     "unregister": Unregister,
     "tree": Tree,
     "drain": Drain,
+    "reload": Reload,
     "stop": Stop,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,

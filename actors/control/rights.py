@@ -54,7 +54,8 @@ ASKS: frozenset[type] = frozenset(
     {records.Hello, records.Calls, records.Tree, records.Accounts, records.Subscribe, records.Unsubscribe}
 )
 HEARS: frozenset[type] = frozenset()  # what a client of the role media may do besides
-PRIVILEGED: frozenset[type] = frozenset({records.Stop, records.Drain})  # what the audit log tells of any client
+# What the audit log tells of any client.
+PRIVILEGED: frozenset[type] = frozenset({records.Stop, records.Drain, records.Reload})
 
 
 class Denied(NamedTuple):

@@ -221,6 +221,11 @@ def drain(*, on: bool = True, key: str = "") -> Wish[None]:
     return Wish(records.Drain(on), Nothing, none, key)
 
 
+def reload() -> Wish[list[str]]:
+    """Have the service read its configuration file again; calls go on. Returns the processes that are started anew."""
+    return Wish(records.Reload(), records.Reloaded, lambda parts: list(parts[0].children))
+
+
 def shut_down() -> Wish[None]:
     """Have the service end its calls and stop. Returns when it has understood, not when it is done."""
     return Wish(records.Stop(), Nothing, none)

@@ -22,7 +22,7 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Stop, Tree
+from actors.runtime.channel import Reloaded, Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import Journal, JournalCorrupt
@@ -112,6 +112,9 @@ class LayerActor(pykka.Actor):
 
     def tree_told(self, tree: Tree, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_tree``."""
+
+    def reloaded(self, answer: Reloaded, now: float) -> None:
+        """The supervisor's answer to ``context.channel.ask_reload``."""
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
@@ -272,8 +275,10 @@ class LayerActor(pykka.Actor):
         for order in self.context.channel.receive():
             if isinstance(order, Stop):
                 self.stopping(order.drain, now)
-            else:
+            elif isinstance(order, Tree):
                 self.tree_told(order, now)
+            else:
+                self.reloaded(order, now)
         return False
 
     # A turn

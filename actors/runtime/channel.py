@@ -70,6 +70,12 @@ class AskStop(Message, frozen=True):
     """Stop the whole service in order."""
 
 
+class AskReload(Message, frozen=True):
+    """Read the configuration again and start anew whom it changes."""
+
+    ref: str
+
+
 class LastWords(Message, frozen=True):
     """Why the child is about to end."""
 
@@ -109,6 +115,14 @@ class Tree(Message, frozen=True):
     children: tuple[ChildStatus, ...]
 
 
+class Reloaded(Message, frozen=True):
+    """The answer to ask_reload: why nothing was changed, or who is started anew."""
+
+    ref: str
+    error: str
+    children: tuple[str, ...]
+
+
 class Stored(Message, frozen=True):
     """Descriptors of the store, in the order of `entries`: pairs of token and note."""
 
@@ -119,9 +133,9 @@ class Go(Message, frozen=True):
     """Only now may the child run its actor: it is known by its pidfd. With it comes the run directory's lock."""
 
 
-Order = Stop | Tree
-FromChild = Hello | Ready | Beat | Deposit | Withdraw | AskTree | AskStop | LastWords
-ToChild = Stop | Tree | Stored | Go
+Order = Stop | Tree | Reloaded
+FromChild = Hello | Ready | Beat | Deposit | Withdraw | AskTree | AskStop | AskReload | LastWords
+ToChild = Stop | Tree | Reloaded | Stored | Go
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
@@ -232,6 +246,10 @@ class Channel:
     def ask_stop(self) -> None:
         """Have the service shut down in order: every child is drained in its turn, this one too."""
         self._end.send(_encode(AskStop()))
+
+    def ask_reload(self, ref: str) -> None:
+        """Have the configuration read again; ``Reloaded(ref, error, children)`` comes back as an order."""
+        self._end.send(_encode(AskReload(ref)))
 
     def last_words(self, text: str) -> None:
         """Leave the reason of an end for the supervisor's log. A supervisor that is gone needs none."""

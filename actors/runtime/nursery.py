@@ -37,6 +37,7 @@ class Child:
         serving: this life of it has been ready.
         killed_as: why we killed it, if we did.
         words: its last ones.
+        renewed: it was ended to be started with other settings: no death that counts.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Child:
     killed_as: str = ""
     last_death: str = ""
     words: str = ""
+    renewed: bool = False
 
     @property
     def layer(self) -> str:
@@ -89,6 +91,7 @@ class Nursery:
         launch: starts one life of a child.
         intensity: how many deaths of one child are answered at once.
         on_ready: called once every child has been ready.
+        on_reload: reads the configuration again: why it cannot be used, or who is to be started anew.
 
     Attributes:
         failure: one line on why it gave up; empty if it did not.
@@ -102,6 +105,7 @@ class Nursery:
         launch: Callable[[Child], Run],
         intensity: Intensity,
         on_ready: Callable[[], None],
+        on_reload: Callable[[], tuple[str, tuple[str, ...]]],
     ) -> None:
         self.failure = ""
         self.exit_code = 0
@@ -110,6 +114,7 @@ class Nursery:
         self._launch = launch
         self._intensity = intensity
         self._on_ready = on_ready
+        self._on_reload = on_reload
         self._was_ready = False
         self._drain = True
         self._selector = selectors.DefaultSelector()
@@ -151,6 +156,15 @@ class Nursery:
         self.stopping = True
         self._drain = drain
         self._stop_next()
+
+    def renew(self, names: Sequence[str]) -> None:
+        """End these children and start them at once, with what they are given now. Their journals keep what is up."""
+        for child in self._children:
+            if child.name in names and child.run is not None and not self.stopping:
+                child.renewed = True
+                if not child.run.kill():  # a thread: it ends in order, and leaves its work to its successor
+                    child.run.end.send(channel.Stop(drain=False))
+                    self._poll_as_needed(child.run)
 
     def kill_all(self) -> None:
         """End at once."""
@@ -211,6 +225,7 @@ class Nursery:
         child.epoch += 1
         child.starts += 1
         child.killed_as = child.words = ""
+        child.renewed = False
         child.serving = False
         try:
             run = self._launch(child)
@@ -236,6 +251,10 @@ class Nursery:
             child.turn("stopped", None)
             log.info("stopped", child=child.name, how=child.last_death)
             self._stop_next()
+        elif child.renewed:
+            log.info("renewed", child=child.name)
+            child.last_death = ""
+            self._start(child)
         else:
             self._judge(child, child.last_death)
 
@@ -348,8 +367,18 @@ class Nursery:
                 log.debug("born", child=child.name, pid=pid, threads=threads, not_preloaded=missing)
             case channel.LastWords(text):
                 child.words = text
+            case _:
+                self._asked(run, message)
+
+    def _asked(self, run: Run, message: channel.FromChild) -> None:
+        """It asks something of the whole service."""
+        match message:
             case channel.AskTree(ref):
                 run.end.send(channel.Tree(ref, tuple(one.status for one in self._children)))
+            case channel.AskReload(ref):
+                error, names = self._on_reload()
+                run.end.send(channel.Reloaded(ref, error, names))
+                self.renew(names)
             case channel.AskStop():
                 self.stop(drain=True)
 

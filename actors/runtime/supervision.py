@@ -15,7 +15,7 @@ import structlog
 
 from actors.runtime.channel import ChildStatus
 from actors.runtime.context import Context
-from actors.runtime.descriptors import SocketSpec, descriptor_limit, open_sockets
+from actors.runtime.descriptors import SocketSpec, Store, descriptor_limit, open_sockets
 from actors.runtime.errors import StartupError
 from actors.runtime.forkserver import ForkServer
 from actors.runtime.nursery import Child, Nursery
@@ -77,6 +77,8 @@ class Supervisor:
         placement: ``process``, or ``thread`` for the same children as threads of this program.
         intensity: how many deaths of one child are answered at once.
         on_ready: called in the supervisor's thread once every child is ready for the first time.
+        reread: gives the specs anew, for a reload: those whose settings or sockets differ are started again with them.
+            It raises StartupError where they cannot be had. SIGHUP asks for it too, where stdin is no terminal.
 
     Attributes:
         addresses: the token of each listener and RTP port, and the address it really has.
@@ -96,6 +98,7 @@ class Supervisor:
         *,
         intensity: Intensity = Intensity(),  # noqa: B008 - immutable
         on_ready: Callable[[Supervisor], None] | None = None,
+        reread: Callable[[], Iterable[ChildSpec]] | None = None,
     ) -> None:
         self.addresses: dict[str, str] = {}
         self.failure = ""
@@ -113,6 +116,8 @@ class Supervisor:
         self._processes = placement == "process"
         self._intensity = intensity
         self._on_ready = on_ready
+        self._reread = reread
+        self._hups = 0
         self._server: ForkServer | None = None
         self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
         self._settled = threading.Event()  # ready, or ended
@@ -195,7 +200,7 @@ class Supervisor:
             self._free()
             raise
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._nursery = Nursery(self._children, self._launch, self._intensity, self._on_all_ready)
+        self._nursery = Nursery(self._children, self._launch, self._intensity, self._on_all_ready, self._reload)
 
     def _free(self) -> None:
         """Give back what stays over all restarts."""
@@ -253,12 +258,59 @@ class Supervisor:
             self._free()
             self._settled.set()
 
+    def _reload(self) -> tuple[str, tuple[str, ...]]:
+        """Take the specs anew: why they cannot be used, or which children differ. Nothing is changed on an error."""
+        if self._reread is None or self._nursery.stopping:
+            return "this service has nothing to read again", ()
+        try:
+            specs = {spec.name: spec for spec in self._reread()}
+            return "", self._take_specs(specs)
+        except StartupError as error:
+            return str(error), ()
+
+    def _take_specs(self, specs: dict[str, ChildSpec]) -> tuple[str, ...]:
+        def shape(each: dict[str, ChildSpec]) -> list[object]:
+            return [(spec.name, spec.entry, spec.peers) for spec in each.values()]
+
+        if shape(specs) != shape(self._specs):
+            raise StartupError("other processes than before: that takes a restart of the service")
+        changed = {name: spec for name, spec in specs.items() if spec != self._specs[name]}
+        opened: dict[str, Store] = {name: Store() for name in changed}
+        try:
+            for name, spec in changed.items():
+                old = set(self._specs[name].sockets)
+                open_sockets(opened[name], [each for each in spec.sockets if each not in old], log.warning)
+        except BaseException:
+            for store in opened.values():
+                store.close()
+            raise
+        for child in self._children:
+            if child.name in changed:
+                self._exchange(child, self._specs[child.name].sockets, changed[child.name].sockets, opened[child.name])
+        self._specs = specs
+        return tuple(changed)
+
+    def _exchange(self, child: Child, old: tuple[SocketSpec, ...], new: tuple[SocketSpec, ...], opened: Store) -> None:
+        """Let go of the sockets that are no longer asked for, hold those that were opened."""
+        for spec in set(old) - set(new):
+            for token in (spec.token, f"rtp:{spec.port + 1}") if spec.kind == "rtp" else (spec.token,):
+                child.store.drop(token)
+                self.addresses.pop(token, None)
+        for token, held in opened.held.items():
+            child.store.put(token, held.fd, held.note)
+            self.addresses[token] = held.note.decode()
+
     @contextlib.contextmanager
     def _counted_signals(self) -> Iterator[None]:
         def count(_number: int, _frame: object) -> None:
             self._signals += 1
 
+        def count_hup(_number: int, _frame: object) -> None:
+            self._hups += 1
+
         kept = {number: signal.signal(number, count) for number in (signal.SIGTERM, signal.SIGINT)}
+        if not os.isatty(0):
+            kept[signal.SIGHUP] = signal.signal(signal.SIGHUP, count_hup)
         old = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         try:
             yield
@@ -271,6 +323,11 @@ class Supervisor:
         os.read(self._wake[0], 4096)
         while self._requests:
             self._nursery.stop(drain=self._requests.pop(0))
+        if self._hups:
+            self._hups = 0
+            error, names = self._reload()
+            log.info("reloaded", children=names, error=error)
+            self._nursery.renew(names)
         if self._signals:
             self._nursery.stop(drain=True)
         if self._signals > 1:

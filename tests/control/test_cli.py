@@ -90,7 +90,7 @@ def test_run_is_handed_its_options() -> None:
     "words",
     [
         ["run", "--listen", "127.0.0.1:5060"],
-        ["run", "--listen", "tls:127.0.0.1:5061"],
+        ["run", "--listen", "sctp:127.0.0.1:5061"],
         ["run", "--answer", "play"],
         ["run", "--answer", "echo:x"],
         ["run", "--answer", "sing"],

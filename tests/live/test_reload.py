@@ -1,0 +1,62 @@
+"""A reload of the running service: what the file says then holds, and the call that is up goes on."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from actors.control.client import Client, CommandRefused
+from tests.live.peer import Caller
+from tests.live.service import Service, running
+
+pytestmark = pytest.mark.live
+
+ECHO = '[sip]\nlisten = ["udp:127.0.0.1:0"]\n[answer]\nmode = "echo"\n[media]\n'
+
+
+def rewrite(service: Service, old: str, new: str) -> None:
+    path = service.run_dir.parent / "sipactors.toml"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_reload_changes_what_the_file_changes_and_no_call_drops(tmp_path: Path) -> None:
+    with (
+        running(listen=(), config=ECHO, base=tmp_path) as service,
+        Client(service.run_dir, patience=30.0) as client,
+        Caller(service.addresses["udp"]) as first,
+    ):
+        first.invite()
+        assert first.final() == 200
+        assert client.reload() == []
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        rewrite(service, '"udp:127.0.0.1:0"', f'"udp:127.0.0.1:0", "tcp:127.0.0.1:{port}"')
+        rewrite(service, '"echo"', '"none"')
+        assert set(client.reload()) == {"transport", "dialog-0"}
+        with Caller(service.addresses["udp"]) as second:
+            second.invite()
+            assert second.final() == 480
+        with socket.create_connection(("127.0.0.1", port), timeout=30.0):
+            assert [call.state for call in client.calls()] == ["confirmed"]
+        rewrite(service, '"none"', '"shout"')
+        with pytest.raises(CommandRefused, match=r"answer\.mode: 'shout' is not known") as caught:
+            client.reload()
+        assert caught.value.code == "bad_configuration"
+        rewrite(service, '"shout"', '"echo"')
+        with client.events(topics=["CallReceived"]) as events:
+            before = {child.name: child.epoch for child in client.tree()}
+            service.process.send_signal(signal.SIGHUP)
+            while {child.name: child.epoch for child in client.tree()} == before:
+                assert events.receive(0.05) is None
+            with Caller(service.addresses["udp"]) as third:
+                third.invite()
+                assert third.final() == 200
+        assert client.tree()[0].restarts == 0
+        client.hangup(client.calls()[0].call)
+        first.receive("BYE ")
