@@ -186,3 +186,14 @@ def test_a_branch_used_with_another_call_id_is_no_repeat() -> None:
     admission = _admission(rate=1.0)
     assert _judge(admission, INVITE, STRANGER, 1.0) is Verdict.ADMITTED
     assert _judge(admission, INVITE._replace(call_id="other"), STRANGER, 1.0) is Verdict.TOO_FAST
+
+
+def test_a_mapped_ipv4_address_is_that_address_and_nonsense_is_itself() -> None:
+    assert source_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert source_of("no:address") == "no:address"
+
+
+def test_a_request_from_before_rfc_3261_is_counted_each_time_it_comes() -> None:
+    admission = _admission(rate=2.0)
+    old = INVITE._replace(branch="1")
+    assert [_admits(admission, old, STRANGER, 1.0, busy=False) for _ in range(3)] == [True, True, False]

@@ -138,3 +138,22 @@ def test_a_flood_of_foreign_sent_bys_is_not_remembered_for_ever() -> None:
     assert not any(listeners.is_ours(f"192.0.2.1:{port}") for port in range(5000))
     assert len(listeners._own) <= 1024
     assert listeners.is_ours("10.0.0.5:5060")
+
+
+def test_without_a_listener_for_tls_that_for_tcp_is_named() -> None:
+    assert _listeners("udp:10.0.0.5:5060", "tcp:10.0.0.5:5070").sent_by("tls", "192.0.2.9") == "10.0.0.5:5070"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "offered", "families"),
+    [
+        (["udp:10.0.0.5:5060"], ("udp", "tcp"), ("A",)),
+        (["tcp:[::1]:5060"], ("tcp",), ("AAAA",)),
+        (["udp:[::]:5060", "tls:10.0.0.5:5061"], ("udp", "tcp", "tls"), ("AAAA", "A")),
+    ],
+)
+def test_what_we_can_speak_follows_from_the_listeners(
+    tokens: list[str], offered: tuple[str, ...], families: tuple[str, ...]
+) -> None:
+    listeners = _listeners(*tokens)
+    assert (listeners.offered(), listeners.families()) == (offered, families)

@@ -85,3 +85,11 @@ def test_hostile_vias_take_linear_time(junk: bytes) -> None:
     stamp(via, *first_value(via, 0), "192.0.2.4", 4711)
     read(via)
     assert process_time() - began < 1.0  # a quadratic way takes minutes
+
+
+def test_what_is_no_ipv6_address_is_another_one() -> None:
+    assert _stamped(b"SIP/2.0/UDP [1:2]", "2001:db8::1").endswith(b"[1:2];received=2001:db8::1")
+
+
+def test_a_via_that_cannot_be_read_leads_nowhere() -> None:
+    assert read(b"nonsense").host == ""
