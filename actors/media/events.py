@@ -15,6 +15,22 @@ class Format(Event, frozen=True):
     channels: int = 1
 
 
+class Protection(Event, frozen=True):
+    """The keys of SRTP as negotiated (RFC 4568). They are in no `repr`, and in no event to control.
+
+    Attributes:
+        suite: its name in SDP.
+        send, receive: master key and salt, one behind the other, of what we send and of what the peer sends.
+    """
+
+    suite: str
+    send: bytes
+    receive: bytes
+
+    def __repr__(self) -> str:
+        return f"Protection({self.suite})"
+
+
 # From the dialog.
 
 
@@ -40,6 +56,8 @@ class StartSession(Event, frozen=True):
         receive: every format the peer may send in, telephone-event among them.
         direction: ours: sendrecv, sendonly, recvonly or inactive.
         ptime: milliseconds of audio in a packet we send.
+        event: the format to send keys in (RFC 4733); None where the peer takes none.
+        protection: the keys where SRTP was agreed; a session that has them never goes back to plain RTP.
     """
 
     session: str
@@ -49,6 +67,8 @@ class StartSession(Event, frozen=True):
     receive: tuple[Format, ...]
     direction: str
     ptime: int = 20
+    event: Format | None = None
+    protection: Protection | None = None
 
 
 class Play(Event, frozen=True):
