@@ -21,9 +21,10 @@ I = Input  # noqa: E741 - as in the table's columns
 
 OUT = (
     Row(S.NEW, I.PLACE, S.LOCATING, (out.place,)),
-    Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.TERMINATED), (out.located,)),
-    Row(S.LOCATING, I.HANG_UP, S.TERMINATED, (out.give_up_early,)),
-    Row(S.LOCATING, I.RUNG_OUT, S.TERMINATED, (out.rung_out_early,)),
+    # After a redirection media is open already (s8.1.3.4).
+    Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.INVITING, S.CLOSING, S.TERMINATED), (out.located,)),
+    Row(S.LOCATING, I.HANG_UP, (S.CLOSING, S.TERMINATED), (out.give_up_early,)),
+    Row(S.LOCATING, I.RUNG_OUT, (S.CLOSING, S.TERMINATED), (out.rung_out_early,)),
     Row(S.PREPARING, I.PREPARED, S.INVITING, (out.ready,)),
     Row(S.PREPARING, I.MEDIA_LOST, S.TERMINATED, (out.no_media,)),
     Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (out.no_media,)),

@@ -8,6 +8,7 @@ from actors.dialog import dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Find, PutBehind, Send, SendAck
+from actors.dialog.events import HangUp
 from actors.dialog.names import Names
 from actors.sip import parse
 from actors.sip.vocabulary import Candidate, DialogId, Target, TransactionKey
@@ -178,3 +179,32 @@ def test_a_late_2xx_with_a_name_as_contact_is_located_while_the_next_candidate_r
     for find in phone.all(Find)[1:]:
         phone.located(find.ref, NEAR)
     assert (len(phone.sent("ACK")), len(phone.sent("BYE")), phone.state) == (1, 1, "INVITING")
+
+
+def _redirected() -> Phone:
+    """A call out that was sent elsewhere, whose next hops are looked for."""
+    phone = Phone()
+    key = phone.place_call(follow=True)
+    phone.response(answer_to(phone.all(Send)[-1].raw, 302, Contact="<sip:bob@192.0.2.77>"), key)
+    assert phone.state == "LOCATING"
+    return phone
+
+
+def test_a_redirected_call_keeps_its_media_and_goes_on_at_once_where_it_is_reached_from_there() -> None:
+    phone = _redirected()
+    phone.located(phone.last(Find).ref, SECOND)
+    assert phone.state == "INVITING"
+
+
+@pytest.mark.parametrize("end", ["nowhere", "hang up", "ring timeout"])
+def test_a_redirected_call_that_ends_before_its_next_hop_is_known_closes_its_media_and_is_told(end: str) -> None:
+    phone = _redirected()
+    if end == "nowhere":
+        phone.located(phone.last(Find).ref)
+    elif end == "hang up":
+        phone.command(HangUp("r2", "call-1@host"))
+    else:
+        phone.wait(61.0)
+    phone.finish()
+    assert phone.ended.outcome in {"unreachable", "cancelled", "no_answer"}
+    assert phone.calls == []
