@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import secrets
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from actors.runtime.context import Context
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
-from actors.sip.vocabulary import Flow, TransactionKey
+from actors.sip.vocabulary import Flow, Target, TransactionKey
 from actors.transport import sockets
 from actors.transport.admission import Admission
 from actors.transport.beginning import Beginning
@@ -24,6 +25,8 @@ from actors.transport.datagrams import UdpPort
 from actors.transport.events import (
     FromDialog,
     FromTransaction,
+    KeepAlive,
+    LetGo,
     Locate,
     Located,
     NetworkChanged,
@@ -34,7 +37,9 @@ from actors.transport.events import (
 )
 from actors.transport.failed_targets import FailedTargets
 from actors.transport.identity import plain
+from actors.transport.keeping import Keeping
 from actors.transport.kept import (
+    ALIVE,
     COUNTERS_KEY,
     HOLD_KEY,
     NETWORK_KEY,
@@ -55,6 +60,7 @@ from actors.transport.resolver import Resolver
 from actors.transport.route import Address, Bound, Listeners, reconnect_address, response_address
 from actors.transport.settings import TransportSettings
 from actors.transport.sips import Sips
+from actors.transport.stream import NOBODY
 from actors.transport.takeover import take_over
 
 _HOSTS = Path("/etc/hosts")
@@ -129,6 +135,7 @@ class TransportActor(LayerActor):
         )
         take_over(self, self.context.channel, self._connections, clock())
         self._find_again()
+        self._keep_alive()
         self._network = Network(self, self._network_changed)
         self._network.start(clock())
         for bound, sock in opened:
@@ -136,9 +143,25 @@ class TransportActor(LayerActor):
                 port = self._ports[bound.token] = UdpPort(
                     bound, sock, self._reception, self._listeners, self.tell, names
                 )
+                port.stunned = self._stunned
                 self.mailbox.watch(sock.fileno(), port.readable)
             else:
                 self._connections.acceptor.listen(sock, bound)
+
+    def _keep_alive(self) -> None:
+        """Go on keeping flows alive."""
+        sent_by = partial(self._listeners.sent_by, "udp")
+        self._keeping = keeping = Keeping(self, self._connections, _address_of, self._send_ping, sent_by)
+        self._connections.ponged, self._connections.lost = keeping.ponged, keeping.lost
+        self._reception.pings, self._reception.answered = keeping.awaited, keeping.answered
+        keeping.restore(clock())
+
+    def _stunned(self, data: bytes) -> None:
+        self._keeping.stunned(data, clock())
+
+    def _send_ping(self, target: Target, data: bytes) -> None:
+        port = self._ports.get(target.flow) or self._port_towards(target.host)
+        self._send_datagram(port, data, (target.host, target.port), "", NOBODY)
 
     def _find_again(self) -> None:
         """Open the resolver, and search again what a predecessor was searching."""
@@ -203,7 +226,7 @@ class TransportActor(LayerActor):
             port.sock.close()
         super().stopping(drain, now)
 
-    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+    def expire(self, key: bytes, now: float) -> None:
         """Accept again after a pause, or end a connection that waited too long."""
         if key == PAUSE_KEY:
             self._connections.acceptor.resume()
@@ -214,6 +237,8 @@ class TransportActor(LayerActor):
             self._write_counters()
         elif key == NETWORK_KEY:
             self._network.look()
+        elif key.startswith(ALIVE):
+            self._keeping.expire(key, now)
         elif key.startswith(WANTED):
             self._located(key, self._location.give_up(key))
         else:
@@ -255,6 +280,10 @@ class TransportActor(LayerActor):
         elif kind is Locate:
             wanted = WantedCell(peer, message.ref, message.uri)  # type: ignore[attr-defined]
             self._locate(wanted_key(peer, wanted.ref), wanted, now)
+        elif kind is KeepAlive:
+            self._keeping.begin(peer, message, now)  # type: ignore[arg-type]
+        elif kind is LetGo:
+            self._keeping.let_go(peer, message)  # type: ignore[arg-type]
         elif kind is TargetFailed:
             self._failed_lately.add(message.target, now)  # type: ignore[attr-defined]
 
@@ -274,9 +303,7 @@ class TransportActor(LayerActor):
             port = self._ports.get(target.flow) or self._port_towards(target.host)
             self._send_datagram(port, message.raw, (target.host, target.port), peer, message.key)
         else:
-            name = (target.name or target.host) if target.transport == "tls" else ""
-            where = Address(target.transport, target.host, target.port, plain(name))
-            self._send_stream(target.flow, where, peer, message, now)
+            self._send_stream(target.flow, _address_of(target), peer, message, now)
 
     def _send_datagram(
         self, port: UdpPort | None, raw: bytes, where: tuple[str, int], peer: str, key: TransactionKey
@@ -360,6 +387,12 @@ class TransportActor(LayerActor):
                 self._hosts_changed = changed
         except OSError as error:
             self.log.warning("the hosts file cannot be read", error=str(error))
+
+
+def _address_of(target: Target) -> Address:
+    """What the connection to a target is found by."""
+    name = (target.name or target.host) if target.transport == "tls" else ""
+    return Address(target.transport, target.host, target.port, plain(name))
 
 
 def _connection_limit() -> int:

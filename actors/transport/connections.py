@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 
 from actors.runtime.channel import Channel
 from actors.sip.errors import RemoteProtocolError
@@ -33,6 +34,10 @@ _PONG = b"\r\n"
 _LOOK_AGAIN = 0.01  # seconds between looks whether there is room above
 
 
+def _nobody(*_: object) -> None:
+    """Nobody keeps a connection alive."""
+
+
 class Connections:
     """All connections of the transport actor.
 
@@ -44,6 +49,10 @@ class Connections:
         beginning: makes them.
         reception: decides what becomes of a message.
         admission: knows peers' classes.
+
+    Attributes:
+        ponged: told of each single line end on a connection.
+        lost: told of each connection that ended, and why.
     """
 
     def __init__(
@@ -66,9 +75,15 @@ class Connections:
         self._buffer = memoryview(bytearray(sockets.PEEK))
         self._all = Directory()
         self._waiting: set[str] = set()
+        self.ponged: Callable[[str, float], None] = _nobody
+        self.lost: Callable[[str, str], None] = _nobody
         self.acceptor = Acceptor(
             shell, admission, per_source=settings.max_connections, limit=limit, welcome=self._welcome
         )
+
+    def by_token(self, token: str) -> Connection | None:
+        """A connection by its name."""
+        return self._all.get(token)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -202,6 +217,8 @@ class Connections:
         if not isinstance(item, Frame):
             if isinstance(item, Ping):
                 self.write(connection, _PONG)  # RFC 5626 section 4.4.1
+            else:
+                self.ponged(connection.token, now)
             return True
         patient = connection.patience is None or now < connection.patience
         outcome = self._reception.take(item.data, stream.flow, now, patient=patient)
@@ -425,6 +442,7 @@ class Connections:
         cells.delete(connection.key)
         if stream.read_offset or stream.written:  # else nobody has heard of it
             self.tell_dead(token, reason)
+        self.lost(token, reason)
 
     def abandon(self, token: str, reason: str) -> None:
         """End a connection by its token, if it is there."""

@@ -14,7 +14,13 @@ from actors.transport.route import WILDCARDS, Bound, Listeners, response_address
 _BATCH = 64
 _FLOWS = 4096
 
+_STUN_ANSWER = b"\x01\x01"  # RFC 5389 section 6
+
 Tell = Callable[..., None]
+
+
+def _nothing(_data: bytes) -> None:
+    """Nobody asked."""
 
 
 class UdpPort:
@@ -48,6 +54,7 @@ class UdpPort:
         self._buffer = bytearray(sockets.DATAGRAM)
         self._view = memoryview(self._buffer)
         self._flows: dict[tuple[str, int], Flow] = {}
+        self.stunned: Callable[[bytes], None] = _nothing
 
     def readable(self, now: float) -> bool:
         """Take in what has come, at most a batch; return whether there may be more."""
@@ -80,8 +87,15 @@ class UdpPort:
         return True
 
     def _without_line_ends(self, size: int) -> int:
-        """Drop the line ends before a message, which some peers send to keep a binding alive (RFC 3261 section 7.5)."""
-        rest = bytes(self._view[:size]).lstrip(b"\r\n\0 ")
+        """Drop the line ends before a message, which some peers send to keep a binding alive (RFC 3261 section 7.5).
+
+        An answer to a STUN request of ours is none either (RFC 5626 section 4.4.2).
+        """
+        data = bytes(self._view[:size])
+        if data[:2] == _STUN_ANSWER:
+            self.stunned(data)
+            return 0
+        rest = data.lstrip(b"\r\n\0 ")
         self._view[: len(rest)] = rest
         return len(rest)
 

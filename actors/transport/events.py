@@ -24,10 +24,11 @@ class TransmitFailed(Event, frozen=True):
 
 
 class FlowDead(Event, frozen=True):
-    """The connection behind the flow `token` is gone; its transactions fail at once."""
+    """The flow `token` is gone; its transactions fail at once, and who had it kept alive is told as `owner`."""
 
     token: str
     reason: str
+    owner: str = ""
 
 
 class Unreachable(Event, frozen=True):
@@ -97,7 +98,37 @@ class TargetFailed(Event, frozen=True):
     target: Target
 
 
+class KeepAlive(Event, frozen=True):
+    """Keep the flow to `target` alive for `owner`, until `LetGo` or `FlowDead` (RFC 5626 section 4.4, RFC 6223).
+
+    Asked again it takes the new words and tells of nothing. On a stream the flow is the connection that a request to
+    `target` would take; where there is none the flow is dead at once.
+
+    Attributes:
+        target: where the request went whose way back is needed.
+        owner: comes back with `FlowDead`.
+        interval: seconds between pings that the peer recommends (Flow-Timer, `keep`); 0 for none.
+        agreed: the peer said that it answers pings.
+        by: over UDP, ``crlf``, ``options`` or, only where the peer says so, ``stun``. A stream has its double CRLF.
+        uri: whom OPTIONS asks.
+    """
+
+    target: Target
+    owner: str
+    interval: float = 0.0
+    agreed: bool = False
+    by: str = "crlf"
+    uri: str = ""
+
+
+class LetGo(Event, frozen=True):
+    """`owner` needs the flow to `target` no more."""
+
+    target: Target
+    owner: str
+
+
 ToTransaction = Received | TransmitFailed | FlowDead | Unreachable
 FromTransaction = TransmitRequest | TransmitResponse
-FromDialog = Locate | TargetFailed
-ToDialog = Located | NetworkChanged
+FromDialog = Locate | TargetFailed | KeepAlive | LetGo
+ToDialog = Located | NetworkChanged | FlowDead

@@ -6,7 +6,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from actors.sip.vocabulary import Flow, TransactionKey
+from actors.sip.vocabulary import Flow, Target, TransactionKey
+from actors.transport.keepalive import Alive
 
 _SEPARATOR = b"/"
 
@@ -74,13 +75,38 @@ class CountersCell(msgspec.Struct, frozen=True, array_like=True, tag="counters")
     """At this cell's deadline the counters of what was dropped and refused are written down."""
 
 
-Kept = StreamCell | ChunkCell | PauseCell | HoldCell | WantedCell | NetworkCell | CountersCell
+class AliveCell(msgspec.Struct, frozen=True, array_like=True, tag="alive"):
+    """A flow that is kept alive.
+
+    Attributes:
+        machine: its state.
+        target: whom it leads to.
+        token: of its connection, empty over UDP.
+        owners: who needs it: the actor, and the name it gave.
+        by: how it is pinged: ``crlf``, ``options`` or ``stun``.
+        name: what answers are known by: 12 random bytes, in hexadecimal.
+        uri: whom OPTIONS asks.
+        seen: where STUN saw us, empty before it did.
+    """
+
+    machine: Alive
+    target: Target
+    token: str
+    owners: tuple[tuple[str, str], ...]
+    by: str
+    name: str
+    uri: str = ""
+    seen: str = ""
+
+
+Kept = AliveCell | StreamCell | ChunkCell | PauseCell | HoldCell | WantedCell | NetworkCell | CountersCell
 
 PAUSE_KEY = b"accepting"
 HOLD_KEY = b"holding"
 NETWORK_KEY = b"network"
 COUNTERS_KEY = b"counters"
 WANTED = b"wanted/"
+ALIVE = b"alive/"
 
 encode_note = msgspec.msgpack.Encoder().encode
 decode_note = msgspec.msgpack.Decoder(Note).decode
@@ -94,6 +120,11 @@ def stream_key(token: str) -> bytes:
 def chunk_key(token: str, offset: int) -> bytes:
     """The key of a chunk's cell."""
     return b"%b/%d" % (token.encode(), offset)
+
+
+def alive_key(target: Target, token: str) -> bytes:
+    """The key of a flow's cell: its connection, or over UDP its two ends."""
+    return ALIVE + (token or f"{target.flow or 'udp'} {target.host} {target.port}").encode()
 
 
 def wanted_key(peer: str, ref: str) -> bytes:

@@ -7,7 +7,7 @@ the head, one look at the top Via and one hash: nothing else is read here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import overload
 
@@ -47,6 +47,8 @@ class Reception:
     Attributes:
         dropped: how many messages were dropped or refused, by reason.
         learnt: called when a peer has told us of another address of ours.
+        pings: what our own OPTIONS are known by; while there are some, `answered` is asked of each response's branch.
+        answered: whether it belongs to one of them.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Reception:
         self._sips_required = self._sips.policy == "required"
         self.dropped: Counter[str] = Counter()
         self.learnt: Callable[[], None] = _nothing
+        self.pings: Collection[str] = ()
+        self.answered: Callable[[str, float], bool] = _of_nobody
 
     @overload
     def take(self, raw: bytes, flow: Flow, now: float) -> Up | bytes | None: ...
@@ -93,7 +97,7 @@ class Reception:
             raw = raw[: body_start + content_length]  # RFC 3261 section 18.3: what is beyond the body is discarded
         if not head.status:
             return self._request(raw, flow, head, via_start, via_end, now, patient)
-        if self._is_astray(raw, head, via_end, body_start):
+        if self._is_astray(raw, head, via_end, body_start) or (self.pings and self.answered(head.branch, now)):
             return None
         if self._listeners.learns and self._listeners.learn(raw, via_start, via_end, flow):
             self.learnt()
@@ -155,6 +159,11 @@ class Reception:
         if error.status is None:
             return None
         return refuse(raw, flow, error.status, self._admission.tag, reason=error.reason)
+
+
+def _of_nobody(_branch: str, _now: float) -> bool:
+    """Nobody waits for a response."""
+    return False
 
 
 def _nothing() -> None:
