@@ -72,7 +72,7 @@ def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call
     dialog = replace(dialog, local_seq=seq)
     method = "UPDATE" if change.update else "INVITE"
     if not change.update:
-        call = offered(call, agent, Carrier.INVITE, change.direction)
+        call = offered(call, agent, Carrier.INVITE, change.direction, unchanged=change.refresh)
     lines: tuple[tuple[str, str], ...] = (ALLOW, SUPPORTED)
     if timer is not None:
         lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")

@@ -21,10 +21,10 @@ I = Input  # noqa: E741 - as in the table's columns
 
 OUT = (
     Row(S.NEW, I.PLACE, S.LOCATING, (out.place,)),
-    # After a redirection media is open already (s8.1.3.4).
     Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.INVITING, S.CLOSING, S.TERMINATED), (out.located,)),
     Row(S.LOCATING, I.HANG_UP, (S.CLOSING, S.TERMINATED), (out.give_up_early,)),
     Row(S.LOCATING, I.RUNG_OUT, (S.CLOSING, S.TERMINATED), (out.rung_out_early,)),
+    Row(S.LOCATING, I.MEDIA_LOST, None, (out.media_lost_early,)),  # after a 3xx
     Row(S.PREPARING, I.PREPARED, S.INVITING, (out.ready,)),
     Row(S.PREPARING, I.MEDIA_LOST, S.TERMINATED, (out.no_media,)),
     Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (out.no_media,)),
@@ -216,17 +216,7 @@ UP = CHANGES | ERRANDS  # of a call that is up
 
 IGNORED = {
     S.NEW: set(I) - BEGUN - ALL_TIMERS,
-    S.LOCATING: BEGUN
-    | SERVER
-    | (INVITING - {I.LOCATED})
-    | FORKS
-    | FILES
-    | READY
-    | LOST
-    | DECISIONS
-    | {I.MEDIA_LOST}
-    | EARLY
-    | UP,
+    S.LOCATING: BEGUN | SERVER | (INVITING - {I.LOCATED}) | FORKS | FILES | READY | LOST | DECISIONS | EARLY | UP,
     S.PREPARING: BEGUN | SERVER | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | LOST | DECISIONS | EARLY | UP,
     S.INVITING: BEGUN
     | (SERVER - {I.REINVITE})

@@ -56,14 +56,17 @@ def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
     return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime)
 
 
-def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "") -> Call:
+def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, unchanged: bool = False) -> Call:
     """`call` with an offer of ours open, ``exchange.offer``; the session must be prepared.
+
+    One that changes nothing is the description in force, byte for byte (RFC 3264 s8, RFC 4028 s7.4).
 
     Args:
         call: the call.
         agent: what all calls share.
         carrier: the message that will hold it.
         direction: what we want from now on; empty for what we wanted before.
+        unchanged: it is the description in force.
 
     Raises:
         LocalProtocolError: it is not our turn.
@@ -71,6 +74,8 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "") -> 
     media = call.media
     exchange = media.exchange
     wanted = direction or media.direction
+    if unchanged:
+        return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
     offer = make_offer(_capabilities(call.tag, agent, media.host, media.port), wanted, previous=previous)
     exchange, _ = exchange.sending(carrier, exchange.numbered(offer))

@@ -15,10 +15,15 @@ from actors.dialog.events import (
     AnswerCall,
     CallEnded,
     CallReceived,
+    CallTransferRequested,
     CommandDone,
     CommandFailed,
     HangUp,
+    HoldCall,
+    ProgressCall,
     RejectCall,
+    ResumeCall,
+    TransferCall,
     Treatment,
 )
 from actors.runtime.machine import Effects
@@ -28,30 +33,47 @@ from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, Cells, Phone, answer
 SIX = Candidate(Target("udp", "2001:db8::9", 5070), "[2001:db8::1]:5060")
 BODIES = (OFFER, OFFER + b"a=sendonly\r\n", BAD_OFFER, b"", b"nonsense")
 HOPS: tuple[tuple[Candidate, ...], ...] = ((NEAR,), (NEAR, FAR), (SIX, NEAR), ())
+MORE: tuple[dict[str, str], ...] = (
+    {},
+    {"Require": "100rel", "RSeq": "1"},
+    {"Require": "100rel", "RSeq": "2"},
+    {"Session_Expires": "90;refresher=uac", "Allow": "UPDATE"},
+    {"Session_Expires": "90;refresher=uas"},
+    {"Min_SE": "200"},
+)
+ASKED: tuple[dict[str, str], ...] = (
+    {},
+    {"Supported": "timer, 100rel", "Session_Expires": "90"},
+    {"Require": "100rel", "Session_Expires": "90;refresher=uas", "Allow": "UPDATE"},
+    {"Replaces": "in0@peer;to-tag=x;from-tag=peer"},
+)
 CONTACTS = ("<sip:bob@192.0.2.9:5070>", "<sip:bob@host.example>", "<sip:@@@>")
 
 small = st.integers(0, 5)
 event = st.one_of(
-    st.tuples(st.just("invite"), st.integers(0, 2), st.sampled_from(BODIES)),
+    st.tuples(st.just("invite"), st.integers(0, 2), st.sampled_from(BODIES), st.sampled_from(ASKED)),
     st.tuples(st.just("reinvite"), small, st.sampled_from(BODIES), st.integers(1, 4)),
     st.tuples(st.just("ack"), small, st.sampled_from(BODIES), st.integers(1, 4)),
     st.tuples(st.sampled_from(["bye", "options", "info"]), small, st.integers(1, 4)),
+    st.tuples(st.sampled_from(["update", "prack"]), small, st.sampled_from(BODIES), st.integers(1, 9)),
+    st.tuples(st.sampled_from(["refer", "notify"]), small, st.integers(1, 9)),
     st.tuples(st.just("cancel"), st.integers(0, 2)),
     st.tuples(
         st.just("response"),
         small,
-        st.sampled_from([100, 180, 183, 200, 302, 486, 487, 503]),
+        st.sampled_from([100, 180, 183, 200, 202, 302, 422, 486, 487, 491, 503]),
         st.sampled_from(["callee", "other"]),
         st.sampled_from(BODIES),
         st.sampled_from(CONTACTS),
+        st.sampled_from(MORE),
     ),
     st.tuples(st.just("fail"), small, st.sampled_from([408, 503])),
     st.tuples(st.just("broken"), st.integers(0, 2)),
     st.tuples(st.just("located"), small, st.sampled_from(HOPS)),
     st.tuples(st.sampled_from(["prepared", "prepared", "prepared", "lost", "refused", "closed", "played"]), small),
-    st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0])),
-    st.tuples(st.sampled_from(["answer", "reject", "hang_up"]), small),
-    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0])),
+    st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0]), st.booleans()),
+    st.tuples(st.sampled_from(["answer", "reject", "hang_up", "hold", "resume", "transfer", "progress"]), small),
+    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0, 100.0])),
     st.tuples(st.sampled_from(["transactions_lost", "media_lost"])),
 )
 
@@ -73,12 +95,16 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
     kind, *rest = what
     number = rest[0] if rest else 0
     if kind == "invite":
-        phone.request(invite(rest[1], branch=f"b{number}", Call_ID=f"in{number}@peer"))
-    elif kind in ("reinvite", "ack", "bye", "options", "info"):
+        phone.request(invite(rest[1], branch=f"b{number}", Call_ID=f"in{number}@peer", **rest[2]))
+    elif kind in ("reinvite", "ack", "bye", "options", "info", "update", "prack", "refer", "notify"):
         method = "INVITE" if kind == "reinvite" else kind.upper()
         call = of([c for c in phone.calls if c.dialog is not None], number)
         tag = call.tag if call else "none"
-        more = {"body": rest[1]} if kind in ("reinvite", "ack") else {}
+        more: dict[str, Any] = {"body": rest[1]} if kind in ("reinvite", "ack", "update", "prack") else {}
+        more |= {"prack": {"RAck": "1 1 INVITE"}, "refer": {"Refer_To": "<sip:carol@192.0.2.7>"}}.get(kind, {})
+        if kind == "notify":
+            status = (100, 180, 200, 486)[rest[-1] % 4]
+            more = {"Event": "refer", "body": b"SIP/2.0 %d Said\r\n" % status, "Content_Type": "message/sipfrag"}
         if call is not None:
             more |= {"Call_ID": call.dialog.id.call_id, "From": f"<sip:p@h>;tag={call.dialog.id.remote_tag}"}
         phone.request(message(method, to_tag=tag, cseq=rest[-1], branch=f"{kind}{len(phone.effects)}", **more))
@@ -91,7 +117,8 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
         if sent is not None and kind == "fail":
             phone.failed(sent.key, rest[1])
         elif sent is not None:
-            phone.response(answer_to(sent.raw, rest[1], tag=rest[2], body=rest[3], contact=rest[4]), sent.key)
+            raw = answer_to(sent.raw, rest[1], tag=rest[2], body=rest[3], contact=rest[4], **rest[5])
+            phone.response(raw, sent.key)
     elif kind == "located":
         find = of(phone.all(Find), number)
         if find is not None:
@@ -102,7 +129,8 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
             host = (prepare.host,) if kind == "prepared" else ()
             getattr(phone, kind)(prepare.session, *host)
     elif kind == "place":
-        phone.command(place(ref=f"p{len(phone.effects)}", call=f"call-{number}", ring_timeout=rest[1]))
+        order = {"call": f"call-{number}", "ring_timeout": rest[1], "late_offer": rest[2], "session_expires": 90}
+        phone.command(place(ref=f"p{len(phone.effects)}", **order))
     elif kind == "wait":
         phone.wait(number)
     elif kind == "transactions_lost":
@@ -126,14 +154,17 @@ def _command(phone: Phone, kind: str, call: str) -> None:
         phone.command(AnswerCall(ref, call, Treatment(play="/a.wav", hang_up_after_play=True), 7.0))
     elif kind == "reject":
         phone.command(RejectCall(ref, call, 486, ""))
+    elif kind == "transfer":
+        phone.command(TransferCall(ref, call, "sip:carol@192.0.2.7"))
     else:
-        phone.command(HangUp(ref, call))
+        kinds = {"hang_up": HangUp, "hold": HoldCall, "resume": ResumeCall, "progress": ProgressCall}
+        phone.command(kinds[kind](ref, call))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["echo", "ring"]), st.lists(event, max_size=25))
 def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(mode: str, events: list[Any]) -> None:
-    phone = Phone(mode)
+    phone = Phone(mode, refer="follow", refer_hosts=("*",), replaces=True)
     for what in events:
         happen(phone, what)
         assert phone.agent.calls.number == sum(1 for key in phone.cells if not key.startswith(b"~"))
@@ -146,7 +177,8 @@ def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(mod
     assert not phone.cells
     assert not phone.cells.deadlines
     begun = [done for done in phone.reports(CommandDone) if done.ref.startswith("p")]
-    assert len(phone.reports(CallEnded)) == len(phone.reports(CallReceived)) + len(begun)
+    referred = [asked for asked in phone.reports(CallTransferRequested) if asked.placed]
+    assert len(phone.reports(CallEnded)) == len(phone.reports(CallReceived)) + len(begun) + len(referred)
     refs = [done.ref for done in (*phone.reports(CommandDone), *phone.reports(CommandFailed))]
     assert len(refs) == len(set(refs))
 
@@ -173,7 +205,8 @@ class LiveCells(Cells):
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["echo", "ring"]), st.lists(event, max_size=25))
 def test_a_restart_at_every_step_equals_an_uninterrupted_run(mode: str, events: list[Any]) -> None:
-    restarted, steady = Phone(mode), Phone(mode)
+    settings_of = {"refer": "follow", "refer_hosts": ("*",), "replaces": True}
+    restarted, steady = Phone(mode, **settings_of), Phone(mode, **settings_of)
     steady.cells = LiveCells()
     steady.start()
     for what in events:

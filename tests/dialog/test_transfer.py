@@ -1,0 +1,375 @@
+"""Transfer: REFER in both roles, attended with Replaces, by policy alone (RFC 3515, 3891, 4488, 5589)."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.dialog.effects import Find, Send
+from actors.dialog.events import (
+    CallAnswered,
+    CallReceived,
+    CallTransferProgressed,
+    CallTransferRequested,
+    CommandDone,
+    HangUp,
+    TransferCall,
+)
+from actors.sip import Request, parse, sipfrag
+from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, message
+from tests.dialog.test_change import hold, respond, sent
+
+FOLLOW = {"refer": "follow", "refer_hosts": ("192.0.2.7",)}
+CAROL = "sip:carol@192.0.2.7"
+
+
+def up(**settings: object) -> Phone:
+    phone = Phone("echo", **settings)
+    phone.receive_call()
+    phone.request(message("ACK", to_tag=phone.call.tag))
+    return phone
+
+
+def first(phone: Phone) -> str:
+    """The tag of the first call."""
+    return str(phone.reports(CallReceived)[0].call.partition("-")[0])
+
+
+def transfer(phone: Phone, target: str = CAROL, **more: object) -> None:
+    phone.command(TransferCall("t", phone.reports(CallReceived)[0].call, target, **more))  # type: ignore[arg-type]
+
+
+def notify(phone: Phone, status: int, cseq: int = 2, *, event: str = "refer", body: bytes = b"") -> int:
+    fragment = body or b"SIP/2.0 %d Word\r\n" % status
+    more = {"Event": event, "Content_Type": "message/sipfrag", "Subscription_State": "active"}
+    phone.request(message("NOTIFY", to_tag=first(phone), cseq=cseq, body=fragment, **more))
+    return phone.statuses[-1]
+
+
+def progress(phone: Phone) -> list[int]:
+    return [event.status for event in phone.reports(CallTransferProgressed)]
+
+
+# We send the REFER.
+
+
+def test_a_blind_transfer_tells_its_progress_and_hangs_up_at_the_end() -> None:
+    phone = up()
+    transfer(phone)
+    refer = phone.sent("REFER")[0]
+    assert refer.get("Refer-To") == f"<{CAROL}>"
+    assert refer.get("Referred-By") == "<sip:us@192.0.2.1>"
+    assert refer.contact is not None
+    respond(phone, "REFER", 202)
+    assert progress(phone) == [100]
+    assert notify(phone, 100) == 200
+    assert notify(phone, 180, 3) == 200
+    assert notify(phone, 180, 4) == 200
+    assert progress(phone) == [100, 100, 180]
+    assert not phone.sent("BYE")
+    assert notify(phone, 200, 5) == 200
+    assert progress(phone)[-1] == 200
+    assert phone.sent("BYE")
+    phone.finish()
+    assert phone.ended.by == "local"
+
+
+def test_a_transfer_that_fails_leaves_the_call_up() -> None:
+    phone = up()
+    transfer(phone)
+    respond(phone, "REFER", 202)
+    notify(phone, 486)
+    assert progress(phone) == [100, 486]
+    assert phone.state == "CONFIRMED"
+    transfer(phone)
+    respond(phone, "REFER", 603)
+    assert progress(phone)[-1] == 603
+    transfer(phone)
+    phone.failed(phone.last(Send).key, 408)
+    assert progress(phone)[-1] == 408
+    assert phone.state == "CONFIRMED"
+
+
+def test_a_transfer_without_a_subscription_hangs_up_when_it_is_accepted() -> None:
+    phone = up()
+    transfer(phone, follow=False)
+    assert phone.sent("REFER")[0].get("Refer-Sub") == "false"
+    respond(phone, "REFER", 202)
+    assert progress(phone) == [202]
+    assert phone.sent("BYE")
+
+
+def test_a_transfer_that_ends_while_our_2xx_waits_for_its_ack_hangs_up_after_it() -> None:
+    for silent in (False, True):
+        phone = up()
+        transfer(phone, follow=not silent)
+        refer = phone.last(Send)
+        phone.request(message("INVITE", to_tag=first(phone), cseq=2, body=OFFER))
+        assert phone.state == "ANSWERED"
+        phone.response(answer_to(refer.raw, 202, tag="peer"), refer.key)
+        if not silent:
+            notify(phone, 200, 3)
+        assert phone.state == "LEAVING"
+        phone.request(message("ACK", to_tag=first(phone), cseq=2))
+        assert phone.sent("BYE")
+
+
+@pytest.mark.parametrize(
+    ("event", "body", "status"),
+    [
+        ("presence", b"", 489),
+        ("", b"", 489),
+        ("refer", b"nonsense", 400),
+        ("refer", b"INVITE sip:a@b SIP/2.0\r\n", 400),
+    ],
+)
+def test_a_notify_of_something_else_is_refused(event: str, body: bytes, status: int) -> None:
+    phone = up()
+    transfer(phone)
+    assert notify(phone, 200, event=event, body=body) == status
+    assert phone.state == "CONFIRMED"
+
+
+def test_a_notify_of_no_refer_is_481_and_a_late_one_is_taken() -> None:
+    phone = up()
+    assert notify(phone, 200) == 481
+    transfer(phone)
+    phone.command(HangUp("h", phone.call.call))
+    assert notify(phone, 200, 3) == 200
+    assert phone.state == "CLOSING"
+
+
+def test_only_one_transfer_at_a_time_and_only_where_it_can_lead() -> None:
+    phone = up()
+    transfer(phone, "nonsense")
+    assert phone.failure().code == "bad_uri"
+    transfer(phone, "", replaces="other")
+    assert phone.failure().code == "no_such_call"
+    transfer(phone)
+    transfer(phone)
+    assert phone.failure().code == "bad_state"
+    assert len(phone.sent("REFER")) == 1
+
+
+def test_an_attended_transfer_names_the_other_call_as_its_peer_knows_it() -> None:
+    phone = up()
+    phone.request(invite(branch="two", Call_ID="two@peer", From="<sip:carol@192.0.2.7>;tag=carol"))
+    phone.prepared(phone.session)
+    other = phone.reports(CallReceived)[1].call
+    transfer(phone, "", replaces=other)
+    target = phone.sent("REFER")[0].get("Refer-To") or ""
+    tag = other.partition("-")[0]
+    assert target == f"<sip:alice@192.0.2.9:5070?Replaces=two%40peer%3Bto-tag%3Dcarol%3Bfrom-tag%3D{tag}>"
+
+
+# We get the REFER.
+
+
+def refer(phone: Phone, target: str = f"<{CAROL}>", cseq: int = 2, **more: str) -> int:
+    phone.request(message("REFER", to_tag=first(phone), cseq=cseq, Refer_To=target, **more))
+    return phone.statuses[-1]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("", 400),
+        ("<<<", 400),
+        ("<tel:+900123>", 416),
+        ("<file:///etc/passwd>", 416),
+        ("<sip:x@192.0.2.7?Replaces=a>", 403),
+        ("<sip:x@192.0.2.7?Subject=a>", 403),
+        ("<sip:x@192.0.2.7;method=BYE>", 403),
+        ("<sips:x@192.0.2.7>", 403),
+        ("<sip:x@elsewhere.example>", 403),
+    ],
+)
+def test_what_a_refer_may_not_lead_to_is_never_dialled(target: str, status: int) -> None:
+    phone = up(**FOLLOW)
+    assert refer(phone, target) == status
+    assert not phone.all(Find)
+    assert phone.state == "CONFIRMED"
+    requested = phone.reports(CallTransferRequested)
+    assert [event.placed for event in requested] == ([""] if status != 400 else [])
+
+
+def test_by_default_every_refer_is_declined() -> None:
+    phone = up()
+    assert refer(phone) == 603
+    phone.request(message("REFER", Refer_To=f"<{CAROL}>", branch="alone"))
+    assert phone.statuses[-1] == 603
+    phone = up(**FOLLOW)
+    phone.request(message("REFER", Refer_To=f"<{CAROL}>", branch="alone"))
+    assert phone.statuses[-1] == 603
+    phone.request(message("REFER", branch="none"))
+    assert phone.statuses[-1] == 400
+    assert not phone.all(Find)
+
+
+def fragments(phone: Phone) -> list[int | None]:
+    return [sipfrag.parse(request.body).status for request in phone.sent("NOTIFY")]
+
+
+def test_a_refer_that_is_followed_tells_how_its_call_goes() -> None:
+    phone = up(**FOLLOW)
+    assert refer(phone, Referred_By="<sip:alice@192.0.2.9>") == 202
+    requested = phone.reports(CallTransferRequested)[0]
+    assert (requested.target, requested.referred_by) == (CAROL, "<sip:alice@192.0.2.9>")
+    assert fragments(phone) == [100]
+    assert phone.sent("NOTIFY")[0].get("Event") == "refer"
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    placed = parse(sent(phone, "INVITE"))
+    assert isinstance(placed, Request)
+    assert (placed.uri, placed.get("Referred-By")) == (CAROL, "<sip:alice@192.0.2.9>")
+    assert requested.placed == placed.call_id
+    respond(phone, "NOTIFY", 200)
+    raw = sent(phone, "INVITE")
+    phone.response(answer_to(raw, 180), phone.invite_key())
+    phone.response(answer_to(raw, 180), phone.invite_key())
+    phone.response(answer_to(raw, 200, body=OFFER), phone.invite_key())
+    assert fragments(phone) == [100, 180, 200]
+    assert phone.sent("NOTIFY")[-1].get("Subscription-State") == "terminated;reason=noresource"
+    assert len(phone.reports(CallAnswered)) == 2
+    assert not [done for done in phone.reports(CommandDone) if not done.ref]
+
+
+def test_the_call_of_a_refer_may_fail_or_never_begin() -> None:
+    phone = up(**FOLLOW)
+    refer(phone)
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    phone.response(answer_to(sent(phone, "INVITE"), 486), phone.invite_key())
+    assert fragments(phone) == [100]
+    phone.closed(phone.session)
+    assert fragments(phone) == [100, 486]
+    phone = up(**FOLLOW)
+    refer(phone)
+    phone.located(phone.last(Find).ref)
+    assert fragments(phone) == [100, 503]
+    phone = up(max_calls=1, **FOLLOW)
+    assert refer(phone) == 202
+    assert fragments(phone) == [100, 503]
+    assert phone.state == "CONFIRMED"
+
+
+def test_the_call_of_a_refer_that_nobody_answers_is_told_by_its_timer() -> None:
+    phone = up(ring_timeout=5.0, **FOLLOW)
+    refer(phone)
+    phone.wait(6)
+    assert fragments(phone)[0] == 100
+    assert len(fragments(phone)) == 2
+
+
+def test_a_second_refer_waits_for_the_first_and_one_without_a_subscription_gets_no_notify() -> None:
+    phone = up(**FOLLOW)
+    assert refer(phone, Refer_Sub="false") == 202
+    assert phone.last_response().get("Refer-Sub") == "false"
+    assert fragments(phone) == []
+    assert refer(phone, cseq=3) == 491
+    phone.located(phone.last(Find).ref)
+    assert fragments(phone) == []
+    assert refer(phone, cseq=4) == 202
+
+
+def test_a_refer_while_our_2xx_waits_for_its_ack_is_followed_too_and_its_progress_told() -> None:
+    phone = Phone("echo", **FOLLOW)
+    phone.receive_call()
+    assert refer(phone) == 202
+    phone.located(phone.last(Find).ref)
+    assert fragments(phone) == [100, 503]
+
+
+def test_a_refer_while_a_change_of_ours_is_open_is_followed() -> None:
+    phone = up(**FOLLOW)
+    hold(phone)
+    assert refer(phone) == 202
+    phone.located(phone.last(Find).ref)
+    assert fragments(phone) == [100, 503]
+
+
+def test_the_progress_of_a_call_whose_referrer_is_gone_is_told_to_nobody() -> None:
+    phone = up(**FOLLOW)
+    refer(phone)
+    phone.request(message("BYE", to_tag=first(phone), cseq=3))
+    phone.closed(f"{first(phone)}.1")
+    phone.located(phone.last(Find).ref)
+    assert fragments(phone) == [100]
+
+
+# Replaces.
+
+
+def replacing(phone: Phone, **more: str) -> int:
+    tag = first(phone)
+    wanted = {"Replaces": f"one@192.0.2.9;to-tag={tag};from-tag=peer", **more}
+    phone.request(invite(branch="new", Call_ID="new@peer", From="<sip:carol@h>;tag=carol", **wanted))
+    return phone.statuses[-1]
+
+
+def test_a_call_takes_the_place_of_another_where_the_policy_lets_it() -> None:
+    phone = up(replaces=True)
+    replacing(phone)
+    phone.prepared(phone.session)
+    assert phone.statuses[-1] == 200
+    bye = phone.sent("BYE")[0]
+    assert bye.head.call_id == "one@192.0.2.9"
+    new = phone.calls[-1]
+    assert new.state.name == "ANSWERED"
+    assert new.treatment.echo
+
+
+def test_a_call_that_is_answered_by_hand_elsewhere_is_replaced_after_the_ack_it_waits_for() -> None:
+    phone = Phone("echo", replaces=True)
+    phone.receive_call()
+    replacing(phone)
+    phone.prepared(phone.session)
+    assert not phone.sent("BYE")
+    phone.request(message("ACK", to_tag=first(phone)))
+    assert phone.sent("BYE")
+
+
+def test_a_call_whose_change_is_open_is_replaced_too() -> None:
+    phone = up(replaces=True)
+    hold(phone)
+    replacing(phone)
+    phone.prepared(phone.session)
+    assert phone.sent("BYE")
+
+
+def test_if_the_target_hangs_up_meanwhile_the_new_call_lives_alone() -> None:
+    phone = up(replaces=True)
+    replacing(phone)
+    phone.request(message("BYE", to_tag=first(phone), cseq=2))
+    phone.closed(f"{first(phone)}.1")
+    phone.prepared(phone.session)
+    assert phone.statuses[-1] == 200
+    assert not phone.sent("BYE")
+    assert phone.call.state.name == "ANSWERED"
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "status"),
+    [
+        ({}, {}, 403),
+        ({"replaces": True}, {"Replaces": "one@192.0.2.9;to-tag=none;from-tag=peer"}, 481),
+        ({"replaces": True}, {"Replaces": "one@192.0.2.9;to-tag={tag};from-tag=other"}, 481),
+        ({"replaces": True}, {"Replaces": "two@192.0.2.9;to-tag={tag};from-tag=peer"}, 481),
+        ({"replaces": True}, {"Replaces": "one@192.0.2.9;to-tag={tag};from-tag=peer;early-only"}, 486),
+        ({"replaces": True}, {"Replaces": "nonsense"}, 400),
+        ({"replaces": True}, {"Join": "one@192.0.2.9;to-tag={tag};from-tag=peer"}, 400),
+    ],
+)
+def test_what_a_replaces_may_not_do(settings: dict[str, object], more: dict[str, str], status: int) -> None:
+    phone = up(**settings)
+    filled = {name: value.replace("{tag}", first(phone)) for name, value in more.items()}
+    assert replacing(phone, **filled) == status
+    assert phone.state == "CONFIRMED"
+
+
+def test_a_replaces_of_a_call_that_ends_or_only_rings_is_refused() -> None:
+    phone = up(replaces=True)
+    phone.command(HangUp("h", phone.call.call))
+    assert replacing(phone) == 603
+    phone = Phone(replaces=True)
+    phone.receive_call()
+    assert replacing(phone) == 481
