@@ -30,6 +30,7 @@ from actors.dialog.effects import (
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.registration import Registration
+from actors.dialog.subscription import Subscription
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
@@ -52,7 +53,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

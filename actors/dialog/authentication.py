@@ -223,6 +223,11 @@ def again(request: bytes, seq: int, lines: tuple[tuple[str, str], ...]) -> bytes
     return b"\r\n".join(kept) + b"\r\n\r\n" + body
 
 
+def target_of(request: bytes) -> str:
+    """The Request-URI of a request, as it is written in it."""
+    return request.split(b" ", 2)[1].decode("utf-8", "surrogateescape")
+
+
 def retry(attempt: Attempt, request: bytes, seq: int) -> Attempt:
     """`attempt` ready to send `request` to the candidate that challenged it, in a transaction of its own."""
     name = f"{attempt.name.partition('#')[0]}#{seq}"
@@ -257,8 +262,7 @@ def answer(
         seq: the CSeq number to send it with.
         token: as in :func:`challenged`.
     """
-    start, _, body = attempt.request.partition(b"\r\n\r\n")
-    uri = start.split(b" ", 2)[1].decode("utf-8", "surrogateescape")
+    uri, body = target_of(attempt.request), attempt.request.partition(b"\r\n\r\n")[2]
     where = Where(host_of(next_hop) or next_hop, uri)
     after = challenged(authenticator, account, response, where, token)
     if after is None:

@@ -20,12 +20,11 @@ from actors.dialog.authentication import CHALLENGES, Authenticator, Where
 from actors.dialog.call import Heard, Place
 from actors.dialog.names import Names
 from actors.runtime.machine import Effects
-from actors.sip import Request
 from actors.sip.vocabulary import Candidate
 
 replace = msgspec.structs.replace
 
-Make = Callable[[Candidate, int], Request]  # the request for a candidate with a CSeq number, but for its Via
+Make = Callable[[Candidate, int], bytes]  # the request for a candidate with a CSeq number, but for its Via
 
 
 class Errand(msgspec.Struct, frozen=True, array_like=True):
@@ -95,10 +94,10 @@ def _onward(errand: Errand, desk: Desk) -> tuple[Errand, Effects]:
     attempt, proof = errand.attempt, errand.proof
     if attempt.state is not AttemptState.CHOSEN:
         return errand, ()
-    request = desk.make(attempt.candidate, errand.seq)
-    raw = bytes(request)
+    raw = desk.make(attempt.candidate, errand.seq)
     if proof is not None and proof.protections and desk.account is not None:
-        proof, lines = authentication.credentials(proof, desk.account, request.method, request.uri, request.body)
+        uri, body = authentication.target_of(raw), raw.partition(b"\r\n\r\n")[2]
+        proof, lines = authentication.credentials(proof, desk.account, attempt.method, uri, body)
         raw = authentication.again(raw, errand.seq, lines)
     attempt = replace(attempt, request=raw)
     attempt, effects = step_attempt(attempt, AttemptInput.SEND, News(desk.names), desk.now)
@@ -123,7 +122,7 @@ def heard(errand: Errand, what: Heard, desk: Desk) -> tuple[Errand, Effects]:
     if response is not None and proof is not None and desk.account is not None:
         if what.status in CHALLENGES:
             hop = host_of(errand.attempt.uri) or errand.attempt.candidate.target.host
-            uri = errand.attempt.request.split(b" ", 2)[1].decode("utf-8", "surrogateescape")
+            uri = authentication.target_of(errand.attempt.request)
             after = authentication.challenged(proof, desk.account, response, Where(hop, uri), desk.names.token)
             if after is not None:
                 return again(replace(errand, proof=after), desk)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from actors.dialog.account_events import AccountCommand, AccountEvent, AccountInfo
 from actors.dialog.request_events import RequestCommand, RequestEvent
+from actors.dialog.subscription_events import SubscriptionCommand, SubscriptionEvent
 from actors.runtime.machine import Event
 
 
@@ -324,6 +325,7 @@ FromControl = (
     | Drain
     | AccountCommand
     | RequestCommand
+    | SubscriptionCommand
 )
 CallEvent = (
     CallReceived
@@ -338,4 +340,4 @@ CallEvent = (
     | CallTransferProgressed
     | CallTransferRequested
 )
-ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent
+ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent | SubscriptionEvent

@@ -149,7 +149,7 @@ def begin(order: SendRequest, tag: str, given: Given, now: float) -> tuple[Outgo
 def _desk(order: SendRequest, tag: str, given: Given, now: float) -> Desk:
     agent = given.agent
     account = agent.accounts.get(order.account) if order.account else None
-    return Desk(agent.names, account, lambda candidate, seq: build(agent, order, tag, candidate, seq), now)
+    return Desk(agent.names, account, lambda candidate, seq: bytes(build(agent, order, tag, candidate, seq)), now)
 
 
 def located(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Effects]:

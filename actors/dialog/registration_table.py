@@ -58,7 +58,7 @@ def _desk(registration: Registration, given: Given, now: float) -> Desk:
     return Desk(
         agent.names,
         account,
-        lambda candidate, seq: register(registration, account, agent, candidate, seq),
+        lambda candidate, seq: bytes(register(registration, account, agent, candidate, seq)),
         now,
     )
 

@@ -54,7 +54,7 @@ class Registrations(Usage):
     def __init__(self, agent: Agent, cells: Cells) -> None:
         super().__init__(agent, cells)
         self._pace = Pace(RATE / agent.settings.shards)
-        agent.routes = self.routes
+        agent.routes, agent.located_at = self.routes, self.located_at
         self._leaving: set[bytes] | None = None  # once the service stops: those that are not done
 
     @property
@@ -82,6 +82,12 @@ class Registrations(Usage):
         if registration is not None and registration.service_route:
             return registration.service_route
         return (account.outbound_proxy,) if uri_is_loose(account.outbound_proxy) else ()
+
+    def located_at(self, account: Account) -> tuple[str, ...]:
+        """The addresses at which the registrar of an account was found last."""
+        registration = self.of(account.aor)
+        candidates = registration.errand.attempt.candidates if registration is not None and registration.errand else ()
+        return tuple([candidate.target.host for candidate in candidates])
 
     def begin(self, now: float, wall: float) -> Effects:
         """Plan the registrations that are not there yet, and forget those of accounts that are no more."""

@@ -15,6 +15,7 @@ from actors.dialog.out_of_dialog import OutOfDialog
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
+from actors.dialog.subscriptions import Subscriptions
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Request, parse
@@ -43,7 +44,7 @@ class UserAgent:
         self._cells = cells
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        others: tuple[Usage, ...] = (OutOfDialog(self.agent, cells),)  # here a usage is added
+        others: tuple[Usage, ...] = (OutOfDialog(self.agent, cells), Subscriptions(self.agent, cells))  # and others
         usages = (self.calls, self.registrations, *others)
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
