@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from actors.environment import overridden
 from actors.sip.sdp_codecs import NAMED
 from actors.transport.certificates import CertificateError, make
 from actors.transport.reach import RuleError, parse_rules
@@ -121,6 +123,18 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     ] = ("PCMU", "PCMA")
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     ports: tuple[Port, Port] = (16384, 18383)
+
+
+class LogSection(_Section, frozen=True, kw_only=True):
+    """[log]: what is written to stderr.
+
+    Attributes:
+        level: the least important lines that are written.
+        format: text for people; json, an object a line, for programs.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
 
 
 class ControlSection(_Section, frozen=True, kw_only=True):
@@ -273,29 +287,31 @@ class Config(_Section, frozen=True, kw_only=True):
     dns: DnsSection = DnsSection()
     tls: TlsSection = TlsSection()
     control: ControlSection = ControlSection()
+    log: LogSection = LogSection()
     accounts: tuple[AccountSection, ...] = ()
 
 
-def load(path: Path | None) -> Config:
-    """Read a TOML file; without one, the defaults.
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read a TOML file; without one, the defaults; what `environ` says is over both.
 
     Raises:
         ConfigError: it cannot be read, is no TOML, or has a wrong key or value.
     """
-    if path is None:
+    if path is None and not environ:
         return Config()
+    where = f"{path}: " if path else ""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return checked(msgspec.convert(data, Config))
+        return checked(msgspec.convert(overridden(data, environ or {}, Config), Config))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_explained(str(error))}") from error
+        raise ConfigError(f"{where}{_explained(str(error))}") from error
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{where}{error}") from error
 
 
 def checked(config: Config) -> Config:
@@ -430,7 +446,7 @@ def _explained(message: str) -> str:
         if get_origin(section) is tuple:
             section = get_args(section)[0]
         return f"{'.'.join([*keys, match[1]])}: no such key; it may be {_listed(list(get_type_hints(section)))}"
-    return f"{'.'.join(keys)}: {_plain(what)}; it may be {_allowed(_type_at(keys))}"
+    return f"{'.'.join(keys)}: {_plain(what)}; it may be {allowed(_type_at(keys))}"
 
 
 def _plain(what: str) -> str:
@@ -456,19 +472,20 @@ def _type_at(keys: list[str]) -> Any:  # noqa: ANN401 - a type expression
     return kind
 
 
-def _allowed(kind: Any) -> str:  # noqa: ANN401
+def allowed(kind: Any) -> str:  # noqa: ANN401
+    """What a setting of this type may be, in words."""
     if get_origin(kind) is Annotated:
         return str(next(meta.description for meta in kind.__metadata__ if meta.description))
     if get_origin(kind) is Literal:
         return _listed([repr(value) if isinstance(value, str) else str(value) for value in get_args(kind)])
     if get_origin(kind) is dict:
-        return f"a table whose values are {_allowed(get_args(kind)[1])}"
+        return f"a table whose values are {allowed(get_args(kind)[1])}"
     if get_origin(kind) is tuple:
         parts = [part for part in get_args(kind) if part is not Ellipsis]
-        return f"a list of {'strings' if parts[0] is str else f'{len(parts)}: each {_allowed(parts[0])}'}"
+        return f"a list of {'strings' if parts[0] is str else f'{len(parts)}: each {allowed(parts[0])}'}"
     if isinstance(kind, type) and issubclass(kind, _Section):
         return f"a table with {_listed(list(get_type_hints(kind)))}"
-    return "a string"
+    return "true or false" if kind is bool else "a string"
 
 
 def _listed(words: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from actors import config as configuration
@@ -10,6 +11,7 @@ from actors.config import Config
 from actors.control.settings import ControlSettings
 from actors.dialog.settings import Answer, DialogSettings
 from actors.media.settings import MediaSettings
+from actors.runtime.logs import Logs
 from actors.transaction.settings import TransactionSettings
 from actors.transport.settings import TransportSettings
 
@@ -95,6 +97,11 @@ def control(config: Config) -> ControlSettings:
 def absolute(path: str) -> str:
     """A path that means the same in every child; the empty one stays empty."""
     return str(Path(path).absolute()) if path else ""
+
+
+def logs(config: Config) -> Logs:
+    """What every process writes."""
+    return Logs(getattr(logging, config.log.level.upper()), config.log.format == "json")
 
 
 def _mode(config: Config) -> str:

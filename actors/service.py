@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -40,7 +41,7 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
     listeners = configuration.listeners(config)
     host, pools = media_host(listeners), split(*config.media.ports, parts=len(medias))
     last_bye = 64 * config.sip.t1 + 3.0  # one that nobody answers takes Timer F
-    return (
+    specs = (
         child("control", layers.control(config), dialogs),
         child("transport", layers.transport(config), (*transactions, *dialogs), sockets=sip_sockets(listeners)),
         *(
@@ -56,6 +57,7 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             for name, lower in zip(dialogs, transactions, strict=True)
         ),
     )
+    return tuple(dataclasses.replace(spec, logs=layers.logs(config)) for spec in specs)
 
 
 def child(name: str, settings: Any, peers: tuple[str, ...], **more: Any) -> ChildSpec:  # noqa: ANN401
@@ -100,7 +102,7 @@ def configured(options: RunOptions) -> Config:
     Raises:
         ConfigError: one of them is wrong.
     """
-    config = configuration.load(options.config)
+    config = configuration.load(options.config, os.environ)
     service, sip, answer = config.service, config.sip, config.answer
     run_dir = options.run_dir or Path(service.run_dir or default_run_dir())
     state_dir = options.state_dir or Path(service.state_dir or default_state_dir())
@@ -152,9 +154,9 @@ def check_answer_file(answer: configuration.AnswerSection) -> None:
 def run(options: RunOptions) -> int:
     """Run the service until it is stopped; its exit code. Wrong settings are one line on stderr and exit code 2."""
     began = time.monotonic()
-    configure_logs()
     try:
         config = configured(options)
+        configure_logs(layers.logs(config))
         service = config.service
         supervisor = Supervisor(
             tree(config),
@@ -184,6 +186,15 @@ def reread(options: RunOptions, before: configuration.ServiceSection) -> tuple[C
     if config.service != before:
         raise StartupError("service: what stands there is changed by a restart only")
     return specs
+
+
+def check(path: Path | None) -> str:
+    """Why the configuration of `path` cannot be used; empty when it can."""
+    try:
+        tree(configured(RunOptions(path, (), None, None, None)))
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def complain(text: str, code: int) -> int:
@@ -239,7 +250,7 @@ def _version() -> str:
 
 def main() -> None:
     """The command ``sipactors``."""
-    command_line(run)()
+    command_line(run, check)()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config, ConfigError, listeners, load, parse_listener, tls
+from actors.config import Config, ConfigError, control_address, listeners, load, parse_listener, tls
 from actors.transport.settings import Listener
 
 
@@ -108,3 +108,45 @@ def test_tls_is_checked_before_anything_starts(tmp_path: Path) -> None:
     config = load(path)
     assert listeners(config) == (Listener("tls", "::1", 5061),)
     assert tls(config).certificate == str(certificate)
+
+
+def test_the_environment_is_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[sip]\nuser = "file"\nt1 = 0.7\n[answer]\nmode = "ring"\n')
+    environ = {
+        "SIPACTORS_SIP_USER": "100",
+        "SIPACTORS_SIP_LISTEN": '["udp:127.0.0.1:0"]',
+        "SIPACTORS_ANSWER_MODE": "none",
+        "SIPACTORS_CONTROL_MAX_EVENTS": "500",
+        "SIPACTORS_RUN_DIR": "/elsewhere",  # not of a section
+        "HOME": "/root",
+    }
+    config = load(path, environ)
+    assert (config.sip.user, config.sip.t1, config.sip.listen) == ("100", 0.7, ("udp:127.0.0.1:0",))
+    assert (config.answer.mode, config.control.max_events) == ("none", 500)
+    assert load(None, environ).sip.user == "100"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "words"),
+    [
+        ("SIPACTORS_SIP_T1", "soon", ("sip.t1", "seconds above 0")),
+        ("SIPACTORS_SIP_T1", "-1", ("sip.t1", "seconds above 0")),
+        ("SIPACTORS_SIP_TEA", "1", ("sip.tea", "no such key")),
+        ("SIPACTORS_ANSWER_MODE", "shout", ("answer.mode", "'echo'")),
+    ],
+)
+def test_a_variable_that_is_wrong_is_refused_like_a_line_of_the_file(
+    variable: str, text: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {variable: text})
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_an_address_for_clients_is_tcp_with_a_number() -> None:
+    assert control_address("tcp:127.0.0.1:5070") == "tcp://127.0.0.1:5070"
+    assert control_address("tcp:[::1]:0") == "tcp://[::1]:0"
+    for wrong in ("udp:127.0.0.1:1", "tcp:host:1", "tcp:1.2.3.4:70000", "127.0.0.1:5070"):
+        with pytest.raises(ConfigError, match=r"control\.listen"):
+            control_address(wrong)

@@ -154,11 +154,12 @@ def _uri(_context: click.Context, _parameter: click.Parameter, value: str) -> st
     return value if re.match(r"(?i)(sips?|tel):", value) else f"sip:{value}"
 
 
-def command_line(run: Callable[[RunOptions], int]) -> click.Group:
+def command_line(run: Callable[[RunOptions], int], check: Callable[[Path | None], str]) -> click.Group:
     """The command ``sipactors``.
 
     Args:
         run: runs the service until it is stopped and returns the exit code; called by ``sipactors run``.
+        check: says why a configuration file cannot be used, empty when it can; called by ``sipactors config check``.
     """
     group = Main("sipactors", help="A supervised SIP user agent: run it, and drive the one that runs.")
 
@@ -188,7 +189,22 @@ def command_line(run: Callable[[RunOptions], int]) -> click.Group:
         """
         context.exit(run(RunOptions(**options)))
 
-    for command in (run_command, keys_group, *_CLIENT_COMMANDS):
+    @click.group("config")
+    def config_group() -> None:
+        """Look at configuration files."""
+
+    @config_group.command("check", cls=Examples, examples=("sipactors config check -c /etc/sipactors.toml",))
+    @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
+    @click.pass_context
+    def check_command(context: click.Context, /, config: Path | None) -> None:
+        """Say whether a file, with the environment over it, can be used; exit code 2 when it cannot."""
+        wrong = check(config)
+        if wrong:
+            click.echo(f"sipactors: {wrong}", err=True)
+            context.exit(2)
+        click.echo("good")
+
+    for command in (run_command, config_group, keys_group, *_CLIENT_COMMANDS):
         group.add_command(command)
     return group
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from actors.runtime.channel import Channel
 from actors.runtime.context import Context
-from actors.runtime.logs import configure_logs
+from actors.runtime.logs import PLAIN, Logs, configure_logs
 
 EX_SOFTWARE = 70  # an actor failed
 EX_CONFIG = 78  # the process was not born as it must be
@@ -34,6 +34,7 @@ class Birth(NamedTuple):
         start: ``module:function`` of the actor's main.
         preload: the modules that must have been imported before this process was forked.
         interval: seconds between heartbeats.
+        logs: what it writes.
     The others are those of Context.
     """
 
@@ -47,6 +48,7 @@ class Birth(NamedTuple):
     start: str
     preload: tuple[str, ...]
     interval: float
+    logs: Logs = PLAIN
 
 
 def run_child(birth: Birth, end: socket.socket, life: Connection) -> None:
@@ -64,7 +66,7 @@ def run_child(birth: Birth, end: socket.socket, life: Connection) -> None:
     _leave_fork_server()
     _ignore_signals()
     os.umask(0o077)
-    configure_logs()
+    configure_logs(birth.logs)
     Path("/proc/self/comm").write_text(birth.name[:15], encoding="utf-8")  # what ps and top show
     channel = Channel(end, interval=birth.interval)
     channel.hello(threads, missing)

@@ -18,6 +18,7 @@ from actors.runtime.context import Context
 from actors.runtime.descriptors import SocketSpec, Store, descriptor_limit, open_sockets
 from actors.runtime.errors import StartupError
 from actors.runtime.forkserver import ForkServer
+from actors.runtime.logs import PLAIN, Logs
 from actors.runtime.nursery import Child, Nursery
 from actors.runtime.prctl import become_subreaper
 from actors.runtime.prologue import Birth
@@ -42,6 +43,7 @@ class ChildSpec:
         settings: picklable; the context's settings.
         peers: the names of the actors it has links with.
         sockets: what is opened for it before any child starts.
+        logs: what it writes, in a process of its own.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ChildSpec:
     settings: Any = None
     peers: tuple[str, ...] = ()
     sockets: tuple[SocketSpec, ...] = ()
+    logs: Logs = PLAIN
 
     @property
     def entry(self) -> str:
@@ -223,6 +226,7 @@ class Supervisor:
             start=self._entries[spec.name],
             preload=self._server.preload if self._server else (),
             interval=min(1.0, spec.heartbeat / 4),
+            logs=spec.logs,
         )
         if self._server is None:
             return ThreadRun(birth, child.store.held)

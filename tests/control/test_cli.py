@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +23,11 @@ from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
 from tests.control.api import PATIENCE, ROOT, control
 from tests.runtime.harness import Harness
 
-PROGRAM = "from actors.control.cli import command_line; command_line(lambda options: 0)(prog_name='sipactors')"
+PROGRAM = "from actors.control.cli import command_line; command_line(lambda options: 0, str)(prog_name='sipactors')"
 
 
 def invoke(*words: str, run: Callable[[RunOptions], int] = lambda _: 0) -> Result:
-    return CliRunner().invoke(command_line(run), words)
+    return CliRunner().invoke(command_line(run, lambda path: "sip.t1: no" if path else ""), words)
 
 
 class Command:
@@ -375,3 +376,24 @@ def test_stop_asks_the_supervisor(house: Harness) -> None:
     with command(house, "stop") as stop:
         assert stop.done() == (0, "", "")
     assert any(isinstance(report, AskStop) for report, _ in house.reports)
+
+
+def test_a_configuration_is_checked_without_a_service() -> None:
+    assert (invoke("config", "check").exit_code, invoke("config", "check").output) == (0, "good\n")
+    wrong = invoke("config", "check", "-c", "x.toml")
+    assert (wrong.exit_code, wrong.output) == (2, "sipactors: sip.t1: no\n")
+
+
+def test_keys_are_made_listed_and_revoked_without_a_service(tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    out = tmp_path / "bot.toml"
+    words = ("--role", "control", "--max-calls", "5", "--destination", "sip:+41*", "--out", str(out), *state)
+    assert invoke("keys", "new", "bot", *words).exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert set(tomllib.loads(out.read_text())) == {"server", "public", "secret"}
+    assert "already" in invoke("keys", "new", "bot", *state).output
+    (listed,) = json.loads(invoke("keys", "list", "--json", *state).output)
+    assert (listed["name"], listed["role"], listed["max_calls"]) == ("bot", "control", 5)
+    assert "sip:+41*" in invoke("keys", "list", *state).output
+    assert invoke("keys", "revoke", "bot", *state).exit_code == 0
+    assert invoke("keys", "revoke", "bot", *state).exit_code == 1
