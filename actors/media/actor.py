@@ -26,6 +26,8 @@ from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
 
 SAMPLES_A_MS = 8
+# Commands that wait for their keys to be pressed.
+_MOST_KEYS = 32
 # Seconds an ordered stop waits for the disk.
 _FLUSH_TIMEOUT = 3.0
 
@@ -60,6 +62,7 @@ class MediaActor(LayerActor):
             events.Play: self._on_play,
             events.Record: self._on_record,
             events.Echo: self._on_echo,
+            events.SendDigits: self._on_digits,
             events.CloseSession: self._on_close,
         }
 
@@ -113,6 +116,9 @@ class MediaActor(LayerActor):
             return
         if isinstance(event, events.SessionClosed | events.SessionLost):
             self._end(key, facts.owner, event)
+            return
+        if isinstance(event, events.KeysPressed):
+            self.cells.put(key, replace(facts, keys=()))
             return
         self.tell(facts.owner, event)
         if isinstance(event, events.Noticed):
@@ -176,6 +182,13 @@ class MediaActor(LayerActor):
     def _on_echo(self, _peer: str, key: bytes, facts: Facts, message: events.Echo, _now: float) -> None:
         self.cells.put(key, replace(facts, echo=True))
         self._engine.echo(message.session)
+
+    def _on_digits(self, peer: str, key: bytes, facts: Facts, message: events.SendDigits, _now: float) -> None:
+        if len(facts.keys) >= _MOST_KEYS:
+            self.tell(peer, events.Noticed(message.session, "keys_dropped", "too many keys wait to be pressed"))
+            return
+        self.cells.put(key, replace(facts, keys=(*facts.keys, message)))
+        self._engine.press(message.session, message.digits.upper(), message.duration)
 
     def _on_close(self, peer: str, key: bytes, facts: Facts, message: events.CloseSession, now: float) -> None:
         closed = self._engine.close(message.session, now, time.time())

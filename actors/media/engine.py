@@ -6,10 +6,12 @@ half second at a time by its helper thread; nothing here needs samples until ses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.media.disk import Disk
 from actors.media.events import (
+    DigitReceived,
+    KeysPressed,
     Noticed,
     Play,
     PlayFinished,
@@ -26,11 +28,10 @@ from actors.media.record import Records
 from actors.media.recordings import Recordings
 from actors.media.reports import farewell, report
 from actors.media.rtcp import interval, ntp_time
-from actors.media.session import RecordError, Session
+from actors.media.session import TICKS, RecordError, Session
 from actors.media.sockets import Ports
 from actors.runtime.machine import Event
 
-TICKS = 50  # a second
 # An overslept loop makes good at most so many ticks, the one that is due among them; the rest is skipped time.
 _CATCH_UP = 3
 # Datagrams of one socket in one tick; what is more waits, or is lost in the kernel, to the harm of that session alone.
@@ -147,6 +148,13 @@ class Engine:
         self._recordings.begin(session, record.path, start=max(self._tick, tick_of(now)) + 1)
         self._wake(session)
 
+    def press(self, key: str, keys: str, duration: int) -> None:
+        """Press keys, each for `duration` milliseconds, after those still to be pressed."""
+        session = self.sessions[key]
+        if session.keys is not None:
+            session.keys.press(keys, duration)
+        self._wake(session)
+
     def echo(self, key: str) -> None:
         """Send the peer what it sends."""
         session = self.sessions[key]
@@ -229,6 +237,10 @@ class Engine:
         self._sockets[session.pair.rtcp.fileno()] = (session, True)
         if facts.play is not None:
             self._play(session, facts.play)
+        if facts.keys and session.keys is not None:
+            for each in facts.keys:
+                session.keys.press(each.digits.upper(), each.duration)
+            session.keys.resume(session.pressed, session.key_begun)
         if facts.record is not None:
             start = session.recorded_from or self._tick + 1
             made, anew = session.recording_made, not session.recorded_from
@@ -344,7 +356,12 @@ class Engine:
         destination = peer.destination
         if session.sending and destination is not None:
             payload = None if session.player is None else self._played(session, session.player)
-            packets = session.packets_of(session.frame_to_send(codes, law) if payload is None else payload, tick)
+            if payload is None:
+                payload = session.frame_to_send(codes, law)
+            keys = session.keys
+            packets = self._pressed(session, payload, tick) if keys is not None and keys.busy else None
+            if packets is None:
+                packets = session.packets_of(payload, tick)
             # Written before anything is sent: what a successor reads as next was not used yet.
             self._save(session, tick)
             for packet in packets:
@@ -356,9 +373,30 @@ class Engine:
             self._save(session, tick)
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
+        if peer.keys is not None or peer.notices:
+            self._tell_of(session, tick)
+
+    def _tell_of(self, session: Session, tick: int) -> None:
+        """The peer's keys, and what people should know of it, become events."""
+        peer = session.peer
+        if peer.keys is not None and peer.keys.down:
+            peer.pressed += peer.keys.expire(tick)
+        if peer.pressed:
+            self.events += [(session.key, DigitReceived(session.key, *key, "rfc4733")) for key in peer.pressed]
+            peer.pressed.clear()
         if peer.notices:
             self.events += [(session.key, Noticed(session.key, kind, text)) for kind, text in peer.notices]
             peer.notices.clear()
+
+    def _pressed(self, session: Session, payload: bytes, tick: int) -> Sequence[bytes] | None:
+        """The packets of a tick in which keys are pressed; None when it is a pause between them."""
+        if session.event_type is not None:
+            packets = session.key_packets(tick)
+        else:
+            packets = session.packets_of(session.key_sound(tick) or payload, tick)
+        if session.keys is not None and not session.keys.busy:
+            self.events.append((session.key, KeysPressed(session.key)))
+        return packets
 
     def _save(self, session: Session, tick: int) -> None:
         session.generation += 1

@@ -160,6 +160,12 @@ class DigitReceived(Event, frozen=True):
     method: str
 
 
+class KeysPressed(Event, frozen=True):
+    """All keys that were to be pressed have been. It stays inside media."""
+
+    session: str
+
+
 class Noticed(Event, frozen=True):
     """Something about a session's audio that people should know; the session goes on.
 

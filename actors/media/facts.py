@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from actors.media.codecs import Codec, CodecMissingError, find
-from actors.media.events import Format, Play, Record, StartSession
+from actors.media.events import Format, Play, Record, SendDigits, StartSession
 from actors.media.g711 import Law
-from actors.media.peer import NO_AUDIO
+from actors.media.peer import EVENT, NO_AUDIO
 
 _LAWS = {"PCMU": int(Law.PCMU), "PCMA": int(Law.PCMA)}
-_NO_AUDIO = ("TELEPHONE-EVENT", "CN")
+_KINDS = _LAWS | {"TELEPHONE-EVENT": EVENT, "CN": NO_AUDIO}
 
 
 class Facts(msgspec.Struct, array_like=True, frozen=True):
@@ -22,6 +22,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
         host: told to the peer.
         identity: 64 random bits that tie the journal's cell to the mapped record.
         start, play, record, echo: the commands in force.
+        keys: those to be pressed until all of them are.
         closing: it was told to close and waits for its recording.
     """
 
@@ -34,14 +35,13 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     record: Record | None = None
     echo: bool = False
     closing: bool = False
+    keys: tuple[SendDigits, ...] = ()
 
 
 def law_of(form: Format) -> int | None:
-    """The law of a format, NO_AUDIO for what is known and skipped, None for what is neither."""
-    encoding = form.encoding.upper()
-    if encoding in _NO_AUDIO:
-        return NO_AUDIO
-    return _LAWS.get(encoding) if form.clock_rate == 8000 else None
+    """The law of a format, EVENT for keys, NO_AUDIO for what is known and skipped, None for what is none of these."""
+    kind = _KINDS.get(form.encoding.upper())
+    return kind if form.clock_rate == 8000 or kind == EVENT else None
 
 
 def codec_of(form: Format) -> Codec | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from actors.media import rtcp
 from actors.media.codecs import Codec
-from actors.media.jitter import REACH, TARGET, JitterBuffer
+from actors.media.dtmf import KeyReader, Pressed
+from actors.media.jitter import FRAME, REACH, TARGET, JitterBuffer
 from actors.media.ring import Ring
 from actors.media.rtp import HEADER, RtpError, Source, payload_span
 
@@ -18,8 +19,8 @@ Address = tuple[Any, ...]
 
 # Datagrams are read into so many bytes; one that fills them was longer, and no audio packet is.
 MAX_DATAGRAM = 2048
-# Formats that are known and carry no audio of their own: telephone events, comfort noise.
-NO_AUDIO = 0
+# Formats that are known and carry no audio of their own: comfort noise, and keys.
+NO_AUDIO, EVENT = 0, -1
 # A kind of payload from here on is one that cannot be cut: of a codec in `codecs`.
 OPAQUE = 64
 # A source that was heard so recently (timestamp units, 60 ms) is not replaced by another SSRC.
@@ -90,6 +91,8 @@ class Peer:
             sequence.
         lsr, lsr_at: middle of the NTP time of the last sender report, and when it came (seconds).
         round_trip: seconds, None while unknown.
+        keys: reads the telephone events of the peer, None where it was offered none.
+        pressed: keys that ended, to be told.
         kept: takes a copy of each packet that is held, for a successor; None where nobody would miss them.
         notices: what people should be told, a kind and one line each.
     """
@@ -108,6 +111,7 @@ class Peer:
         "heard",
         "invalid",
         "kept",
+        "keys",
         "learnt",
         "left",
         "listening",
@@ -116,6 +120,7 @@ class Peer:
         "lsr_at",
         "malformed",
         "notices",
+        "pressed",
         "remote",
         "round_trip",
         "source",
@@ -146,6 +151,8 @@ class Peer:
         self.round_trip: float | None = None
         self.notices: list[tuple[str, str]] = []
         self.kept: Ring | None = None
+        self.keys: KeyReader | None = None
+        self.pressed: list[Pressed] = []
         self._candidates: list[_Candidate | None] = [None, None]
 
     def reach(self, host: str, port: int, *, v6: bool) -> None:
@@ -212,6 +219,10 @@ class Peer:
 
     def _sound(self, timestamp: int, payload: bytes, law: int, arrival: int) -> None:
         """Take in a payload of the source that is heard."""
+        if law == EVENT:
+            if self.keys is not None and self.listening:
+                self.pressed += self.keys.take(timestamp, payload, arrival // FRAME)
+            return
         if law >= OPAQUE:
             timestamp = self._place(timestamp, law)
         if self.source is not None:
@@ -300,7 +311,8 @@ class Peer:
             self.notices.append(("source_learnt", f"RTP comes from {where}, not as the SDP said"))
         if candidate.pending is not None and candidate.pending[2] and self.listening:
             before, payload, held = candidate.pending
-            self._hold(self._place(before, held) if held >= OPAQUE else before, payload, held)
+            if held > NO_AUDIO:
+                self._hold(self._place(before, held) if held >= OPAQUE else before, payload, held)
 
     def _refuse(self, address: Address) -> None:
         if not self.strangers:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-COPY = 256
+COPY = 320
 _SLOT = 2 * COPY
 _HEAD = struct.Struct("<8sII")
 _HEAD_SIZE = 64

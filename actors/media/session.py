@@ -12,17 +12,20 @@ from collections.abc import Callable, Sequence
 from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
+from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import StartSession
 from actors.media.facts import codec_of, law_of
-from actors.media.g711 import FADED, SILENCE, Law, transcode
+from actors.media.g711 import FADED, SILENCE, Law, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
-from actors.media.peer import OPAQUE, Address, Peer
+from actors.media.peer import EVENT, OPAQUE, Address, Peer
 from actors.media.player import Player
 from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
+from actors.media.tones import PAIRS, Tone, samples_of
 from actors.media.voice import Voice
 
 MASK = 0xFFFFFFFF
+TICKS = 50  # a second
 # Silence is sent for so many ticks before a session that nobody speaks to goes to rest: two packets in sequence prove a
 # source (RFC 3550 appendix A.1), and one a second keeps the path open should they be lost.
 OPENING = 2
@@ -44,10 +47,11 @@ _SLOW = struct.Struct("<QIB46sHIIIQQdfQIdHIqq")
 _USUAL_PACKETS = (10, 20, 30, 40, 60)
 _PACKETS = {"GSM": (20, 40, 60), "OPUS": (10, 20, 40, 60)}
 # What may change with a packet: ssrc, tick, sequence, next timestamp, packets, octets, player position; flags, heard,
-# cursor; the source's base, max, cycles, received, jitter, transit; the unwrapped timestamp.
-_FAST = struct.Struct("<IQHIQQQBqIHHIQdIq")
+# cursor; the source's base, max, cycles, received, jitter, transit; the unwrapped timestamp; keys
+# pressed, timestamp of the one that is down.
+_FAST = struct.Struct("<IQHIQQQBqIHHIQdIqHI")
 _LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
-_TRANSIT, _CURSOR = 1, 2
+_TRANSIT, _CURSOR, _KEY = 1, 2, 4
 ROW = _SLOW.size + _FAST.size
 
 
@@ -66,7 +70,7 @@ def _kinds(start: StartSession) -> tuple[dict[int, int], dict[int, Codec]]:
             codecs[kind] = codec
         if kind is not None:
             formats[form.payload_type] = kind
-    if codecs or not law_of(start.send):
+    if codecs or law_of(start.send) not in tuple(Law):
         codecs |= {int(law): Companded(law) for law in Law}
     return formats, codecs
 
@@ -85,6 +89,7 @@ class Session:
         base: the timestamp of tick 0.
         sequence: of the next packet.
         next_timestamp: where the last packet ended; another value means a gap, and the marker (RFC 3551 s4.1).
+        pressed, key_begun: in the row it was restored from: keys that were over, timestamp of the one that was down.
         served: the tick of the row it was restored from.
         recorded_from: the first tick of the recording in the row, 0 for none.
         recording_made: and its file was begun.
@@ -92,6 +97,8 @@ class Session:
         voice: what hears and speaks where formats are not all G.711.
         clock_rate: of the timestamps it sends.
         rate: samples a second of what it hears and says.
+        keys: what is to be pressed.
+        event_type: the payload type of keys, None where the peer takes none.
         sending: the direction and an address allow it.
         awake_until: the tick before which the session does not go to rest.
     """
@@ -106,10 +113,13 @@ class Session:
         "base",
         "clock_rate",
         "echo",
+        "event_type",
         "faded",
         "generation",
         "identity",
         "key",
+        "key_begun",
+        "keys",
         "last",
         "law",
         "next_timestamp",
@@ -124,6 +134,7 @@ class Session:
         "peer",
         "player",
         "position",
+        "pressed",
         "rate",
         "recorded_from",
         "recorder",
@@ -157,6 +168,8 @@ class Session:
         self.started = self.sending = self.echo = self.resting = False
         self.law = int(Law.PCMU)
         self.voice: Voice | None = None
+        self.keys: KeySender | None = None
+        self.event_type: int | None = None
         self._spoken: tuple[object, ...] = ()
         self.clock_rate = self.rate = 8000
         self.payload_type = 0
@@ -172,7 +185,8 @@ class Session:
         self.last = b""
         self.faded = 0
         self.awake_until = 0
-        self.served = 0
+        self.served = self.pressed = 0
+        self.key_begun: int | None = None
         self._slow = b""
         self._slow_source: Source | None = None
         self._slow_locked: Address | None = None
@@ -191,6 +205,7 @@ class Session:
         samples = start.ptime * 8
         self.packet_samples = samples if samples in (80, 160, 240, 320, 480) else FRAME
         peer = self.peer
+        self._take_keys(start)
         peer.listening = start.direction in ("sendrecv", "recvonly")
         if not peer.listening:
             peer.buffer = None
@@ -199,10 +214,21 @@ class Session:
         self.started = True
         self.touch()
 
+    def _take_keys(self, start: StartSession) -> None:
+        """The formats of keys, ours and the peer's; what is being pressed goes on."""
+        rate = next((form.clock_rate for form in start.receive if law_of(form) == EVENT), 0)
+        if not rate:
+            self.peer.keys = None
+        elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
+            self.peer.keys = KeyReader(rate)
+        self.event_type = None if start.event is None else start.event.payload_type
+        if self.keys is None or self.keys.units != self.clock_rate // TICKS:
+            self.keys = KeySender(self.clock_rate // TICKS)
+
     def _speak(self, start: StartSession) -> None:
         """Take the formats: codes of G.711 are passed on as they are, everything else is a voice of samples."""
         formats, codecs = _kinds(start)
-        law = law_of(start.send)
+        law = max(0, law_of(start.send) or 0)
         before = self.form
         if law and not codecs:
             self.voice, self.clock_rate, self.rate = None, 8000, 8000
@@ -299,6 +325,34 @@ class Session:
             self.outgoing_timestamp = (self.outgoing_timestamp + units) & MASK
         return packets
 
+    def key_packets(self, tick: int) -> Sequence[bytes] | None:
+        """The packets of the key that is down at `tick`; None while none is, or where the peer hears them as sound."""
+        if self.keys is None or self.event_type is None:
+            return None
+        units = self.keys.units
+        now = (self.base + units * tick) & MASK
+        event = self.keys.tick(now)
+        if event is None:
+            return None
+        second = self.event_type | (0x80 if event.marker else 0)
+        packet = _pack(0x80, second, self.sequence, event.timestamp, self.peer.ssrc) + event.payload
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.next_timestamp = (now + units) & MASK
+        self.packets += 1
+        self.octets += len(event.payload)
+        return (packet,)
+
+    def key_sound(self, tick: int) -> bytes | None:
+        """The frame of the key that is down, for a peer that takes no telephone events; None while none is."""
+        if self.keys is None:
+            return None
+        key, event = self.keys.key, self.keys.tick((self.base + self.keys.units * tick) & MASK)
+        if event is None or key not in PAIRS:
+            return None
+        size = self.rate // TICKS
+        samples = samples_of(Tone(PAIRS[key]), tick * size, size, self.rate)
+        return samples.tobytes() if self.voice is not None else encode(samples, self.law).tobytes()
+
     def _packet(self, timestamp: int, payload: bytes, units: int) -> bytes:
         sequence = self.sequence
         # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
@@ -316,6 +370,7 @@ class Session:
             and arrival - self.peer.heard > _QUIET
             and self.player is None
             and self.recorder is None
+            and (self.keys is None or not self.keys.busy)
         )
 
     def wake(self, tick: int) -> None:
@@ -343,6 +398,11 @@ class Session:
         flags = cursor = 0
         if buffer is not None and (at := buffer.cursor) is not None:
             flags, cursor = _CURSOR, at
+        pressed = begun = 0
+        if (keys := self.keys) is not None and keys.busy:
+            pressed = keys.pressed
+            if keys.begun is not None:
+                flags, begun = flags | _KEY, keys.begun
         if source is None:
             source = _NO_SOURCE
         elif source.transit is not None:
@@ -365,6 +425,8 @@ class Session:
             source.jitter,
             source.transit or 0,
             peer.unwrapped,
+            pressed,
+            begun,
         )
 
     def touch(self) -> None:
@@ -435,14 +497,15 @@ class Session:
             # At most one tick's packets follow a row: of 10 ms there are two.
             self.sequence = (self.sequence + 2) & 0xFFFF
         moving, peer.heard, cursor = fast[7:10]
-        peer.unwrapped = fast[-1]
+        peer.unwrapped, self.pressed, begun = fast[-3:]
+        self.key_begun = begun if moving & _KEY else None
         target = slow[8]
         if target and peer.listening:
             peer.buffer = JitterBuffer(target)
             if moving & _CURSOR:
                 peer.buffer.resume(cursor)
         if flags & _SOURCE:
-            peer.source = _source(slow[9:], fast[10:-1], timed=bool(moving & _TRANSIT))
+            peer.source = _source(slow[9:], fast[10:-3], timed=bool(moving & _TRANSIT))
 
 
 def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:

@@ -121,8 +121,13 @@ class Baresip:
 
 
 @contextmanager
-def phone(folder: Path, source: Path, *, codec: str = "PCMU", transport: str = "udp") -> Iterator[Baresip]:
-    """A baresip that says what is in `source` (WAV, 8 kHz), with its files in `folder`; killed at the end."""
+def phone(
+    folder: Path, source: Path, *, codec: str = "PCMU", transport: str = "udp", modules: tuple[str, ...] = ()
+) -> Iterator[Baresip]:
+    """A baresip that says what is in `source` (WAV of its codec's rate), with its files in `folder`; killed at the end.
+
+    `codec` is a name of G.711 or name/rate/channels; `modules` are those it needs besides.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         first = held.enter_context(own_ports(PORTS))
@@ -130,11 +135,12 @@ def phone(folder: Path, source: Path, *, codec: str = "PCMU", transport: str = "
         (folder / "config").write_text(
             _CONFIG.format(
                 sip=first, source=source, rtp=first + 4, last=first + PORTS.step - 1, folder=folder, control=control
-            ),
+            )
+            + "".join(f"module                  {module}\n" for module in modules),
             encoding="utf-8",
         )
         where = f"127.0.0.1:{first}" + (";transport=tcp" if transport == "tcp" else "")
-        account = f"<sip:phone@{where}>;regint=0;audio_codecs={codec}/8000/1\n"
+        account = f"<sip:phone@{where}>;regint=0;audio_codecs={codec if '/' in codec else f'{codec}/8000/1'}\n"
         (folder / "accounts").write_text(account, encoding="utf-8")
         process = subprocess.Popen(
             ["baresip", "-f", str(folder)],
