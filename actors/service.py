@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import sys
+import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 
@@ -16,6 +19,7 @@ from actors import config as configuration
 from actors import layers
 from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
+from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
 from actors.media.codecs import CodecMissingError, find
 from actors.media.wav import Reader, WavError
@@ -27,7 +31,7 @@ from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import host_port
 from actors.transport.settings import Listener
 
-__all__ = ["Supervisor", "main", "run", "tree"]
+__all__ = ["Service", "Supervisor", "main", "run", "tree"]
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, never a default
 USAGE = 2
@@ -201,6 +205,77 @@ def complain(text: str, code: int) -> int:
     """One line on stderr."""
     sys.stderr.write(f"sipactors: {text}\n")
     return code
+
+
+class Service:
+    """The service inside another program: entered it runs, left it has ended its calls and stopped.
+
+    Any number of them can run in one program, each with folders and ports of its own; a program that lives on drives
+    them by the clients that `client` gives, one for each of its threads::
+
+        with Service(Config(sip=SipSection(listen=("udp:127.0.0.1:5060",)))) as ua:
+            with ua.client() as client, client.events() as events:
+                call = client.calls.place("sip:bob@192.0.2.4")
+
+    Args:
+        config: the settings, or the file they are in. `service.placement` says whether its actors are processes (they
+            survive each other, and this program) or threads of this one.
+        run_dir: sockets and journals; one of its own below the temporary folder when it is not given.
+        state_dir: what outlives a restart; inside `run_dir`, and gone with it, when it is not given.
+
+    Attributes:
+        run_dir: where a client in any program finds it.
+        supervisor: runs it; its `addresses` are those that were really taken.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Config | Path | None = None,
+        *,
+        run_dir: str | os.PathLike[str] | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        checked = (
+            configuration.checked(config) if isinstance(config, Config) else configuration.load(config, os.environ)
+        )
+        self._own = run_dir is None
+        self.run_dir = Path(tempfile.mkdtemp(prefix="sipactors-") if run_dir is None else run_dir)
+        state = self.run_dir / "state" if state_dir is None else Path(state_dir)
+        self.supervisor = Supervisor(tree(checked), self.run_dir, state, checked.service.placement)
+
+    def __enter__(self) -> Self:
+        """Start it; returns once it serves.
+
+        Raises:
+            StartupError: it cannot start.
+        """
+        try:
+            self.supervisor.start()
+        except BaseException:
+            self._clear()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.supervisor.stop()
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._own:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    def client(self) -> Client:
+        """A new client of it, for one thread.
+
+        Raises:
+            NoService: it does not run.
+        """
+        return Client(self.run_dir)
 
 
 def announce(supervisor: Supervisor, config: Config, seconds: float) -> None:
