@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.environment import overridden
+from actors.sip import RemoteProtocolError, uri
 from actors.sip.sdp_codecs import NAMED
 from actors.transport.certificates import CertificateError, make
 from actors.transport.reach import RuleError, parse_rules
@@ -69,6 +70,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
         max_calls: calls at once; one more gets 486.
         max_requests: state-creating requests a second of one stranger.
         max_connections: connections of one stranger.
+        routes: the URIs that requests of no account visit first, such as ``sip:proxy.example;lr``: an outbound proxy.
         udp_max: bytes above which a request goes by TCP first (RFC 3261 section 18.1.1); 0 for no limit.
         dscp: of all SIP that is sent (RFC 2474); 26 is AF31, 0 none.
         device: the network device that SIP is bound to, such as eth1; empty for any.
@@ -88,6 +90,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
     max_calls: Annotated[int, Meta(ge=1, description="a number of calls from 1")] = 10_000
     max_requests: Annotated[float, Meta(gt=0, description="requests a second above 0")] = 50.0
     max_connections: Annotated[int, Meta(ge=1, description="a number of connections from 1")] = 64
+    routes: tuple[str, ...] = ()
     udp_max: Bytes = 1300
     dscp: Annotated[int, Meta(ge=0, le=63, description="a number from 0 to 63")] = 0
     device: str = ""
@@ -325,12 +328,22 @@ def checked(config: Config) -> Config:
     _check_tls(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
+    for route in config.sip.routes:
+        if not _is_sip(route):
+            raise ConfigError(f"sip.routes: {route!r} is no SIP URI; it may be such as sip:proxy.example;lr")
     _check_peers(config.peers)
     _check_dns(config.dns)
     first, last = config.media.ports
     if last <= first:
         raise ConfigError(f"media.ports: [{first}, {last}] holds no pair; the second must be above the first")
     return config
+
+
+def _is_sip(text: str) -> bool:
+    try:
+        return uri.parse(text).is_sip
+    except RemoteProtocolError:
+        return False
 
 
 def _check_peers(peers: PeersSection) -> None:

@@ -70,6 +70,7 @@ def dialog(config: Config) -> DialogSettings:
         ring_timeout=sip.ring_timeout,
         codecs=config.media.codecs,
         max_calls=max(1, sip.max_calls // service.shards),
+        routes=sip.routes,
         t1=sip.t1,
         t2=sip.t2,
         accounts=accounts(config.accounts),

@@ -57,6 +57,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ("[media]\nports = [1, 2]", ("media.ports: ", "a port from 1024 to 65535")),
         ("[media]\nports = [20001, 20000]", ("media.ports: ", "must be above")),
         ('[media]\ncodecs = ["G729"]', ("media.codecs: ", "PCMU, PCMA, G722, opus")),
+        ('[sip]\nroutes = ["proxy.example"]', ("sip.routes: 'proxy.example' is no SIP URI", "sip:proxy.example;lr")),
         ('[peers]\ntrusted = ["pbx.example"]', ("peers.trusted: 'pbx.example' is no network", "192.0.2.0/24")),
         ('[peers]\nrates = {"x" = 1.0}', ("peers.rates: 'x' is no network",)),
         ('[peers]\nrates = {"192.0.2.1" = 0.0}', ("peers.rates: ", "requests a second above 0")),

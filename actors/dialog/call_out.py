@@ -100,8 +100,10 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
     order = call.order
     assert order is not None
     sender, seq, routes = call_account.line(call, agent, order.caller or f"sip:{agent.settings.user}@{sent_by}")
+    target, preset = dialog_state.routed(call.target or order.uri, _preset(call, agent))
     headers = (
         *routes,
+        *[("Route", f"<{route}>") for route in preset],
         ("Max-Forwards", MAX_FORWARDS),
         ("From", sender),
         ("To", f"<{order.uri}>"),
@@ -116,7 +118,12 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
     offer = call.media.exchange.offer
     if offer:
         headers = (*headers, ("Content-Type", SDP))
-    return bytes(Request.build("INVITE", call.target or order.uri, headers, offer))
+    return bytes(Request.build("INVITE", target, headers, offer))
+
+
+def _preset(call: Call, agent: Agent) -> tuple[str, ...]:
+    """The routes that a call of no account takes first (s8.1.2); one that was sent elsewhere goes there straight."""
+    return agent.settings.routes if call.identity is None and not call.target else ()
 
 
 # Actions: before the INVITE is sent
@@ -126,7 +133,11 @@ def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Locate the next hops."""
     order: PlaceCall = given.what
     agent, identity = given.agent, call.identity
-    hop = order.uri if identity is None else call_account.first_hop(identity, agent, order.uri)
+    preset = _preset(call, agent)
+    if identity is None:
+        hop = preset[0] if preset else order.uri
+    else:
+        hop = call_account.first_hop(identity, agent, order.uri)
     invite, effects = begin(_invitation(call, given, hop), None, agent.names, now)
     if order.ring_timeout > 0:
         effects += (Arm(Input.RUNG_OUT, now + order.ring_timeout),)

@@ -139,6 +139,13 @@ def target_of(message: Request | Response) -> str:
     return str(dataclasses.replace(where, headers=()) if where.headers else where)  # s19.1.1, table 1
 
 
+def routed(target: str, routes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The Request-URI and the Route URIs of a request to `target` that visits `routes` first (RFC 3261 s12.2.1.1)."""
+    if routes and not _is_loose(routes[0]):  # a strict router: it takes the Request-URI for the next Route
+        return routes[0], (*routes[1:], target)
+    return target, routes
+
+
 def request(
     dialog: Dialog,
     method: str,
@@ -154,9 +161,7 @@ def request(
     Raises:
         LocalProtocolError: a header may not be sent.
     """
-    target, routes = dialog.remote_target, dialog.route_set
-    if routes and not _is_loose(routes[0]):  # a strict router: it takes the Request-URI for the next Route
-        target, routes = routes[0], (*routes[1:], target)
+    target, routes = routed(dialog.remote_target, dialog.route_set)
     lines = [f"{method} {target} SIP/2.0"]
     lines += [f"Route: <{route}>" for route in routes]
     lines += [

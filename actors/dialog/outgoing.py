@@ -11,6 +11,7 @@ from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
 from actors.dialog.attempt import contact_value
 from actors.dialog.call import Agent, Heard, Place
+from actors.dialog.dialog_state import routed
 from actors.dialog.effects import Report
 from actors.dialog.errand import Desk, Errand
 from actors.dialog.request_events import RequestAnswered, SendRequest
@@ -102,7 +103,8 @@ def build(agent: Agent, order: SendRequest, tag: str, candidate: Candidate, seq:
     """The request but for its Via (RFC 3261 s8.1.1)."""
     account = agent.accounts.get(order.account) if order.account else None
     user = agent.settings.user if account is None else account.user
-    headers: list[tuple[str, str]] = [("Route", f"<{route}>") for route in routes(agent, account)]
+    target, preset = routed(order.uri, routes(agent, account))
+    headers: list[tuple[str, str]] = [("Route", f"<{route}>") for route in preset]
     headers += [
         ("Max-Forwards", "70"),
         ("From", f"{sender(agent, account, candidate)};tag={tag}"),
@@ -113,7 +115,7 @@ def build(agent: Agent, order: SendRequest, tag: str, candidate: Candidate, seq:
     if order.method not in WITHOUT_CONTACT:
         headers.append(("Contact", contact_value(user, candidate.sent_by, candidate.target.transport)))
     headers += [("User-Agent", agent.settings.user_agent), *order.headers, *_typed(order)]
-    return Request.build(order.method, order.uri, headers, order.body)
+    return Request.build(order.method, target, headers, order.body)
 
 
 def sender(agent: Agent, account: Account | None, candidate: Candidate) -> str:
@@ -126,15 +128,15 @@ def sender(agent: Agent, account: Account | None, candidate: Candidate) -> str:
 
 def routes(agent: Agent, account: Account | None) -> tuple[str, ...]:
     """The URIs that a request of an account visits first."""
-    return () if account is None else agent.routes(account)
+    return agent.settings.routes if account is None else agent.routes(account)
 
 
 def first_hop(agent: Agent, account: Account | None, to: str) -> str:
     """The URI that a request to `to` is sent to."""
-    if account is None:
-        return to
-    preset = agent.routes(account)
-    return preset[0] if preset else account.outbound_proxy or to
+    preset = routes(agent, account)
+    if preset:
+        return preset[0]
+    return to if account is None else account.outbound_proxy or to
 
 
 def begin(order: SendRequest, tag: str, given: Given, now: float) -> tuple[Outgoing, Effects]:

@@ -40,6 +40,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         refer: what becomes of a REFER in a call: ``refuse`` (603) or ``follow``.
         refer_hosts: the hosts that a REFER may lead to; ``*`` for any.
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891); else it gets 403.
+        routes: the URIs that requests of no account visit first (RFC 3261 section 8.1.2): an outbound proxy.
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
@@ -58,6 +59,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     refer: Literal["refuse", "follow"] = "refuse"
     refer_hosts: tuple[str, ...] = ()
     replaces: bool = False
+    routes: tuple[str, ...] = ()
     t1: float = 0.5
     t2: float = 4.0
     accounts: tuple[Account, ...] = ()
