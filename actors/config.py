@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -325,6 +326,7 @@ def checked(config: Config) -> Config:
     """
     if not config.sip.listen:
         raise ConfigError("sip.listen: no address; give at least one such as udp:127.0.0.1:5060")
+    _check_device(config.sip.device)
     _check_tls(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
@@ -370,6 +372,12 @@ def _check_dns(dns: DnsSection) -> None:
         parse_static(dns.static)
     except StaticError as error:
         raise ConfigError(f"dns.static: {error}") from error
+
+
+def _check_device(device: str) -> None:
+    if device and device not in {name for _, name in socket.if_nameindex()}:
+        names = _listed(sorted(name for _, name in socket.if_nameindex()))
+        raise ConfigError(f"sip.device: {device!r} is no network device; it may be {names}")
 
 
 def _check_tls(config: Config) -> None:

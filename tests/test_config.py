@@ -54,6 +54,8 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
             ("answer.mode: 'shout' is not known", "'echo', 'play', 'record', 'ring', 'workers' or 'none'"),
         ),
         ('[answer]\nmode = "play"', ("answer.file: missing", "WAV")),
+        ('[sip]\ndevice = "nowhere0"', ("sip.device: 'nowhere0' is no network device", "lo")),
+        ("[sip]\ndscp = 64", ("sip.dscp: ", "a number from 0 to 63")),
         ("[media]\nports = [1, 2]", ("media.ports: ", "a port from 1024 to 65535")),
         ("[media]\nports = [20001, 20000]", ("media.ports: ", "must be above")),
         ('[media]\ncodecs = ["G729"]', ("media.codecs: ", "PCMU, PCMA, G722, opus")),

@@ -8,6 +8,7 @@ import random
 import select
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,3 +157,99 @@ def test_over_many_kills_each_request_is_told_once_and_each_answer_arrives_to_th
         peer.close()
     end.close()
     theirs.close()
+
+
+class Bench:
+    """The actor, its peers and one client, to be killed step by step."""
+
+    def __init__(self, tmp_path: Path, receive_buffer: int = 0) -> None:
+        names = ("transaction-0", "dialog-0")
+        settings = TransportSettings(listen=())
+        self._context, self._end, self._theirs = context_for(
+            "transport", names, tmp_path, settings=settings, placement="process"
+        )
+        self.shard = Peer("transaction-0", self._context, ToTransaction)
+        self._dialog = Peer("dialog-0", self._context, ToDialog)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            self.actor = Actor(self._context, listener)
+            self.client = socket.socket()
+            if receive_buffer:
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self.client.connect(listener.getsockname())
+        self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client.setblocking(False)
+        self.told: list[str] = []
+        self.expected = self.received = b""
+
+    def turn(self, fill: int = 0) -> None:
+        """Let the shard answer what it is told, each answer with `fill` bytes more, and read a little."""
+        select.select([self.client, self.shard.pipe.fd], [], [], 0.01)
+        for peer in (self.shard, self._dialog):
+            peer.turn()
+        while self.shard.inbox:
+            event = self.shard.inbox.popleft()
+            assert isinstance(event, Received), event
+            self.told.append(event.head.call_id)
+            request = sip.parse(event.raw)
+            assert isinstance(request, sip.Request)
+            answer = bytes(request.response(200, to_tag="ours", headers=[("X-Fill", "x" * fill)]))
+            self.expected += answer
+            key = TransactionKey(event.head.branch, event.head.sent_by, "OPTIONS")
+            self.shard.send(TransmitResponse(key, event.flow, answer))
+        with contextlib.suppress(BlockingIOError):
+            self.received += self.client.recv(30_000)
+
+    def until(self, done: Callable[[], bool], fill: int = 0) -> None:
+        until = clock() + PATIENCE
+        while not done():
+            assert clock() < until, f"{len(self.told)} told, {len(self.received)} of {len(self.expected)} bytes"
+            self.turn(fill)
+
+    def close(self) -> None:
+        self.actor.close()
+        self.client.close()
+        for peer in (self.shard, self._dialog):
+            peer.close()
+        self._end.close()
+        self._theirs.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, 8192)
+    yield made
+    made.close()
+
+
+@pytest.mark.chaos
+def test_killed_at_every_byte_of_three_pipelined_requests_each_is_seen_once_and_answered(bench: Bench) -> None:
+    stream = b"".join(map(_request, range(1, 4)))
+    for number in range(len(stream)):
+        bench.actor.start()
+        assert bench.client.send(stream[number : number + 1]) == 1
+        if number % 2:
+            bench.turn()  # half of the kills come before the byte is seen, or while it is
+        bench.actor.kill()
+    bench.actor.start()
+    bench.until(lambda: len(bench.told) == 3 and len(bench.received) >= len(bench.expected))
+    bench.actor.kill()
+    assert bench.told == ["1", "2", "3"]
+    assert bench.received == bench.expected
+
+
+@pytest.mark.chaos
+def test_killed_in_the_middle_of_large_writes_the_stream_is_whole(bench: Bench) -> None:
+    """Answers of 200 kB to a peer that reads slowly: there is always a write half done when the kill comes."""
+    bench.actor.start()
+    assert bench.client.send(b"".join(map(_request, range(1, 5)))) > 0
+    bench.until(lambda: len(bench.told) == 4, fill=200_000)
+    for part in range(1, 16):
+        goal = part * len(bench.expected) // 16
+        bench.until(lambda goal=goal: len(bench.received) >= goal)  # type: ignore[misc]
+        assert len(bench.received) < len(bench.expected)
+        bench.actor.kill()
+        bench.actor.start()
+    bench.until(lambda: len(bench.received) >= len(bench.expected))
+    bench.actor.kill()
+    assert bench.received == bench.expected
