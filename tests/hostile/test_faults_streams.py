@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import select
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +134,24 @@ def test_fault_24_a_peer_that_never_reads_is_closed(service: Service, connect: C
     while (status := wire.ask(Dialog(wire).write("OPTIONS")).status) == 503 and time.monotonic() < end:
         pass
     assert status == 200
+
+
+def test_fault_73_without_descriptors_accepting_pauses_and_all_else_goes_on(service: Service, connect: Connect) -> None:
+    pid = service.pid("transport")
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    highest = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 4, limits[1]))
+    try:
+        wires = [connect("tcp") for _ in range(12)]
+        asked = [Dialog(wire).write("OPTIONS") for wire in wires]
+        for wire, request in zip(wires, asked, strict=True):
+            wire.send(request)
+        dialog = Dialog(connect())
+        dialog.call()
+        dialog.hang_up()
+        ready, _, _ = select.select([wires[-1].socket], [], [], 0)
+        assert not ready, "it was accepted though there was no descriptor for it"
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    for wire, request in zip(wires, asked, strict=True):
+        assert wire.final(branch_of(request)).status == 200
