@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from actors.sip.errors import NotAcceptable
 from actors.sip.sdp_codecs import EVENT, Codec
+from actors.sip.sdp_crypto import Crypto
 from actors.sip.sdp_exchange import Carrier, Exchange, Fork, Input, State
 from actors.sip.sdp_model import SessionDescription
+from actors.sip.sdp_protection import OFF, PLAIN
 from actors.sip.sdp_streams import Negotiated, Own, Results, Stream, answer, apply, hold, offer, resume
 
 __all__ = [
@@ -43,6 +45,9 @@ class Capabilities(NamedTuple):
         codecs: the most liked first, telephone-event among them.
         session_id: of the o= line, the same for the life of the dialog.
         ptime: milliseconds of audio in a packet that we like to receive.
+        security: off, optional or required (:mod:`actors.sip.sdp_protection`).
+        cryptos: our crypto lines, one a suite.
+        protocol: of the line in an offer.
     """
 
     host: str
@@ -50,6 +55,9 @@ class Capabilities(NamedTuple):
     codecs: tuple[Codec, ...]
     session_id: int
     ptime: int = 20
+    security: str = OFF
+    cryptos: tuple[Crypto, ...] = ()
+    protocol: str = PLAIN
 
 
 def make_offer(
@@ -93,18 +101,24 @@ def make_answer(
     return made.description, _only(made.results)
 
 
-def apply_answer(offer: SessionDescription, answer: SessionDescription) -> Negotiated:
+def apply_answer(offer: SessionDescription, answer: SessionDescription, security: str = OFF) -> Negotiated:
     """What `answer` makes of our `offer` (s7).
+
+    Args:
+        offer: ours.
+        answer: the peer's.
+        security: ours: off, optional or required.
 
     Raises:
         NotAcceptable: 488, the answer does not fit the offer or refuses its audio.
     """
-    return _only(apply(offer, answer))
+    return _only(apply(offer, answer, security))
 
 
 def _own(capabilities: Capabilities, direction: str, line: int | None = None) -> Own:
-    host, port, codecs, session_id, ptime = capabilities
-    return Own(host, session_id, (Stream(port, codecs, direction, ptime, line=line),))
+    host, port, codecs, session_id, ptime, security, cryptos, protocol = capabilities
+    stream = Stream(port, codecs, direction, ptime, "audio", protocol, "", line, (), security, cryptos)
+    return Own(host, session_id, (stream,))
 
 
 def _only(results: Results) -> Negotiated:

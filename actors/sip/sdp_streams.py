@@ -13,12 +13,15 @@ from typing import NamedTuple
 from actors.sip.errors import LocalProtocolError, NotAcceptable
 from actors.sip.sdp_attributes import DIRECTIONS, RtpMap, packet_time, read_rtpmap
 from actors.sip.sdp_codecs import Codec, codecs, common, is_event, settled
+from actors.sip.sdp_crypto import Crypto
 from actors.sip.sdp_lines import Connection, read_connection
 from actors.sip.sdp_model import Line, Media, SessionDescription
+from actors.sip.sdp_protection import OFF, Keys, Protected, protected, protection
 
 _PTIMES = (10, 20, 30, 40, 50, 60)  # milliseconds that we send; another wish is passed over
 NOWHERE = "0.0.0.0"  # noqa: S104 - the address that says that nothing is to be sent to it (s8.4)
 _NOWHERE = (NOWHERE, "::")
+_UNPROTECTED = Protected()
 
 
 class Stream(NamedTuple):
@@ -33,7 +36,9 @@ class Stream(NamedTuple):
         protocol: such as ``RTP/AVP``; a line of another is not taken.
         host: the literal address we receive on where it is not that of :class:`Own`; ``0.0.0.0`` is the old hold.
         line: the m= line that is its own from its first description on; None before that.
-        attributes: more a= lines, such as those of SRTP or ICE, without ``a=``.
+        attributes: more a= lines, such as those of ICE, without ``a=``.
+        security: off, optional or required: see :mod:`actors.sip.sdp_protection`.
+        cryptos: our crypto lines, one a suite; an offer holds them all, an answer the one that is chosen.
     """
 
     port: int
@@ -45,6 +50,8 @@ class Stream(NamedTuple):
     host: str = ""
     line: int | None = None
     attributes: tuple[str, ...] = ()
+    security: str = OFF
+    cryptos: tuple[Crypto, ...] = ()
 
 
 class Own(NamedTuple):
@@ -72,6 +79,7 @@ class Negotiated(NamedTuple):
         direction: ours: sendrecv, sendonly, recvonly or inactive.
         ptime: milliseconds of audio in a packet that we send.
         event: the telephone-event format to send, None where there is none.
+        keys: of SRTP; None for plain RTP.
     """
 
     host: str
@@ -81,6 +89,7 @@ class Negotiated(NamedTuple):
     direction: str
     ptime: int
     event: Codec | None = None
+    keys: Keys | None = None
 
     @property
     def sends(self) -> bool:
@@ -145,10 +154,10 @@ def offer(own: Own, version: int = 0, previous: SessionDescription | None = None
             place = free.pop(0) if free else len(media)
         formats = stream.codecs
         if previous is None or place == len(media):
-            media.append(_media(own, stream, formats, stream.direction))
+            media.append(_media(own, stream, formats, stream.direction, stream.protocol, stream.cryptos))
         else:
             formats = settled(formats, _before(previous.media[place]))
-            media[place] = _media(own, stream, formats, stream.direction)
+            media[place] = _media(own, stream, formats, stream.direction, stream.protocol, stream.cryptos)
         streams.append(stream._replace(line=place))
     return Offered(describe(own.host, own.session_id, version, tuple(media)), tuple(streams))
 
@@ -193,8 +202,13 @@ def answer(offered: SessionDescription, own: Own, version: int = 0) -> Answered:
     return Answered(made, tuple(streams), tuple(results))
 
 
-def apply(offered: SessionDescription, answered: SessionDescription) -> Results:
+def apply(offered: SessionDescription, answered: SessionDescription, security: str = OFF) -> Results:
     """What the peer's answer makes of our offer (s7).
+
+    Args:
+        offered: ours.
+        answered: the peer's.
+        security: of our streams.
 
     Raises:
         NotAcceptable: 488, the lines of the answer are not those of the offer.
@@ -202,17 +216,25 @@ def apply(offered: SessionDescription, answered: SessionDescription) -> Results:
     if [line.kind for line in answered.media] != [line.kind for line in offered.media]:
         raise NotAcceptable(488, "The answer's media lines are not those of the offer")
     return tuple(
-        [_applied(offered, ours, answered, line) for ours, line in zip(offered.media, answered.media, strict=True)]
+        [
+            _applied(offered, ours, answered, line, security)
+            for ours, line in zip(offered.media, answered.media, strict=True)
+        ]
     )
 
 
 def _reply(offered: SessionDescription, line: Media, own: Own, stream: Stream) -> tuple[Media, Negotiated] | None:
     """Our line that answers `line`, and what is agreed; None where `stream` cannot take it."""
     wanted = checked(stream.direction)
-    if line.port == 0 or line.kind != stream.kind or line.protocol != stream.protocol:
+    if line.port == 0 or line.kind != stream.kind:
+        return None
+    found: Protected | None = _UNPROTECTED
+    if stream.security != OFF:
+        found = protected(line, stream.security, stream.cryptos)
+    elif line.protocol != stream.protocol:
         return None
     theirs = _read(offered, line)
-    if not _usable(line, theirs.connection, own.host):
+    if found is None or not _usable(line, theirs.connection, own.host):
         return None
     pairs = common(theirs.codecs, stream.codecs)
     if not pairs:
@@ -221,13 +243,23 @@ def _reply(offered: SessionDescription, line: Media, own: Own, stream: Stream) -
     receive = tuple([ours._replace(payload_type=codec.payload_type) for codec, ours in pairs])
     direction = _join(wanted, _mirror(theirs.direction))
     agreed = _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, stream.ptime)
-    return _media(own, stream, receive, direction), agreed
+    if found.keys is not None:
+        agreed = agreed._replace(keys=found.keys)
+    return _media(own, stream, receive, direction, line.protocol, found.cryptos), agreed
 
 
-def _applied(offered: SessionDescription, ours: Media, answered: SessionDescription, line: Media) -> Negotiated | None:
+def _applied(
+    offered: SessionDescription, ours: Media, answered: SessionDescription, line: Media, security: str
+) -> Negotiated | None:
     """What is agreed by the line of an answer, None where it refuses or does not fit ours."""
     if ours.port == 0 or line.port == 0 or line.protocol != ours.protocol:
         return None
+    keys: Keys | None = None
+    if security != OFF:
+        found = protection(ours, line, security)
+        if found is None:
+            return None
+        keys = found.keys
     mine, theirs = _read(offered, ours), _read(answered, line)
     if not _usable(line, theirs.connection, "" if mine.connection is None else mine.connection.address):
         return None
@@ -236,7 +268,8 @@ def _applied(offered: SessionDescription, ours: Media, answered: SessionDescript
         return None
     receive = tuple([codec for _, codec in pairs])  # the peer sends with the payload types of our offer
     direction = _join(mine.direction, _mirror(theirs.direction))
-    return _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, mine.ptime or 20)
+    agreed = _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, mine.ptime or 20)
+    return agreed if keys is None else agreed._replace(keys=keys)
 
 
 # Reading a line.
@@ -362,13 +395,21 @@ def _address(host: str) -> str:
     return f"IN IP{6 if ':' in host else 4} {host}"
 
 
-def _media(own: Own, stream: Stream, formats: tuple[Codec, ...], direction: str) -> Media:
+def _media(
+    own: Own,
+    stream: Stream,
+    formats: tuple[Codec, ...],
+    direction: str,
+    protocol: str,
+    cryptos: tuple[Crypto, ...],
+) -> Media:
     lines, numbers = _format_lines(formats)
     if stream.host and stream.host != own.host:
         lines = (("c", _address(stream.host)), *lines)
     more = [("a", text) for text in stream.attributes]
+    more += [("a", f"crypto:{crypto}") for crypto in cryptos]
     lines = (*lines, ("a", f"ptime:{stream.ptime}"), ("a", checked(direction)), *more)
-    return Media(lines, stream.kind, stream.port, 1, stream.protocol, numbers)
+    return Media(lines, stream.kind, stream.port, 1, protocol, numbers)
 
 
 @lru_cache(maxsize=256)
