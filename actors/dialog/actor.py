@@ -29,6 +29,7 @@ from actors.dialog.effects import (
 )
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
+from actors.dialog.publication import Publication
 from actors.dialog.registration import Registration
 from actors.dialog.subscription import Subscription
 from actors.dialog.user_agent import UserAgent
@@ -53,7 +54,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

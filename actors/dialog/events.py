@@ -8,6 +8,7 @@ call in. It is also the Call-ID of the SIP dialog for a call out.
 from __future__ import annotations
 
 from actors.dialog.account_events import AccountCommand, AccountEvent, AccountInfo
+from actors.dialog.publication_events import PublicationCommand, PublicationEvent
 from actors.dialog.request_events import RequestCommand, RequestEvent
 from actors.dialog.subscription_events import SubscriptionCommand, SubscriptionEvent
 from actors.runtime.machine import Event
@@ -326,6 +327,7 @@ FromControl = (
     | AccountCommand
     | RequestCommand
     | SubscriptionCommand
+    | PublicationCommand
 )
 CallEvent = (
     CallReceived
@@ -340,4 +342,4 @@ CallEvent = (
     | CallTransferProgressed
     | CallTransferRequested
 )
-ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent | SubscriptionEvent
+ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent | SubscriptionEvent | PublicationEvent

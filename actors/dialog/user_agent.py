@@ -12,6 +12,7 @@ from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
+from actors.dialog.publications import Publications
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
@@ -44,8 +45,8 @@ class UserAgent:
         self._cells = cells
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        others: tuple[Usage, ...] = (OutOfDialog(self.agent, cells), Subscriptions(self.agent, cells))  # and others
-        usages = (self.calls, self.registrations, *others)
+        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications)])
+        usages: tuple[Usage, ...] = (self.calls, self.registrations, *others)  # here a usage is added
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
