@@ -67,8 +67,7 @@ class TransactionActor(LayerActor):
     def on_failure(self, kind: Any, value: BaseException | None, trace: Any) -> None:  # noqa: ANN401
         """Free the stream's path: in a thread, a successor in this process takes it."""
         super().on_failure(kind, value, trace)
-        if hasattr(self, "_stream"):  # else the start failed before it
-            self._stream.close()
+        self._stream.close()
 
     def _observers(self, _now: float) -> bool:
         """Somebody came to look on, or left."""

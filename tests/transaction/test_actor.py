@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.runtime.channel import Ready, Stop
 from actors.runtime.machine import Row
 from actors.sip import parse
 from actors.sip.credentials import Challenge, parse_challenge
 from actors.sip.digest import Session, ha1
 from actors.transaction import invite_client, invite_server
-from actors.transaction.actor import TransactionActor
+from actors.transaction.actor import TransactionActor, main
 from actors.transaction.events import (
     AckReceived,
     CancelReceived,
@@ -35,8 +37,9 @@ from actors.transport.events import (
     TransmitFailed,
     TransmitRequest,
     TransmitResponse,
+    Unreachable,
 )
-from tests.runtime.harness import Harness
+from tests.runtime.harness import Harness, context_for
 from tests.transaction.messages import (
     TCP,
     TO_TCP,
@@ -272,3 +275,31 @@ def test_a_shard_with_a_realm_challenges_and_knows_its_nonce_after_a_restart(tmp
     with shard(tmp_path, settings, epoch=2) as it:
         arrives(it, request(branch="z9hG4bK2", cseq=2, more=f"Authorization: {credentials}\r\n"))
         assert it.expect("dialog-0", RequestReceived).head.cseq == 2
+
+
+def test_an_icmp_error_fails_the_request_it_quotes(tmp_path: Path) -> None:
+    with shard(tmp_path) as it:
+        it.send("dialog-0", SendRequest(client_key(INVITE), TO_UDP, INVITE))
+        it.expect("transport", TransmitRequest)
+        it.send("transport", Unreachable(client_key(INVITE), TO_UDP.host, TO_UDP.port, INVITE[:40], "port unreachable"))
+        failed = it.expect("dialog-0", TransactionFailed)
+        assert (failed.status, failed.reason) == (503, "port unreachable")
+
+
+def test_main_runs_a_shard_until_it_is_stopped(tmp_path: Path) -> None:
+    context, supervisor, _ = context_for("transaction-0", (), tmp_path, settings=CALM, epoch=2)
+    thread = threading.Thread(target=main, args=(context,))
+    thread.start()
+    while not any(isinstance(report, Ready) for report, _ in supervisor.receive()[0]):
+        assert thread.is_alive()
+    supervisor.send(Stop(drain=False))
+    thread.join(10.0)
+    assert not thread.is_alive()
+    supervisor.close()
+    context.channel.close()
+    late, supervisor, _ = context_for("transaction-0", (), tmp_path, settings=CALM, epoch=1)
+    with pytest.raises(SystemExit) as ended:  # a later start has its journal
+        main(late)
+    assert ended.value.code == 70
+    supervisor.close()
+    late.channel.close()

@@ -491,6 +491,12 @@ def test_a_transport_that_lost_everything_fails_what_ran_over_streams(layer: Lay
     assert layer.transport_lost(1.0) == ()
 
 
+def test_a_connection_that_ends_fails_nothing_whose_beginning_was_undone(layer: Layer) -> None:
+    call(layer, target=TO_TCP)
+    layer.cells.delete(cell_key(client_key(INVITE)))  # as the shell does for a step that raised
+    assert layer.flow_dead("tcp:17", "reset", 1.0) == ()
+
+
 def test_a_user_that_lost_everything_leaves_no_phone_ringing(layer: Layer) -> None:
     ringing_out, ringing_in, asked = INVITE, request(branch="z9hG4bKin", call_id="in"), request("OPTIONS")
     answered = request(branch="z9hG4bKup", call_id="up")

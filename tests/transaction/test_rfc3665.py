@@ -165,8 +165,8 @@ def differences(ours: bytes, printed: bytes) -> set[tuple[str, str]]:
     """The header fields in which two messages differ.
 
     Of an ACK and a CANCEL only those that RFC 3261 sections 9.1 and 17.1.1.3 speak of: the examples leave out Routes
-    that they ask for, and have credentials and hop counts that they do not. Of the 200 to a CANCEL not the Via, which the
-    transport stamps, nor the To, which the examples leave without a tag.
+    that they ask for, and have credentials and hop counts that they do not. Of the 200 to a CANCEL not the Via, which
+    the transport stamps, nor the To, which the examples leave without a tag.
     """
     mine, theirs = fields_of(ours), fields_of(printed)
     head = head_of(printed)
