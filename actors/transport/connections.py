@@ -14,21 +14,22 @@ from collections.abc import Callable
 from actors.runtime.channel import Channel
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.framing import Frame, Framed, Ping
-from actors.sip.vocabulary import Head, TransactionKey
+from actors.sip.vocabulary import Head
 from actors.transport import sockets
 from actors.transport.acceptor import Acceptor
 from actors.transport.admission import Admission, creates_state
 from actors.transport.beginning import Beginning
 from actors.transport.connection import Connection, Shell
 from actors.transport.directory import Directory
-from actors.transport.events import FlowDead, TransmitFailed
+from actors.transport.events import FlowDead
 from actors.transport.identity import plain
-from actors.transport.kept import HOLD_KEY, ChunkCell, HoldCell, Note, chunk_key
+from actors.transport.kept import HOLD_KEY, HoldCell, Note
+from actors.transport.outward import Outward
 from actors.transport.reception import Reception, Wait
 from actors.transport.route import Address, Bound, alias_port
 from actors.transport.secure import SecureConnection
 from actors.transport.settings import TransportSettings
-from actors.transport.stream import NOBODY, Chunk, QueueFullError, Stream
+from actors.transport.stream import Stream
 
 _PONG = b"\r\n"
 _LOOK_AGAIN = 0.01  # seconds between looks whether there is room above
@@ -77,6 +78,8 @@ class Connections:
         self._waiting: set[str] = set()
         self.ponged: Callable[[str, float], None] = _nobody
         self.lost: Callable[[str, str], None] = _nobody
+        self._outward = Outward(shell, self._all, self.close)
+        self.write, self.flush = self._outward.write, self._outward.flush
         self.acceptor = Acceptor(
             shell, admission, per_source=settings.max_connections, limit=limit, welcome=self._welcome
         )
@@ -286,7 +289,7 @@ class Connections:
         stream = connection.stream
         self._all.hide(connection)
         connection.ended = True
-        self._forsake(connection, "the peer closed the connection")
+        self._outward.forsake(connection, "the peer closed the connection")
         if stream.owed or stream.waiting:
             self._arm(connection, now + self._settings.message_timeout)
         else:
@@ -307,7 +310,7 @@ class Connections:
             return
         connection.closing = error.reason
         self._all.hide(connection)
-        self._forsake(connection, error.reason)
+        self._outward.forsake(connection, error.reason)
         self._shell.defer(self._consume, connection)
         self._arm(connection, now + self._settings.message_timeout)
 
@@ -328,69 +331,13 @@ class Connections:
 
     # Writing
 
-    def write(self, connection: Connection, data: bytes, peer: str = "", key: TransactionKey = NOBODY) -> None:
-        """Write a message after the commit that holds it."""
-        cells = self._shell.cells
-        try:
-            chunk = connection.stream.push(data, peer, key)
-        except QueueFullError as error:
-            self._fail(peer, key, str(error))
-            self.close(connection, str(error))
-            return
-        cells.put(chunk_key(connection.token, chunk.offset), ChunkCell(*chunk), None)
-        for done in connection.done:
-            cells.delete(done)
-        connection.done.clear()
-        self._shell.defer(self.flush, connection)
-
-    def flush(self, connection: Connection) -> None:
-        """Give the kernel what it takes: after the commit."""
-        stream = connection.stream
-        if connection.connecting or connection.shaking or connection not in self._all:
-            return
-        while pending := stream.pending():
-            try:
-                count = connection.write(pending)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.close(connection, error.strerror or "the connection broke")
-                return
-            for chunk in stream.wrote(count):
-                self._written(connection, chunk)
-        if (connection.closing or connection.ended) and not stream.owed:
-            self.close(connection, connection.closing or "the peer closed the connection")
-
-    def _written(self, connection: Connection, chunk: Chunk) -> None:
-        stream, key = connection.stream, chunk_key(connection.token, chunk.offset)
-        if not chunk.peer:
-            pass  # our own word: nobody waits for it
-        elif chunk.data.startswith(b"SIP/2.0 "):
-            stream.answered(chunk.data)
-        else:
-            stream.sent_request(chunk.peer, chunk.key)
-            if isinstance(connection, SecureConnection) and chunk.key.branch:
-                connection.done += connection.asked((chunk.key.branch, chunk.key.method), key)
-                return
-        connection.done.append(key)
-
     def _writable(self, connection: Connection, now: float) -> None:
         if connection not in self._all:
             return
         if connection.connecting:
             self._connected(connection, now)
-        elif connection.stream.waiting and not connection.shaking:
-            self._shell.defer(self.flush, connection)  # deferred, for its last chunk may wait for its commit
         else:
-            self._push(connection)
-
-    def _push(self, connection: Connection) -> None:
-        try:
-            connection.push()
-        except BlockingIOError:
-            pass  # the next edge is a chance
-        except OSError as error:
-            self.close(connection, error.strerror or "the connection broke")
+            self._outward.go_on(connection)
 
     def _connected(self, connection: Connection, now: float) -> None:
         """The attempt to connect is over; calibrate, which counts before the first byte is written."""
@@ -420,7 +367,7 @@ class Connections:
 
     def close(self, connection: Connection, reason: str) -> None:
         """End a connection and tell all whom it concerns. A close alone sends no FIN: the store has a duplicate."""
-        token, stream, cells = connection.token, connection.stream, self._shell.cells
+        token, stream = connection.token, connection.stream
         if not self._all.remove(connection):
             return
         if connection.shaking and not stream.opened:
@@ -431,15 +378,8 @@ class Connections:
             self._channel.withdraw(token)
         connection.sock.close()
         self.acceptor.left(stream.flow.host)
-        for chunk in stream.unsent:
-            self._fail(chunk.peer, chunk.key, reason)
-            cells.delete(chunk_key(token, chunk.offset))
-        if isinstance(connection, SecureConnection):
-            connection.done += connection.unanswered.values()
-        self._forsake(connection, reason)
-        for done in connection.done:
-            cells.delete(done)
-        cells.delete(connection.key)
+        self._outward.give_up(connection, reason)
+        self._shell.cells.delete(connection.key)
         if stream.read_offset or stream.written:  # else nobody has heard of it
             self.tell_dead(token, reason)
         self.lost(token, reason)
@@ -454,15 +394,6 @@ class Connections:
         """Tell all transaction shards that a flow is gone."""
         for shard in self._shards:
             self._shell.tell(shard, FlowDead(token, reason))
-
-    def _fail(self, peer: str, key: TransactionKey, reason: str) -> None:
-        if key.branch and peer:
-            self._shell.tell(peer, TransmitFailed(key, reason))
-
-    def _forsake(self, connection: Connection, reason: str) -> None:
-        """Fail the requests that no response can come to any more."""
-        for peer, key in connection.stream.forsaken():
-            self._fail(peer, key, reason)
 
     # Time
 
