@@ -11,6 +11,7 @@ from actors.dialog import dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Asked, Call, Change, Early, Given, Heard, Input, Media, Outcome, State, replace, tell
 from actors.dialog.call_end import ended
+from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallHoldChanged, CallNoticed, HoldCall
 from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
@@ -18,9 +19,21 @@ from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_co
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, Response
 from actors.sip.offer_answer import Carrier
+from actors.sip.vocabulary import Candidate
 
 MAX_GLARES = 10  # changes that met a 491, one after another, until it is given up
 LATER = 1.0  # seconds until what cannot be done now is tried again
+
+
+MOVED = "moved"  # the name of the request that is located when our address has changed
+
+
+def moved(call: Call, dialog: Dialog, candidate: Candidate) -> Call:
+    """`call` with a change that waits for its turn: our address towards the peer is now that of `candidate`."""
+    path = Path.of_candidate(candidate)
+    media = replace(call.media, host=path.local_host, asked=path.local_host)
+    change = call.change or Change(None, media.direction)
+    return replace(call, dialog=replace(dialog, path=path), media=media, change=change)
 
 
 def told(before: Call, after: Call, given: Given) -> Effects:

@@ -28,12 +28,13 @@ from actors.dialog.call import (
 )
 from actors.dialog.call import Place as Located
 from actors.dialog.call_account import read
+from actors.dialog.call_change import MOVED, moved
 from actors.dialog.call_end import ending
 from actors.dialog.call_orders import ORDERS, Order, wrong
 from actors.dialog.call_table import CALL, expire, step
 from actors.dialog.call_transfer import Progress, judged, target_of
 from actors.dialog.call_up import Finished
-from actors.dialog.effects import Cancel, Place, Press, Reply, Report
+from actors.dialog.effects import Cancel, Find, Place, Press, Reply, Report
 from actors.dialog.events import (
     CallAnswered,
     CallDigitReceived,
@@ -47,7 +48,7 @@ from actors.dialog.events import (
     TransferCall,
 )
 from actors.dialog.messages import received
-from actors.dialog.names import tag_of_session
+from actors.dialog.names import ref_of, tag_of_session
 from actors.dialog.negotiation import closed
 from actors.dialog.reply import answer, options, out_of_scope
 from actors.dialog.usage import Cells, Command, Usage, failure
@@ -292,17 +293,30 @@ class Calls(Usage):
         call = self._of_tag(tag)
         if call is None:
             return ()
+        if place.ref == ref_of(tag, MOVED):
+            return self._moved(call, place, now, wall)
         invite = call.attempt is not None and call.attempt.ref == place.ref
         return self._step(call, Input.LOCATED if invite else Input.ROUTED, place, now, wall)
 
     def network_changed(self, key: bytes, gone: frozenset[str], now: float, wall: float) -> Effects:  # noqa: ARG002
-        """The requests of a dialog that began from an address that is gone find their way afresh."""
-        call: Call = self._cells.get(key)
-        dialog = call.dialog
-        if dialog is not None and dialog.path.local_host in gone:
-            call = replace(call, dialog=replace(dialog, path=dialog.path.lost()))
-            self._cells.put(key, call, call.next_deadline)
-        return ()
+        """A dialog that began from an address that is gone finds its way afresh, and says so to its peer."""
+        call = self._cells.get(key)
+        if not isinstance(call, Call) or call.dialog is None or call.dialog.path.local_host not in gone:
+            return ()
+        dialog = replace(call.dialog, path=call.dialog.path.lost())
+        call = replace(call, dialog=dialog)
+        self._cells.put(key, call, call.next_deadline)
+        if CALL.edge(call.state, Input.RETRY) is None:
+            return ()
+        return (Find(ref_of(call.tag, MOVED), dialog_state.next_uri(dialog)),)
+
+    def _moved(self, call: Call, place: Located, now: float, wall: float) -> Effects:
+        """The peer of such a dialog can be reached: a re-INVITE tells it where we are now."""
+        if not place.candidates or call.dialog is None or CALL.edge(call.state, Input.RETRY) is None:
+            return ()
+        call = moved(call, call.dialog, place.candidates[0])
+        self._cells.put(call.key, call, call.next_deadline)
+        return self._step(call, Input.RETRY, None, now, wall)
 
     # From media.
 

@@ -11,7 +11,7 @@ OURS = NEAR.sent_by.rpartition(":")[0]
 
 
 def _changed(phone: Phone, *gone: str) -> None:
-    phone.agent.network_changed(frozenset(gone), *phone.clock)
+    phone._did(phone.agent.network_changed(frozenset(gone), *phone.clock))
 
 
 def _up(phone: Phone) -> None:
@@ -19,15 +19,44 @@ def _up(phone: Phone) -> None:
     phone.response(answer_to(phone.all(Send)[-1].raw, 200, body=OFFER), key)
 
 
+THERE = NEAR._replace(sent_by="192.0.2.77:5060")
+
+
+def test_a_call_whose_address_is_gone_tells_its_peer_the_new_one() -> None:
+    phone = Phone()
+    _up(phone)
+    _changed(phone, OURS)
+    phone.located(phone.last(Find).ref, THERE)
+    reinvite = phone.sent("INVITE")[-1]
+    assert reinvite.to.tag == "callee"
+    assert line(bytes(reinvite), "Via").startswith("SIP/2.0/UDP 192.0.2.77:5060;")
+    assert "192.0.2.77:5060" in line(bytes(reinvite), "Contact")
+    assert b"c=IN IP4 192.0.2.77" in reinvite.body
+    phone.response(answer_to(phone.all(Send)[-1].raw, 200, body=OFFER), phone.all(Send)[-1].key)
+    assert phone.state == "CONFIRMED"
+    assert line(bytes(phone.sent("ACK")[-1]), "Via").startswith("SIP/2.0/UDP 192.0.2.77:5060;")
+
+
+def test_one_whose_peer_cannot_be_reached_from_there_lives_on() -> None:
+    phone = Phone()
+    _up(phone)
+    _changed(phone, OURS)
+    phone.located(phone.last(Find).ref)
+    assert phone.state == "CONFIRMED"
+
+
 def test_the_bye_of_a_call_whose_address_is_gone_is_located_anew() -> None:
     phone = Phone()
     _up(phone)
     _changed(phone, OURS)
+    asked = phone.last(Find).ref
     phone.command(HangUp("r2", "call-1@host"))
     assert phone.sent("BYE") == []
-    phone.located(phone.last(Find).ref, NEAR._replace(sent_by="192.0.2.77:5060"))
+    phone.located(phone.last(Find).ref, THERE)
     (bye,) = phone.sent("BYE")
     assert line(bytes(bye), "Via").startswith("SIP/2.0/UDP 192.0.2.77:5060;")
+    phone.located(asked, THERE)
+    assert len(phone.sent("INVITE")) == 1, "it is too late for a re-INVITE"
 
 
 def test_a_call_from_another_address_is_left_alone() -> None:

@@ -71,7 +71,7 @@ class Far(Callee):
         copied = [
             line for line in invite.split("\r\n") if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))
         ]
-        copied = [f"{line};tag=far" if line.startswith("To:") else line for line in copied]
+        copied = [f"{line};tag=far" if line.startswith("To:") and ";tag=" not in line else line for line in copied]
         head = ["SIP/2.0 200 OK", *copied, f"Contact: <{self.uri}>", "Content-Type: application/sdp"]
         text = "\r\n".join([*head, f"Content-Length: {len(sdp)}", "", sdp])
         self._socket.sendto(text.encode(), self._caller)
@@ -105,6 +105,13 @@ def main() -> None:
             ip("addr", "del", f"{OURS}/24", "dev", "v0")
             ip("addr", "replace", f"{NEXT}/24", "dev", "v0")  # it may have been a secondary of the first
             wait_for_line(service, f"'{OURS}'")
+            invite, source = far.hear("INVITE ")
+            assert source == NEXT
+            assert ";tag=far" in invite
+            assert f"@{NEXT}:{port}>" in invite.partition("Contact: ")[2].partition("\r\n")[0], invite
+            assert f"c=IN IP4 {NEXT}" in invite
+            far.accept(invite)
+            far.hear("ACK ")
             assert [info.call for info in client.calls()] == [call], "the call goes on"
             client.hangup(call)
             bye, source = far.hear("BYE ")
