@@ -27,6 +27,7 @@ from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
 from actors.runtime.supervision import ChildSpec, Supervisor
+from actors.runtime.systemd import Systemd
 from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import host_port
 from actors.transport.settings import Listener
@@ -169,6 +170,7 @@ def run(options: RunOptions) -> int:
             service.placement,
             on_ready=lambda ready: announce(ready, config, time.monotonic() - began),
             reread=lambda: reread(options, service),
+            systemd=Systemd(os.environ),
         )
         code = supervisor.run()
     except (ConfigError, StartupError) as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from actors.runtime.channel import Descriptor
 from actors.runtime.errors import StartupError
+from actors.runtime.systemd import Address
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes; the kernel's default holds 92 messages of 900 bytes
 BACKLOG = 1024
@@ -69,8 +70,19 @@ class Store:
             self.drop(token)
 
 
-def open_sockets(store: Store, specs: Iterable[SocketSpec], warn: Callable[[str], None]) -> None:
+def open_sockets(
+    store: Store,
+    specs: Iterable[SocketSpec],
+    warn: Callable[[str], None],
+    kept: dict[Address, socket.socket] | None = None,
+) -> None:
     """Open the sockets of `specs` into `store`, each with its real address as the note.
+
+    Args:
+        store: where to.
+        specs: what to open.
+        warn: told in words what is not as it should be.
+        kept: sockets that are open already; those of an address in `specs` are taken out and used.
 
     Raises:
         BindError: an address cannot be bound, or no RTP pair of a pool.
@@ -81,7 +93,7 @@ def open_sockets(store: Store, specs: Iterable[SocketSpec], warn: Callable[[str]
         if spec.kind == "rtp":
             wanted += 1
             try:
-                pair = _open_pair(spec)
+                pair = _open_pair(spec, kept or {})
             except OSError as error:
                 refusal = _refusal(spec, error)
                 continue
@@ -90,7 +102,7 @@ def open_sockets(store: Store, specs: Iterable[SocketSpec], warn: Callable[[str]
                 _keep(store, f"rtp:{spec.port + offset}", sock)
             continue
         try:
-            sock = _open_listener(spec, warn)
+            sock = _open_listener(spec, warn, kept or {})
         except OSError as error:
             raise BindError(f"{_refusal(spec, error)}; give it another address") from error
         _keep(store, spec.token, sock)
@@ -123,9 +135,9 @@ def _refusal(spec: SocketSpec, error: OSError) -> str:
     return f"cannot listen on {kind}:{show_address(spec.host, spec.port)}: {(error.strerror or str(error)).lower()}"
 
 
-def _open_listener(spec: SocketSpec, warn: Callable[[str], None]) -> socket.socket:
+def _open_listener(spec: SocketSpec, warn: Callable[[str], None], kept: dict[Address, socket.socket]) -> socket.socket:
     kind = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM, "tls": socket.SOCK_STREAM}[spec.kind]
-    sock = _bound(spec.host, spec.port, kind)
+    sock = kept.pop((kind, spec.host, spec.port), None) or _bound(spec.host, spec.port, kind)
     try:
         if kind == socket.SOCK_STREAM:
             sock.listen(BACKLOG)
@@ -140,11 +152,12 @@ def _open_listener(spec: SocketSpec, warn: Callable[[str], None]) -> socket.sock
     return sock
 
 
-def _open_pair(spec: SocketSpec) -> tuple[socket.socket, socket.socket]:
+def _open_pair(spec: SocketSpec, kept: dict[Address, socket.socket]) -> tuple[socket.socket, socket.socket]:
     """Open an RTP port and the RTCP port above it (RFC 3550 s11), both or neither."""
-    rtp = _bound(spec.host, spec.port, socket.SOCK_DGRAM, both_families=True)
+    old = [kept.pop((socket.SOCK_DGRAM, spec.host, spec.port + offset), None) for offset in (0, 1)]
+    rtp = old[0] or _bound(spec.host, spec.port, socket.SOCK_DGRAM, both_families=True)
     try:
-        rtcp = _bound(spec.host, spec.port + 1, socket.SOCK_DGRAM, both_families=True)
+        rtcp = old[1] or _bound(spec.host, spec.port + 1, socket.SOCK_DGRAM, both_families=True)
     except OSError:
         rtp.close()
         raise

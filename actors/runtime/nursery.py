@@ -92,6 +92,7 @@ class Nursery:
         intensity: how many deaths of one child are answered at once.
         on_ready: called once every child has been ready.
         on_reload: reads the configuration again: why it cannot be used, or who is to be started anew.
+        on_turn: called in each turn of the loop, once a second at least, with the monotonic time.
 
     Attributes:
         failure: one line on why it gave up; empty if it did not.
@@ -106,6 +107,7 @@ class Nursery:
         intensity: Intensity,
         on_ready: Callable[[], None],
         on_reload: Callable[[], tuple[str, tuple[str, ...]]],
+        on_turn: Callable[[float], None],
     ) -> None:
         self.failure = ""
         self.exit_code = 0
@@ -115,6 +117,7 @@ class Nursery:
         self._intensity = intensity
         self._on_ready = on_ready
         self._on_reload = on_reload
+        self._on_turn = on_turn
         self._was_ready = False
         self._drain = True
         self._selector = selectors.DefaultSelector()
@@ -189,6 +192,7 @@ class Nursery:
         timeout = None if planned is None else max(0.0, planned - began)
         events = self._selector.select(timeout)
         now = time.monotonic()
+        self._on_turn(now)
         if planned is not None and now - planned > OVERSLEPT:
             log.warning("overslept", seconds=round(now - planned, 1))
             for child in self._children:

@@ -25,6 +25,7 @@ from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
 from actors.runtime.rundir import RunDirectory, check_pipe_paths
 from actors.runtime.runner import Run, ThreadRun, start_process
+from actors.runtime.systemd import Systemd
 
 log = structlog.get_logger("supervisor")
 
@@ -83,6 +84,8 @@ class Supervisor:
         reread: gives the specs anew, for a reload: those whose settings or sockets differ are started again with them.
             It raises StartupError where they cannot be had. SIGHUP asks for it too, where stdin is no terminal.
 
+        systemd: the service manager, where there is one.
+
     Attributes:
         addresses: the token of each listener and RTP port, and the address it really has.
         failure: one line on why the service gave up; empty if it did not.
@@ -102,6 +105,7 @@ class Supervisor:
         intensity: Intensity = Intensity(),  # noqa: B008 - immutable
         on_ready: Callable[[Supervisor], None] | None = None,
         reread: Callable[[], Iterable[ChildSpec]] | None = None,
+        systemd: Systemd | None = None,
     ) -> None:
         self.addresses: dict[str, str] = {}
         self.failure = ""
@@ -120,6 +124,7 @@ class Supervisor:
         self._intensity = intensity
         self._on_ready = on_ready
         self._reread = reread
+        self._systemd = systemd or Systemd({})
         self._hups = 0
         self._server: ForkServer | None = None
         self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
@@ -195,15 +200,21 @@ class Supervisor:
                 modules = dict.fromkeys(entry.partition(":")[0] for entry in self._entries.values())
                 self._server = ForkServer(tuple(modules))
                 self._server.launch()  # it imports while we open sockets
+            kept = self._systemd.take()
             for child in self._children:
                 child.epoch = self._directory.base_epoch
-                open_sockets(child.store, self._specs[child.name].sockets, log.warning)
+                open_sockets(child.store, self._specs[child.name].sockets, log.warning, kept)
                 self.addresses |= {token: held.note.decode() for token, held in child.store.held.items()}
+            for sock in kept.values():  # of listeners that are asked for no more
+                sock.close()
         except BaseException:
             self._free()
             raise
+        self._deposit()
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._nursery = Nursery(self._children, self._launch, self._intensity, self._on_all_ready, self._reload)
+        self._nursery = Nursery(
+            self._children, self._launch, self._intensity, self._on_all_ready, self._reload, self._systemd.alive
+        )
 
     def _free(self) -> None:
         """Give back what stays over all restarts."""
@@ -235,7 +246,18 @@ class Supervisor:
         finally:
             self._watch_fork_server(self._server)
 
+    def _deposit(self) -> None:
+        """Have systemd keep every listener and RTP port, so that our own restart loses none."""
+        specified = {spec.token for each in self._specs.values() for spec in each.sockets}
+        self._systemd.keep(
+            held.fd
+            for child in self._children
+            for token, held in child.store.held.items()
+            if token in specified or token.startswith("rtp:")
+        )
+
     def _on_all_ready(self) -> None:
+        self._systemd.ready(f"{len(self.addresses)} sockets")
         if self._on_ready is not None:
             self._on_ready(self)
         self._settled.set()
@@ -292,6 +314,7 @@ class Supervisor:
             if child.name in changed:
                 self._exchange(child, self._specs[child.name].sockets, changed[child.name].sockets, opened[child.name])
         self._specs = specs
+        self._deposit()
         return tuple(changed)
 
     def _exchange(self, child: Child, old: tuple[SocketSpec, ...], new: tuple[SocketSpec, ...], opened: Store) -> None:
@@ -329,10 +352,13 @@ class Supervisor:
             self._nursery.stop(drain=self._requests.pop(0))
         if self._hups:
             self._hups = 0
+            self._systemd.reloading()
             error, names = self._reload()
             log.info("reloaded", children=names, error=error)
             self._nursery.renew(names)
+            self._systemd.ready(error or "reloaded")
         if self._signals:
+            self._systemd.stopping()
             self._nursery.stop(drain=True)
         if self._signals > 1:
             self._nursery.kill_all()
