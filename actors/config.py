@@ -112,6 +112,24 @@ class AnswerSection(_Section, frozen=True, kw_only=True):
     unclaimed_after: Seconds = 5.0
 
 
+class CallsSection(_Section, frozen=True, kw_only=True):
+    """[calls]: what holds of every call.
+
+    Attributes:
+        max_duration: seconds after which a call is hung up, 0 for no limit.
+        session_expires: seconds of the session timer to ask for (RFC 4028), 0 to leave it to the peer.
+        refer: what becomes of a REFER in a call: ``refuse``, or ``follow`` where it leads to one of `refer_hosts`.
+        refer_hosts: the hosts that a REFER may lead to, in lower case; ``*`` for any.
+        replaces: whether an INVITE may take the place of a call that it names (RFC 3891).
+    """
+
+    max_duration: Annotated[float, Meta(ge=0, description="seconds, 0 for no limit")] = 0.0
+    session_expires: Annotated[int, Meta(ge=0, description="seconds, 0 for none")] = 0
+    refer: Literal["refuse", "follow"] = "refuse"
+    refer_hosts: tuple[str, ...] = ()
+    replaces: bool = False
+
+
 class MediaSection(_Section, frozen=True, kw_only=True):
     """[media]: codecs and ports.
 
@@ -286,6 +304,7 @@ class Config(_Section, frozen=True, kw_only=True):
     service: ServiceSection = ServiceSection()
     sip: SipSection = SipSection()
     answer: AnswerSection = AnswerSection()
+    calls: CallsSection = CallsSection()
     media: MediaSection = MediaSection()
     peers: PeersSection = PeersSection()
     dns: DnsSection = DnsSection()

@@ -46,7 +46,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[sip]\nfoo = 1", ("sip.foo: no such key", "listen", "t1")),
-        ("x = 1", ("x: no such key", "service, sip, answer, media")),
+        ("x = 1", ("x: no such key", "service, sip, answer, calls, media")),
         ('[sip]\nt1 = "x"', ("sip.t1: expected a number, got a string", "seconds above 0")),
         ("[sip]\nt1 = -1", ("sip.t1: ", "seconds above 0")),
         (

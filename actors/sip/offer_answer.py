@@ -1,7 +1,7 @@
 """Offer and answer for one audio stream (RFC 3264), pure: descriptions in, descriptions and what was agreed out.
 
 Three functions make and read descriptions. :mod:`actors.sip.sdp_streams` does the same for any number of streams,
-:class:`Exchange` keeps whose turn it is and :class:`Fork` the answers of several dialogs to one offer.
+:class:`Exchange` keeps whose turn it is.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import NamedTuple
 from actors.sip.errors import NotAcceptable
 from actors.sip.sdp_codecs import EVENT, Codec
 from actors.sip.sdp_crypto import Crypto
-from actors.sip.sdp_exchange import Carrier, Exchange, Fork, Input, State
+from actors.sip.sdp_exchange import Carrier, Exchange, Input, State
 from actors.sip.sdp_model import SessionDescription
 from actors.sip.sdp_protection import OFF, PLAIN
-from actors.sip.sdp_streams import Negotiated, Own, Results, Stream, answer, apply, hold, offer, resume
+from actors.sip.sdp_streams import Negotiated, Own, Results, Stream, answer, apply, offer
 
 __all__ = [
     "EVENT",
@@ -22,17 +22,14 @@ __all__ = [
     "Carrier",
     "Codec",
     "Exchange",
-    "Fork",
     "Input",
     "Negotiated",
     "Own",
     "State",
     "Stream",
     "apply_answer",
-    "hold",
     "make_answer",
     "make_offer",
-    "resume",
 ]
 
 

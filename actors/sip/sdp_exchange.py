@@ -1,8 +1,8 @@
-"""Whose turn it is: the machine of offers and answers in a dialog (RFC 3264 section 4, RFC 6337), and its forks.
+"""Whose turn it is: the machine of offers and answers in a dialog (RFC 3264 section 4, RFC 6337).
 
 An :class:`Exchange` is a plain value: descriptions are bytes. Its table says what may follow what; a
-:class:`Carrier` says what a description in a message of that kind means. A :class:`Fork` is one offer and the
-exchanges of all dialogs that its INVITE began.
+:class:`Carrier` says what a description in a message of that kind means. An INVITE that forks has an exchange for each
+of its dialogs, each of which answers the one offer for itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import NamedTuple
 from actors.sip import sdp
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 from actors.sip.sdp_model import SessionDescription
-
-MAX_BRANCHES = 64  # dialogs of one INVITE
 
 
 class State(Enum):
@@ -207,42 +205,3 @@ def _with_version(description: SessionDescription, version: int) -> SessionDescr
         raise LocalProtocolError("a description without an origin")
     lines = [("o", str(origin._replace(version=version))) if line[0] == "o" else line for line in description.lines]
     return SessionDescription(tuple(lines), description.media)
-
-
-class Fork(NamedTuple):
-    """One INVITE of ours and the exchanges of the dialogs it began (RFC 6337 s3.1, RFC 3261 s13.2.2.4).
-
-    Each dialog answers the one offer for itself, or makes its own where the INVITE held none.
-
-    Attributes:
-        offer: ours, empty where the INVITE held none.
-        branches: pairs of the dialog's name and its exchange, the one that spoke last behind.
-    """
-
-    offer: bytes = b""
-    branches: tuple[tuple[str, Exchange], ...] = ()
-
-    def exchange(self, dialog: str) -> Exchange:
-        """The exchange of a dialog, a fresh one where it has said nothing yet."""
-        fresh = Exchange().step(Input.OFFER_SENT, self.offer, Carrier.INVITE) if self.offer else Exchange()
-        return next((exchange for name, exchange in self.branches if name == dialog), fresh)
-
-    def put(self, dialog: str, exchange: Exchange) -> Fork:
-        """The fork after a dialog's exchange went on.
-
-        Raises:
-            RemoteProtocolError: None, there are too many dialogs. One that is confirmed needs no place here.
-        """
-        others = self.without(dialog).branches
-        if len(others) >= MAX_BRANCHES:
-            raise RemoteProtocolError(None, "Too many early dialogs")
-        return Fork(self.offer, (*others, (dialog, exchange)))
-
-    def without(self, dialog: str) -> Fork:
-        """The fork after a dialog has ended."""
-        return Fork(self.offer, tuple([branch for branch in self.branches if branch[0] != dialog]))
-
-    @property
-    def heard(self) -> str | None:
-        """The dialog whose media is heard while none is confirmed: the last that described its media."""
-        return next((name for name, one in reversed(self.branches) if one.remote or one.preview), None)

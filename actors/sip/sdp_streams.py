@@ -120,18 +120,6 @@ class Answered(NamedTuple):
     results: Results
 
 
-def hold(stream: Stream, *, old_style: bool = False) -> Stream:
-    """`stream` with the peer on hold: no sound is taken from it (s8.4); in the old style of RFC 2543 by address too."""
-    direction = {"sendrecv": "sendonly", "recvonly": "inactive"}.get(stream.direction, stream.direction)
-    return stream._replace(direction=direction, host=NOWHERE if old_style else stream.host)
-
-
-def resume(stream: Stream) -> Stream:
-    """`stream` with the peer off hold again."""
-    direction = {"sendonly": "sendrecv", "inactive": "recvonly"}.get(stream.direction, stream.direction)
-    return stream._replace(direction=direction, host="" if stream.host == NOWHERE else stream.host)
-
-
 def offer(own: Own, version: int = 0, previous: SessionDescription | None = None) -> Offered:
     """An offer (s5, 8): every line of `previous` keeps its place, what is no longer wanted gets port 0.
 

@@ -122,6 +122,31 @@ def answering(
         process.wait(timeout=30)
 
 
+@contextmanager
+def playing(
+    folder: Path, scenario: str, *extra: str, target: tuple[str, int] | None = None
+) -> Iterator[tuple[str, int]]:
+    """SIPp with one call of a scenario, as a callee or, given a `target`, as a caller; yields its address.
+
+    At the end the call must have gone as the scenario says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = words(folder, "udp", scenario, "127.0.0.1", port, ("-m", "1", "-timeout", "25s", *extra))
+    command += [f"{target[0]}:{target[1]}"] if target else []
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    try:
+        if target is None:
+            _wait_bound("udp", port, process)
+        yield "127.0.0.1", port
+        code = process.wait(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    done = report(folder, code)
+    assert (done.successful, done.failed, code) == (1, 0, 0), done.errors
+
+
 def _wait_bound(transport: str, port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until the kernel lists the port as bound; SIPp prints nothing that says so."""
     tables = [Path(f"/proc/net/{transport}"), Path(f"/proc/net/{transport}6")]

@@ -1,4 +1,4 @@
-"""Whose turn it is in an exchange of offers and answers, version numbers, forks."""
+"""Whose turn it is in an exchange of offers and answers, version numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.sip import LocalProtocolError, RemoteProtocolError
-from actors.sip.offer_answer import Capabilities, Carrier, Codec, Exchange, Fork, Input, State, make_offer
+from actors.sip.offer_answer import Capabilities, Carrier, Codec, Exchange, Input, State, make_offer
 from actors.sip.sdp import SessionDescription, parse
-from actors.sip.sdp_exchange import MAX_BRANCHES
 
 OURS = Capabilities("192.0.2.2", 16384, (Codec(0, "PCMU", 8000),), 7)
 
@@ -122,46 +121,6 @@ def test_versions_follow_the_changes_of_any_history(history: list[tuple[str, boo
         assert origin.version == version
         exchange = exchange.step(Input.OFFER_SENT, sent)
         exchange = exchange.step(Input.OFFER_ABANDONED) if refused else exchange.step(Input.ANSWER_RECEIVED, b"a")
-
-
-# Forks.
-
-
-def answered(fork: Fork, dialog: str, carrier: Carrier, text: bytes) -> Fork:
-    return fork.put(dialog, fork.exchange(dialog).received(carrier, text)[0])
-
-
-def test_one_offer_has_an_answer_in_each_dialog_and_the_last_with_media_is_heard() -> None:
-    fork = Fork(b"o")
-    assert fork.heard is None
-    fork = answered(fork, "a", Carrier.PROVISIONAL, b"1")
-    fork = answered(fork, "b", Carrier.RELIABLE, b"2")
-    assert fork.heard == "b"
-    assert fork.exchange("b") == Exchange(State.STABLE, b"o", b"2", sent=b"o")
-    fork = answered(fork, "a", Carrier.RELIABLE, b"1")
-    assert fork.heard == "a"
-    assert fork.without("a").heard == "b"
-    updating = fork.exchange("b").sending(Carrier.UPDATE, b"u")[0]
-    assert fork.put("b", updating).exchange("a").state is State.STABLE
-    confirmed = fork.exchange("c").received(Carrier.SUCCESS, b"3")[0]
-    assert (confirmed.local, confirmed.remote) == (b"o", b"3")
-
-
-def test_a_late_offer_is_made_by_each_dialog_for_itself() -> None:
-    theirs, what = Fork().exchange("a").received(Carrier.SUCCESS, b"o", offerless=True)
-    assert (theirs.state, what) == (State.REMOTE_OFFER, Input.OFFER_RECEIVED)
-    assert Fork().exchange("b").state is State.STABLE
-
-
-def test_there_are_only_so_many_early_dialogs_but_the_confirmed_one_is_always_taken() -> None:
-    fork = Fork(b"o")
-    for number in range(MAX_BRANCHES):
-        fork = answered(fork, str(number), Carrier.PROVISIONAL, b"a")
-    fork = answered(fork, "0", Carrier.PROVISIONAL, b"a")
-    with pytest.raises(RemoteProtocolError) as raised:
-        answered(fork, "more", Carrier.PROVISIONAL, b"a")
-    assert raised.value.status is None
-    assert fork.exchange("more").received(Carrier.SUCCESS, b"a")[0].state is State.STABLE
 
 
 steps = st.lists(st.tuples(st.booleans(), st.sampled_from(Carrier), st.booleans(), st.binary(max_size=1)), max_size=9)
