@@ -17,9 +17,10 @@ import click
 from actors.control.cli_keys import keys_group
 from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
+from actors.control.messaging import RequestAnswered
 from actors.control.protocol import plain
 from actors.control.records import Event
-from actors.control.render import accounts_table, calls_table, children_table, event_line
+from actors.control.render import accounts_table, calls_table, children_table, event_line, printable
 
 
 class RunOptions(NamedTuple):
@@ -390,6 +391,39 @@ def register_command(run_dir: Path | None, account: str) -> None:
         client.register(account)
 
 
+@click.command("message", cls=Examples, examples=("sipactors message bob@192.0.2.4 'back in five'",))
+@click.argument("uri", callback=_uri)
+@click.argument("text")
+@click.option("--account", default="", metavar="AOR", help="Send it by this account.")
+@_run_dir
+@click.pass_context
+def message_command(context: click.Context, /, uri: str, text: str, account: str, run_dir: Path | None) -> None:
+    """Send TEXT to URI (MESSAGE) and say how it was delivered. Exit code 0 when it was, 1 when not."""
+    _ask(context, run_dir, "MESSAGE", uri, text, account)
+
+
+@click.command("options", cls=Examples, examples=("sipactors options 192.0.2.4",))
+@click.argument("uri", callback=_uri)
+@click.option("--account", default="", metavar="AOR", help="Ask by this account.")
+@_run_dir
+@click.pass_context
+def options_command(context: click.Context, /, uri: str, account: str, run_dir: Path | None) -> None:
+    """Ask URI what it can (OPTIONS). Exit code 0 when it answers with 2xx, 1 when not."""
+    _ask(context, run_dir, "OPTIONS", uri, "", account)
+
+
+def _ask(context: click.Context, run_dir: Path | None, method: str, uri: str, body: str, account: str) -> None:
+    with connected(run_dir) as client, client.events(topics=("RequestAnswered",)) as events:
+        request = client.send(method, uri, body, account=account)
+        for event in events:
+            if isinstance(event, RequestAnswered) and event.request == request:
+                click.echo(printable(f"{event.status} {event.reason}"))
+                for name, value in event.headers:
+                    click.echo(printable(f"{name}: {value}"))
+                context.exit(0 if 200 <= event.status < 300 else 1)
+    raise NoServiceFailure("the service stopped before an answer came")
+
+
 @click.command("unregister", cls=Examples, examples=("sipactors unregister sip:alice@example.com --all",))
 @click.argument("account", callback=_uri, metavar="AOR")
 @click.option("--all", "everything", is_flag=True, help="Remove what other telephones bound, too.")
@@ -456,6 +490,8 @@ _CLIENT_COMMANDS: tuple[click.Command, ...] = (
     accounts_command,
     register_command,
     unregister_command,
+    message_command,
+    options_command,
     ps_command,
     drain_command,
     reload_command,

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import actors.dialog.account_events as accounts
 import actors.dialog.events as dialog
+import actors.dialog.publication_events as publications
+import actors.dialog.request_events as requests
+import actors.dialog.subscription_events as subscriptions
 from actors.control.claims import seconds_of
+from actors.control.messaging import Begun, Publish, Send, Unpublish, Unwatch, Watch
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
     AccountInfo,
@@ -111,11 +115,27 @@ def _check_transfer(command: Transfer) -> None:
         raise ProtocolError("bad_value", "neither target nor replaces says where to", "target")
 
 
+def _check_target(command: Send | Watch | Publish) -> None:
+    _check_uri(command.uri, "uri")
+    if command.account:
+        _check_uri(command.account, "account")
+
+
+def _check_send(command: Send) -> None:
+    _check_target(command)
+    if not _TOKEN.fullmatch(command.method):
+        raise ProtocolError("bad_value", f"{command.method!r} is no method", "method")
+    _check_headers(command.headers)
+
+
 # What is checked of a command besides the types of its fields; here a check is added.
 CHECKS: dict[type, Callable[[Any], None]] = {
     Place: _check_place,
     Register: _check_account,
     Unregister: _check_account,
+    Send: _check_send,
+    Watch: _check_target,
+    Publish: _check_target,
     Dtmf: _check_dtmf,
     Reject: _check_reject,
     Progress: _check_progress,
@@ -189,6 +209,45 @@ class Route(NamedTuple):
     call: Callable[[Any], str] | None = attrgetter("call")
 
 
+class Start(NamedTuple):
+    """How a command begins something besides a call: it gets an id that leads to its shard.
+
+    Attributes:
+        make: the dialog layer's command, from ours, a reference and the id.
+        known: the id, where the command is for what is there already; empty where it is not.
+        account: gives the account it is by, whose shard it is in; empty for none.
+    """
+
+    make: Callable[[Any, str, str], dialog.FromControl]
+    known: Callable[[Any], str] = lambda _: ""
+    account: Callable[[Any], str] = attrgetter("account")
+
+
+def _body(lines: tuple[str, ...]) -> bytes:
+    return "\r\n".join(lines).encode()
+
+
+STARTS: dict[type, Start] = {
+    Send: Start(
+        lambda c, ref, of: requests.SendRequest(
+            ref, of, c.method, c.uri, c.account, c.headers, c.content_type, _body(c.body)
+        )
+    ),
+    Watch: Start(lambda c, ref, of: subscriptions.Watch(ref, of, c.uri, c.event, c.account, c.expires, c.accept)),
+    Publish: Start(
+        lambda c, ref, of: publications.Publish(
+            ref, of, c.uri, c.event, c.account, c.expires, c.content_type, _body(c.body)
+        ),
+        attrgetter("publication"),
+    ),
+}
+
+
+def begun(of: str) -> bytes:
+    """The result of a command that begins something."""
+    return pack(plain(Begun(of)))
+
+
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
     Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers)),
@@ -202,6 +261,8 @@ ROUTES: dict[type, Route] = {
     # The shard of an account is that of its address-of-record, as that of a call is that of its id.
     Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),
     Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),
+    Unwatch: Route(lambda c, ref: subscriptions.Unwatch(ref, c.subscription), attrgetter("subscription")),
+    Unpublish: Route(lambda c, ref: publications.Unpublish(ref, c.publication), attrgetter("publication")),
     Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),
 }
 

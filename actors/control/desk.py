@@ -147,6 +147,15 @@ class Desk:
             self._house.began(begins, asker[0], body, grant)
             result = pack(plain(records.Placed(begins)))
             messages = [(owner, commands.place_call(body, REF + name, begins, self._ring_timeout))]
+        elif (start := commands.STARTS.get(type(body))) is not None:
+            of, account = start.known(body), start.account(body)
+            owner = self._slot(of or account) if of or account else self._free_shard()
+            if owner is None or self._house.busy(owner):
+                self._house.refuse(asker, "busy", "the service has too much to do; try again in a moment")
+                return
+            of = of or commands.new_call_id(lambda name: self._slot(name) == owner, self._token)
+            result = commands.begun(of)
+            messages = [(owner, start.make(body, REF + name, of))]
         else:
             route = commands.ROUTES[type(body)]
             peers = self._shards if route.call is None else (self._owner(route.call(body)),)

@@ -5,6 +5,9 @@ Named tuples, so that a client needs nothing but pyzmq and msgpack. How they loo
 
 from typing import Any, NamedTuple
 
+from actors.control import messaging
+from actors.control.messaging import Publish, Send, Unpublish, Unwatch, Watch
+
 
 class Treatment(NamedTuple):
     """What is done with the audio of a call once it is up; paths are absolute. Empty strings: nothing."""
@@ -236,6 +239,7 @@ Command = (
     | Stop
     | Subscribe
     | Unsubscribe
+    | messaging.Command
 )
 
 
@@ -542,6 +546,7 @@ Event = (
     | CallTransferProgressed
     | CallTransferRequested
     | AccountChanged
+    | messaging.Event
     | UnknownEvent
 )
 
@@ -643,6 +648,11 @@ COMMANDS: dict[str, type[Command]] = {
     "accounts": Accounts,
     "register": Register,
     "unregister": Unregister,
+    "send": Send,
+    "watch": Watch,
+    "unwatch": Unwatch,
+    "publish": Publish,
+    "unpublish": Unpublish,
     "tree": Tree,
     "drain": Drain,
     "reload": Reload,
@@ -678,5 +688,6 @@ EVENTS: dict[str, type[Event]] = {
         CallTransferProgressed,
         CallTransferRequested,
         AccountChanged,
+        *messaging.EVENTS,
     )
 }

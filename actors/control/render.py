@@ -6,6 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
+from actors.control.messaging import (
+    MessageReceived,
+    MessagesWaiting,
+    NotifyReceived,
+    PublicationChanged,
+    RequestAnswered,
+    SubscriptionChanged,
+    SubscriptionEnded,
+)
 from actors.control.reading import Lost
 from actors.control.records import (
     AccountChanged,
@@ -181,6 +190,13 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
     CallTransferRequested: lambda event: f"asked to call {event.target}: {event.placed or 'refused'}",
     AccountChanged: lambda event: f"{event.account} is {standing(event, event.time)}",
+    RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
+    MessageReceived: lambda event: f"message from {event.remote}: {event.body}",
+    SubscriptionChanged: lambda event: f"subscription {event.subscription} is {event.state}",
+    SubscriptionEnded: lambda event: f"subscription {event.subscription} ended: {event.status or ''} {event.reason}",
+    NotifyReceived: lambda event: f"{event.event} of {event.remote} is {event.state}",
+    MessagesWaiting: lambda event: f"messages wait: {'yes' if event.waiting else 'no'} {dict(event.counts)}",
+    PublicationChanged: lambda event: f"publication {event.publication} is {event.state} {event.reason}".rstrip(),
     ServiceStarted: lambda _: "service started",
     UnknownEvent: lambda event: f"{event.type} {event.fields}",
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
 
-from actors.control import records
+from actors.control import messaging, records
 from actors.control.asking import Wish
 from actors.control.records import AccountInfo, CallInfo, Child, Nothing, Placed, Treatment
 
@@ -209,6 +209,91 @@ def register(account: str, *, key: str = "") -> Wish[None]:
 def unregister(account: str, *, everything: bool = False, key: str = "") -> Wish[None]:
     """Remove an account's binding, or `everything` that is bound to it."""
     return Wish(records.Unregister(account, everything), Nothing, none, key)
+
+
+def send(
+    method: str,
+    uri: str,
+    body: str = "",
+    *,
+    account: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "",
+    key: str = "",
+) -> Wish[str]:
+    """Send a request of any method that begins no call, and return its id; RequestAnswered tells its final response.
+
+    Args:
+        method: such as MESSAGE or OPTIONS.
+        uri: the Request-URI.
+        body: text; each end of a line becomes CR LF.
+        account: the address-of-record of the account to send it by; empty: none.
+        headers: more header lines, (name, value).
+        content_type: of the body; empty: text/plain.
+        key: the idempotency key.
+    """
+    lines = tuple(body.splitlines())
+    command = messaging.Send(method, uri, account, tuple(headers), content_type, lines)
+    return Wish(command, messaging.Begun, _id, key)
+
+
+def _id(parts: list[messaging.Begun]) -> str:
+    return parts[0].id
+
+
+def watch(
+    uri: str, event: str, *, account: str = "", expires: int = 3600, accept: Iterable[str] = (), key: str = ""
+) -> Wish[str]:
+    """Subscribe to an event package and return the id of the subscription; NotifyReceived and others tell the rest.
+
+    Args:
+        uri: the Request-URI.
+        event: the package, such as message-summary.
+        account: the address-of-record of the account that subscribes; empty: none.
+        expires: seconds to ask for; it is refreshed until `unwatch`. 0 fetches the state once.
+        accept: content types; empty: the package's own.
+        key: the idempotency key.
+    """
+    command = messaging.Watch(uri, event, account, expires, tuple(accept))
+    return Wish(command, messaging.Begun, _id, key)
+
+
+def unwatch(subscription: str, *, key: str = "") -> Wish[None]:
+    """End a subscription; SubscriptionEnded follows."""
+    return Wish(messaging.Unwatch(subscription), Nothing, none, key)
+
+
+def publish(
+    uri: str,
+    event: str,
+    body: str,
+    *,
+    content_type: str = "application/pidf+xml",
+    account: str = "",
+    expires: int = 3600,
+    publication: str = "",
+    key: str = "",
+) -> Wish[str]:
+    """Publish a state, or with `publication` a new one of what is published, and return the id of the publication.
+
+    Args:
+        uri: of whom the state is.
+        event: the package, such as presence.
+        body: the state; each end of a line becomes CR LF.
+        content_type: of it.
+        account: the address-of-record of the account that publishes; empty: none.
+        expires: seconds to ask for; it is refreshed until `unpublish`.
+        publication: the id of one that is there.
+        key: the idempotency key.
+    """
+    lines = tuple(body.splitlines())
+    command = messaging.Publish(uri, event, lines, content_type, account, expires, publication)
+    return Wish(command, messaging.Begun, _id, key)
+
+
+def unpublish(publication: str, *, key: str = "") -> Wish[None]:
+    """Remove a publication."""
+    return Wish(messaging.Unpublish(publication), Nothing, none, key)
 
 
 def tree() -> Wish[list[Child]]:

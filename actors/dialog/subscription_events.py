@@ -82,14 +82,14 @@ class MessagesWaiting(Event, frozen=True):
         subscription, account: as in NotifyReceived.
         waiting: whether there are new ones.
         mailbox: its URI, empty where it is not told.
-        counts: for each class of messages, such as ``voice-message``: its name, how many are new, how many old.
+        counts: for each class of messages, such as ``voice-message``: its name, and ``new/old``.
     """
 
     subscription: str
     account: str
     waiting: bool
     mailbox: str
-    counts: tuple[tuple[str, int, int], ...]
+    counts: tuple[tuple[str, str], ...]
     time: float
 
 

@@ -111,7 +111,7 @@ class Subscriptions(Usage):
         if package is None or package.package != MAILBOX or not request.body:
             return ()
         found = summary.parse(request.body)
-        counts = tuple([(name, count.new, count.old) for name, count in found.counts.items()])
+        counts = tuple([(name, f"{count.new}/{count.old}") for name, count in found.counts.items()])
         return (Report(MessagesWaiting(subscription, account, found.waiting, found.account, counts, wall)),)
 
     # What happens to ours

@@ -53,5 +53,16 @@ def test_the_client_starts_with_what_it_needs_and_no_more() -> None:
     ours = {name for name in names.split() if name.startswith("actors.")}
     assert ours == {"actors.control"} | {
         f"actors.control.{name}"
-        for name in ("api", "asking", "client", "errors", "paths", "protocol", "reading", "records", "verbs")
+        for name in (
+            "api",
+            "asking",
+            "client",
+            "errors",
+            "messaging",
+            "paths",
+            "protocol",
+            "reading",
+            "records",
+            "verbs",
+        )
     }

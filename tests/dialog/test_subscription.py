@@ -90,7 +90,7 @@ def test_a_subscription_is_active_once_its_notify_came_and_says_what_it_said() -
     assert (waiting.waiting, waiting.mailbox, waiting.counts) == (
         True,
         "sip:alice@example.com",
-        (("voice-message", 2, 8),),
+        (("voice-message", "2/8"),),
     )
 
 

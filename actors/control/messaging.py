@@ -1,0 +1,227 @@
+"""The records of what is no call: requests of any method, subscriptions, publications, messages. See ``records``."""
+
+from typing import NamedTuple
+
+# Commands. A body is given line by line: on its way there is CR LF between them.
+
+
+class Send(NamedTuple):
+    """Send a request that begins no call; the result is Begun, and RequestAnswered tells its final response.
+
+    Attributes:
+        method: such as MESSAGE or OPTIONS.
+        uri: the Request-URI.
+        account: the address-of-record of the account to send it by, empty for none.
+        headers: more header lines, (name, value).
+        content_type: of the body; empty: text/plain.
+        body: its lines; empty for none.
+    """
+
+    method: str
+    uri: str
+    account: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: tuple[str, ...] = ()
+
+
+class Watch(NamedTuple):
+    """Subscribe to an event package; the result is Begun, and events tell the rest.
+
+    Attributes:
+        uri: the Request-URI.
+        event: the package, such as message-summary, presence or dialog.
+        account: the address-of-record of the account that subscribes, empty for none.
+        expires: seconds to ask for; it is refreshed until Unwatch. 0 fetches the state once.
+        accept: content types; empty: the package's own.
+    """
+
+    uri: str
+    event: str
+    account: str = ""
+    expires: int = 3600
+    accept: tuple[str, ...] = ()
+
+
+class Unwatch(NamedTuple):
+    """End a subscription; SubscriptionEnded follows."""
+
+    subscription: str
+
+
+class Publish(NamedTuple):
+    """Publish a state; the result is Begun, and PublicationChanged tells the rest.
+
+    Attributes:
+        uri: of whom the state is.
+        event: the package, such as presence.
+        body: the state, line by line.
+        content_type: of it.
+        account: the address-of-record of the account that publishes, empty for none.
+        expires: seconds to ask for; it is refreshed until Unpublish.
+        publication: of a new state of what is published already, its id.
+    """
+
+    uri: str
+    event: str
+    body: tuple[str, ...]
+    content_type: str = "application/pidf+xml"
+    account: str = ""
+    expires: int = 3600
+    publication: str = ""
+
+
+class Unpublish(NamedTuple):
+    """Remove a publication."""
+
+    publication: str
+
+
+# Results.
+
+
+class Begun(NamedTuple):
+    """It is on its way; events name it by `id`."""
+
+    id: str
+
+
+# Events.
+
+
+class RequestAnswered(NamedTuple):
+    """The final response to a request that Send sent, exactly one each.
+
+    Attributes:
+        status: 408 where nobody answered, 503 where it could not be sent, 0 where there is no next hop.
+        headers: of the response, but for those of every response.
+        body: what is no UTF-8 in it shows as U+FFFD.
+    """
+
+    seq: int
+    request: str
+    method: str
+    uri: str
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    body: str
+    time: float
+
+
+class MessageReceived(NamedTuple):
+    """A MESSAGE came and was answered with 200.
+
+    Attributes:
+        account: it came for, empty where it is none of ours.
+        call: in whose dialog it came, empty for none.
+        body: what is no UTF-8 in it shows as U+FFFD.
+    """
+
+    seq: int
+    remote: str
+    display_name: str
+    local: str
+    account: str
+    call: str
+    content_type: str
+    body: str
+    time: float
+
+
+class SubscriptionChanged(NamedTuple):
+    """A subscription is pending or active until `until`, or retrying because of `status` and `reason`."""
+
+    seq: int
+    subscription: str
+    state: str
+    until: float
+    status: int
+    reason: str
+    time: float
+
+
+class SubscriptionEnded(NamedTuple):
+    """The last event of a subscription: refused with `status`, or ended for the `reason` of its last NOTIFY."""
+
+    seq: int
+    subscription: str
+    status: int
+    reason: str
+    time: float
+
+
+class NotifyReceived(NamedTuple):
+    """A NOTIFY came.
+
+    Attributes:
+        subscription: its id; empty for one that nobody asked for, of a peer of an account.
+        account: whose it is, empty where it is none of ours.
+        remote: the URI of its From.
+        event: the package.
+        state: active, pending or terminated.
+        body: what is no UTF-8 in it shows as U+FFFD.
+    """
+
+    seq: int
+    subscription: str
+    account: str
+    remote: str
+    event: str
+    state: str
+    content_type: str
+    body: str
+    time: float
+
+
+class MessagesWaiting(NamedTuple):
+    """A mailbox told how many messages wait, after the NotifyReceived that said it.
+
+    Attributes:
+        subscription, account: as in NotifyReceived.
+        waiting: whether there are new ones.
+        mailbox: its URI, empty where it is not told.
+        counts: for each class of messages its name, and ``new/old``.
+    """
+
+    seq: int
+    subscription: str
+    account: str
+    waiting: bool
+    mailbox: str
+    counts: tuple[tuple[str, str], ...]
+    time: float
+
+
+class PublicationChanged(NamedTuple):
+    """A publication is published until `until`, failing because of `status` and `reason`, or removed."""
+
+    seq: int
+    publication: str
+    state: str
+    until: float
+    status: int
+    reason: str
+    time: float
+
+
+Command = Send | Watch | Unwatch | Publish | Unpublish
+Event = (
+    RequestAnswered
+    | MessageReceived
+    | SubscriptionChanged
+    | SubscriptionEnded
+    | NotifyReceived
+    | MessagesWaiting
+    | PublicationChanged
+)
+EVENTS = (
+    RequestAnswered,
+    MessageReceived,
+    SubscriptionChanged,
+    SubscriptionEnded,
+    NotifyReceived,
+    MessagesWaiting,
+    PublicationChanged,
+)
