@@ -16,6 +16,7 @@ from msgspec import Meta
 from actors.environment import overridden
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.sdp_codecs import NAMED
+from actors.sip.sdp_protection import SUITES
 from actors.transport.certificates import CertificateError, make
 from actors.transport.reach import RuleError, parse_rules
 from actors.transport.records import StaticError, parse_static, server_address
@@ -137,6 +138,8 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         codecs: in the order they are offered; L16 is of 16 kHz.
         jitter: milliseconds of audio held back against jitter.
         ports: first and last UDP port of the pool; a call takes two.
+        srtp: off, optional (where the peer takes it) or required.
+        srtp_suites: those that are offered and taken, the most liked first.
     """
 
     codecs: Annotated[
@@ -145,6 +148,21 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     ] = ("PCMU", "PCMA")
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     ports: tuple[Port, Port] = (16384, 18383)
+    srtp: Literal["off", "optional", "required"] = "off"
+    srtp_suites: Annotated[
+        tuple[
+            Literal[
+                "AEAD_AES_256_GCM",
+                "AES_256_CM_HMAC_SHA1_80",
+                "AES_256_CM_HMAC_SHA1_32",
+                "AEAD_AES_128_GCM",
+                "AES_CM_128_HMAC_SHA1_80",
+                "AES_CM_128_HMAC_SHA1_32",
+            ],
+            ...,
+        ],
+        Meta(min_length=1, description=f"a list of {', '.join(SUITES)}, one at least"),
+    ] = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 
 
 class LogSection(_Section, frozen=True, kw_only=True):

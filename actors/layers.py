@@ -74,6 +74,8 @@ def dialog(config: Config) -> DialogSettings:
         refer_hosts=config.calls.refer_hosts,
         replaces=config.calls.replaces,
         codecs=config.media.codecs,
+        srtp=config.media.srtp,
+        srtp_suites=config.media.srtp_suites,
         max_calls=max(1, sip.max_calls // service.shards),
         routes=sip.routes,
         t1=sip.t1,

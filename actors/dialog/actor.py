@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -76,6 +77,7 @@ class DialogActor(LayerActor):
         names = Names(secret, lambda call: slots.shard(call) == self._number)
         draining = self.kept(_DRAINING) == b"1"
         agent = self._user_agent = UserAgent(self.context.settings, names, self.cells, draining=draining)
+        agent.agent.random = secrets.token_bytes
         calls = agent.calls
         self._receivers = {
             transaction.RequestReceived: self._take_request,
@@ -208,6 +210,7 @@ def _start(effect: Start) -> media.StartSession:
         agreed.direction,
         agreed.ptime,
         None if agreed.event is None else _format(agreed.event),
+        None if agreed.keys is None else media.Protection(*agreed.keys),
     )
 
 

@@ -21,7 +21,7 @@ from actors.dialog.identity import Identity
 from actors.dialog.names import Names
 from actors.dialog.settings import DialogSettings
 from actors.runtime.machine import Machine
-from actors.sip import Request, Response
+from actors.sip import LocalProtocolError, Request, Response
 from actors.sip.offer_answer import Exchange, Negotiated
 from actors.sip.offer_answer import State as Turn
 from actors.sip.sdp_codecs import offered
@@ -377,6 +377,10 @@ def lingering(tag: str) -> bytes:
     return b"~" + tag.encode()
 
 
+def _no_random(_: int) -> bytes:
+    raise LocalProtocolError("no source of random bytes for SRTP")
+
+
 class Agent:
     """What every call of a shard shares.
 
@@ -397,6 +401,7 @@ class Agent:
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart
+        self.random: Callable[[int], bytes] = _no_random  # gives so many random bytes, for the keys of SRTP
 
 
 class Asked(NamedTuple):

@@ -23,6 +23,8 @@ from actors.sip.offer_answer import (
     make_answer,
     make_offer,
 )
+from actors.sip.sdp_crypto import Crypto, InlineKey
+from actors.sip.sdp_protection import OFF, OPTIONAL, PLAIN, REQUIRED, SECURE, lines
 
 MAX_SHAPES = 256  # offers whose answers are remembered
 # An offer with an origin as RFC 8866 s5.2 has it, cut at that origin and at the port of its first m= line.
@@ -34,6 +36,7 @@ _usual = re.compile(
 
 PLACEHOLDER = 65535  # the port in an answer that is made before there is one
 _PLACEHOLDER_AUDIO = f"audio {PLACEHOLDER} ".encode()
+_KEYS = b"\r\na=crypto:"
 _PLACEHOLDER_LINE = b"\r\nm=" + _PLACEHOLDER_AUDIO
 
 
@@ -54,6 +57,23 @@ def closed(call: Call) -> Effects:
 
 def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
     return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime)
+
+
+def _secured(capabilities: Capabilities, media: Media, agent: Agent, *, anew: bool = False) -> Capabilities:
+    """`capabilities` with our crypto lines: a key that is in use stays (RFC 4568 s7.1.4), unless all are to be `anew`.
+
+    Where SRTP was agreed it is required from then on, whatever the settings say.
+    """
+    agreed = media.agreed
+    before = None if agreed is None else agreed.keys
+    if before is None and agent.settings.srtp == OFF:
+        return capabilities
+    known = () if before is None or anew else (Crypto(0, before.suite, (InlineKey(before.send),)),)
+    suites = agent.settings.srtp_suites
+    if before is not None and before.suite not in suites:
+        suites = (before.suite, *suites)
+    security = agent.settings.srtp if before is None else REQUIRED
+    return capabilities._replace(security=security, cryptos=lines(suites, known, agent.random))
 
 
 def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, unchanged: bool = False) -> Call:
@@ -77,9 +97,23 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, 
     if unchanged:
         return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
-    offer = make_offer(_capabilities(call.tag, agent, media.host, media.port), wanted, previous=previous)
+    capabilities = _secured(_capabilities(call.tag, agent, media.host, media.port), media, agent)
+    if capabilities.security != OFF:
+        capabilities = _in_offer(capabilities, media, previous)
+    offer = make_offer(capabilities, wanted, previous=previous)
     exchange, _ = exchange.sending(carrier, exchange.numbered(offer))
     return replace(call, media=replace(media, exchange=exchange))
+
+
+def _in_offer(capabilities: Capabilities, media: Media, previous: sdp.SessionDescription | None) -> Capabilities:
+    """How we offer SRTP: the suite in use alone, by the profile in use; else by RTP/SAVP where it is required."""
+    agreed = media.agreed
+    if agreed is not None and agreed.keys is not None:
+        suite = agreed.keys.suite
+        capabilities = capabilities._replace(cryptos=tuple([one for one in capabilities.cryptos if one.suite == suite]))
+        used = () if previous is None else tuple([line.protocol for line in previous.media if line.port])
+        return capabilities._replace(protocol=SECURE if SECURE in used else PLAIN)
+    return capabilities._replace(protocol=SECURE if capabilities.security == REQUIRED else PLAIN)
 
 
 def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerless: bool = False) -> Call:
@@ -103,11 +137,27 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
         return replace(call, media=replace(media, exchange=exchange, draft=exchange.local, drafted=media.agreed))
     capabilities = _capabilities(call.tag, agent, media.host, media.port or PLACEHOLDER)
     if exchange.sent or media.direction != "sendrecv":
-        made, agreed = make_answer(sdp.parse(offer), capabilities, media.direction)
+        made, agreed = _later(agent, media, sdp.parse(offer), capabilities)
         draft = exchange.numbered(made)
+    elif agent.settings.srtp != OFF and (_KEYS in offer or agent.settings.srtp == REQUIRED):
+        draft, agreed = _read(offer, _secured(capabilities, media, agent))
     else:
         draft, agreed = _answer(agent, offer, capabilities)
     return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
+
+
+def _later(
+    agent: Agent, media: Media, offer: sdp.SessionDescription, capabilities: Capabilities
+) -> tuple[sdp.SessionDescription, Negotiated]:
+    """The answer to an offer that is not the first. A peer that gives another key gets another of ours.
+
+    Its media may be elsewhere now, where our rollover counter is not known (RFC 4568 s7.1.4).
+    """
+    made, agreed = make_answer(offer, _secured(capabilities, media, agent), media.direction)
+    before = None if media.agreed is None else media.agreed.keys
+    if before is None or agreed.keys is None or agreed.keys.receive == before.receive:
+        return made, agreed
+    return make_answer(offer, _secured(capabilities, media, agent, anew=True), media.direction)
 
 
 def _reachable(agreed: Negotiated, before: Negotiated | None) -> Negotiated:
@@ -150,8 +200,16 @@ def received_at(call: Call, agent: Agent, host: str, port: int) -> Call:
         if host == media.host:
             draft = draft.replace(_PLACEHOLDER_LINE, f"\r\nm=audio {port} ".encode(), 1)
         else:
-            draft = _read(media.exchange.offer, _capabilities(call.tag, agent, host, port))[0]
+            draft = _moved(media, _capabilities(call.tag, agent, host, port))
     return replace(call, media=replace(media, host=host, port=port, draft=draft))
+
+
+def _moved(media: Media, capabilities: Capabilities) -> bytes:
+    """The drafted answer from another address of ours; its keys stay."""
+    if _KEYS in media.draft:
+        cryptos = tuple([crypto for line in sdp.parse(media.draft).media for crypto in line.cryptos])
+        capabilities = capabilities._replace(security=REQUIRED, cryptos=cryptos)
+    return _read(media.exchange.offer, capabilities)[0]
 
 
 def answering(call: Call, carrier: Carrier) -> tuple[Call, bytes]:
@@ -186,8 +244,15 @@ def agreed(call: Call, answer: bytes, carrier: Carrier) -> tuple[Call, Input | N
     if what is None or exchange is media.exchange:
         return call, None
     local = exchange.local if what is Input.ANSWER_RECEIVED else exchange.offer
-    result = _reachable(apply_answer(sdp.parse(local), sdp.parse(answer)), media.agreed)
+    result = _reachable(apply_answer(sdp.parse(local), sdp.parse(answer), _security(local, media)), media.agreed)
     return replace(call, media=replace(media, exchange=exchange, agreed=result)), what
+
+
+def _security(offer: bytes, media: Media) -> str:
+    """What an answer to `offer`, ours, must bring."""
+    if _KEYS not in offer:
+        return OFF
+    return OPTIONAL if media.agreed is None or media.agreed.keys is None else REQUIRED
 
 
 def understood(exchange: Exchange, answer: bytes, carrier: Carrier) -> tuple[Exchange, Input | None]:

@@ -34,6 +34,8 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         ring_timeout: how long a call in rings before 480.
         codecs: encoding names in the order we offer them.
         ptime: milliseconds of audio in a packet.
+        srtp: off, optional or required: see :mod:`actors.sip.sdp_protection`.
+        srtp_suites: those that are offered and taken, the most liked first.
         max_calls: calls of this shard; beyond, a new one gets 486.
         max_duration: after how long any call is hung up, 0 for no limit.
         session_expires: the session timer to ask for (RFC 4028), 0 to leave it to the peer.
@@ -53,6 +55,8 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     ring_timeout: float = 180.0
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     ptime: int = 20
+    srtp: Literal["off", "optional", "required"] = "off"
+    srtp_suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
     max_calls: int = 10_000
     max_duration: float = 0.0
     session_expires: int = 0
