@@ -137,7 +137,10 @@ class TransportActor(LayerActor):
         self._find_again()
         self._keep_alive()
         self._network = Network(self, self._network_changed)
-        self._network.start(clock())
+        try:
+            self._network.start(clock())
+        except OSError as error:
+            self.log.warning("changes of the network will not be seen", error=str(error))
         for bound, sock in opened:
             if bound.transport == "udp":
                 port = self._ports[bound.token] = UdpPort(

@@ -12,6 +12,7 @@ from actors.transport.kept import NETWORK_KEY, NetworkCell
 from actors.transport.netlink import GROUPS, LIST_ADDRESSES, read_addresses
 
 _PART = 65_536
+_PATIENCE = 1.0  # seconds for the kernel, which needs microseconds
 _SETTLE = 0.25  # seconds: a change comes as many news
 _ADDRESSES = b"addresses"
 
@@ -42,20 +43,28 @@ class Network:
     def __init__(self, shell: Shell, changed: Changed) -> None:
         self._shell = shell
         self._changed = changed
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        self._socket.setblocking(False)
-        self._socket.bind((0, GROUPS))
+        self._socket: socket.socket | None = None
 
     def start(self, now: float) -> None:
-        """Watch, and look at once whether they are still those that a predecessor knew."""
-        self._shell.mailbox.watch(self._socket.fileno(), self._news)
+        """Watch, and look at once whether they are still those that a predecessor knew.
+
+        Raises:
+            OSError: there is no netlink here; nothing is watched then.
+        """
+        found = addresses()
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = sock
+        sock.setblocking(False)
+        sock.bind((0, GROUPS))
+        self._shell.mailbox.watch(sock.fileno(), self._news)
         if self._shell.kept(_ADDRESSES) is None:
-            self._shell.keep(_ADDRESSES, _encode(addresses()))
+            self._shell.keep(_ADDRESSES, _encode(found))
         else:
             self._plan(now)
 
     def _news(self, now: float) -> bool:
         """Take the news off the socket; what has changed, the list of addresses tells better."""
+        assert self._socket is not None
         try:
             while self._socket.recv(_PART):
                 pass
@@ -75,15 +84,19 @@ class Network:
         self._shell.cells.delete(NETWORK_KEY)
         kept = self._shell.kept(_ADDRESSES)
         before = frozenset(msgspec.msgpack.decode(kept, type=tuple[str, ...])) if kept else frozenset()
-        current = addresses()
+        try:
+            current = addresses()
+        except OSError:
+            current = before  # the next news give another chance
         if current != before:
             self._shell.keep(_ADDRESSES, _encode(current))
         self._changed(before - current, current - before)
 
     def close(self) -> None:
         """Give the socket back."""
-        self._shell.mailbox.unwatch(self._socket.fileno())
-        self._socket.close()
+        if self._socket is not None:
+            self._shell.mailbox.unwatch(self._socket.fileno())
+            self._socket.close()
 
 
 def _encode(found: frozenset[str]) -> bytes:
@@ -98,6 +111,7 @@ def addresses() -> frozenset[str]:
     """
     found: frozenset[str] = frozenset()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asking:
+        asking.settimeout(_PATIENCE)
         asking.sendto(LIST_ADDRESSES, (0, 0))
         done = False
         while not done:

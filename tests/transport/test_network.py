@@ -60,3 +60,28 @@ def test_a_change_while_nobody_was_there_is_seen_by_the_successor(
     with service.harness(epoch=2) as it:
         assert it.expect(DIALOG, NetworkChanged).come == ("192.0.2.2",)
         service.store(it)
+
+
+def _fail() -> frozenset[str]:
+    raise OSError("no netlink here")
+
+
+def test_where_the_kernel_does_not_tell_the_transport_serves_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "addresses", _fail)
+    with service.harness() as it, service.udp() as peer:
+        peer.send(request(1))
+        it.expect(SHARD, Received)
+        service.store(it)
+
+
+def test_a_list_that_could_not_be_had_changes_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "addresses", lambda: HOME)
+    with service.harness() as it, service.udp() as peer:
+        monkeypatch.setattr(network, "addresses", _fail)
+        it.actor._network._plan(clock())
+        it.wait_for(lambda: not list(it.actor.cells.keys()), "the look at the addresses")
+        peer.send(request(1))
+        it.expect(SHARD, Received)
+        service.store(it)
