@@ -34,6 +34,13 @@ def test_an_old_server_s_plain_address_counts_only_without_the_other() -> None:
 
 
 @pytest.mark.parametrize(
+    "address", ["000100040003138c", "000100080001138cc000", "0001000400", "000100090001138cc000020900"]
+)
+def test_an_address_of_another_size_or_family_is_none(address: str) -> None:
+    assert mapped_address(SEEN[:20] + bytes.fromhex(address)) is None
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",

@@ -65,6 +65,9 @@ def test_whatever_the_chunks_all_that_is_said_is_heard(
     client.close()
     _talk(server, client)
     assert server.ended
+    server.close()
+    _talk(server, client)
+    assert client.ended
 
 
 def test_the_server_is_asked_for_by_name_and_proves_it(folder: Path) -> None:
