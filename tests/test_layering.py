@@ -20,7 +20,7 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
-    "transport": {"actor", "sockets", "resolver", "network", "counters", "datagrams", "acceptor"}
+    "transport": {"actor", "sockets", "resolver", "finder", "network", "counters", "datagrams", "acceptor"}
     | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},

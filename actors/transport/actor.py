@@ -28,14 +28,13 @@ from actors.transport.events import (
     KeepAlive,
     LetGo,
     Locate,
-    Located,
     NetworkChanged,
     TargetFailed,
     TransmitFailed,
     TransmitRequest,
     TransmitResponse,
 )
-from actors.transport.failed_targets import FailedTargets
+from actors.transport.finder import Finder
 from actors.transport.identity import plain
 from actors.transport.keeping import Keeping
 from actors.transport.kept import (
@@ -49,23 +48,17 @@ from actors.transport.kept import (
     Kept,
     WantedCell,
     token_of,
-    wanted_key,
 )
-from actors.transport.locate import Location, Policy, Result
 from actors.transport.network import Network
 from actors.transport.reach import Reach, parse_rules
 from actors.transport.reception import Reception
-from actors.transport.records import Static, parse_hosts, parse_static
-from actors.transport.resolver import Resolver
 from actors.transport.route import Address, Bound, Listeners, reconnect_address, response_address
 from actors.transport.settings import TransportSettings
 from actors.transport.sips import Sips
 from actors.transport.stream import NOBODY
 from actors.transport.takeover import take_over
 
-_HOSTS = Path("/etc/hosts")
 _ROUTES = 4096
-_LOOK_UPS = 3  # NAPTR, SRV and addresses, one after the other
 
 
 class TransportActor(LayerActor):
@@ -79,9 +72,6 @@ class TransportActor(LayerActor):
         self._settings: TransportSettings = context.settings
         self._ports: dict[str, UdpPort] = {}
         self._routes: dict[str, UdpPort] = {}
-        self._failed_lately = FailedTargets(self._settings.failed_for)
-        self._static = parse_static(self._settings.dns_static)
-        self._hosts_changed = 0
         self._counters = Counters()
 
     # Life
@@ -134,7 +124,8 @@ class TransportActor(LayerActor):
             admission=admission,
         )
         take_over(self, self.context.channel, self._connections, clock())
-        self._find_again()
+        self._finder = Finder(self, settings, self._listeners, self.log.warning)
+        self._finder.start(clock())
         self._keep_alive()
         self._network = Network(self, self._network_changed)
         try:
@@ -165,18 +156,6 @@ class TransportActor(LayerActor):
     def _send_ping(self, target: Target, data: bytes) -> None:
         port = self._ports.get(target.flow) or self._port_towards(target.host)
         self._send_datagram(port, data, (target.host, target.port), "", NOBODY)
-
-    def _find_again(self) -> None:
-        """Open the resolver, and search again what a predecessor was searching."""
-        settings = self._settings
-        self._resolver = Resolver(settings.dns_servers, settings.dns_timeout)
-        policy = Policy(settings.failover_after, settings.udp_max, settings.udp_max_of)
-        self._location = Location(self._resolver.ask, self._listeners, self._failed_lately, policy)
-        self._location.use(Static(self._static, parse_hosts("")))
-        self.mailbox.watch(self._resolver.fileno(), self._resolved)
-        now = clock()
-        for key in [key for key in self.cells.keys() if key.startswith(WANTED)]:  # noqa: SIM118 - no mapping
-            self._locate(key, self.cells.get(key), now)
 
     @property
     def _counters_path(self) -> Path:
@@ -223,8 +202,7 @@ class TransportActor(LayerActor):
         self._connections.stop()
         self._write_counters()
         self._network.close()
-        self.mailbox.unwatch(self._resolver.fileno())
-        self._resolver.close()
+        self._finder.close()
         for port in self._ports.values():
             port.sock.close()
         super().stopping(drain, now)
@@ -243,14 +221,14 @@ class TransportActor(LayerActor):
         elif key.startswith(ALIVE):
             self._keeping.expire(key, now)
         elif key.startswith(WANTED):
-            self._located(key, self._location.give_up(key))
+            self._finder.expire(key)
         else:
             self._connections.expire(token_of(key))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
         """A step broke in the middle of a connection: what it has in memory is no longer what is journalled."""
         if isinstance(cell, WantedCell):
-            self._tell_located(cell, Result(reason="our own fault"))
+            self._finder.spoiled(cell)
             return
         self._connections.abandon(token_of(key), "our own fault")
 
@@ -264,7 +242,7 @@ class TransportActor(LayerActor):
         for bound in self._listeners.bound:
             if bound.host in gone:
                 self.log.warning("a listener has lost its address", listener=bound)
-        self._location.network_changed()
+        self._finder.network_changed()
         self._listeners.network_changed()
         self._connections.addresses_gone(gone)
         for peer in self.context.peers:
@@ -281,14 +259,13 @@ class TransportActor(LayerActor):
         elif kind is TransmitRequest:
             self._send_request(peer, message, now)  # type: ignore[arg-type]
         elif kind is Locate:
-            wanted = WantedCell(peer, message.ref, message.uri)  # type: ignore[attr-defined]
-            self._locate(wanted_key(peer, wanted.ref), wanted, now)
+            self._finder.find(peer, message.ref, message.uri, now)  # type: ignore[attr-defined]
         elif kind is KeepAlive:
             self._keeping.begin(peer, message, now)  # type: ignore[arg-type]
         elif kind is LetGo:
             self._keeping.let_go(peer, message)  # type: ignore[arg-type]
         elif kind is TargetFailed:
-            self._failed_lately.add(message.target, now)  # type: ignore[attr-defined]
+            self._finder.failed(message.target, now)  # type: ignore[attr-defined]
 
     def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
         """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""
@@ -354,42 +331,6 @@ class TransportActor(LayerActor):
             return None
         port = self._routes[host] = self._ports[found[0].token]
         return port
-
-    def _locate(self, key: bytes, wanted: WantedCell, now: float) -> None:
-        """Find the next hops for a URI: at once, or when DNS has answered."""
-        self._read_hosts()
-        result = self._location.begin(key, wanted.uri, secrets.randbits(32), now)
-        if result is None:
-            self.cells.put(key, wanted, now + _LOOK_UPS * self._settings.dns_timeout)
-        else:
-            self._tell_located(wanted, result)
-
-    def _resolved(self, now: float) -> bool:
-        """Answers of DNS have come."""
-        for question, answer, ttl in self._resolver.collect():
-            for key, result in self._location.answered(question, answer, ttl, now):
-                self._located(key, result)
-        return False
-
-    def _located(self, key: bytes, result: Result) -> None:
-        wanted = self.cells.get(key)
-        if wanted is not None:
-            self.cells.delete(key)
-            self._tell_located(wanted, result)
-
-    def _tell_located(self, wanted: WantedCell, result: Result) -> None:
-        self.tell(wanted.peer, Located(wanted.ref, result.candidates, result.reason))
-
-    def _read_hosts(self) -> None:
-        """Read the hosts file again when it has changed."""
-        try:
-            changed = _HOSTS.stat().st_mtime_ns
-            if changed != self._hosts_changed:
-                hosts = parse_hosts(_HOSTS.read_text(encoding="utf-8", errors="replace"))
-                self._location.use(Static(self._static, hosts))
-                self._hosts_changed = changed
-        except OSError as error:
-            self.log.warning("the hosts file cannot be read", error=str(error))
 
 
 def _address_of(target: Target) -> Address:

@@ -73,8 +73,8 @@ def test_a_name_nobody_answers_for_ends_with_a_reason_and_others_are_found_meanw
 def test_a_search_whose_resolver_says_nothing_at_all_is_given_up(tmp_path: Path) -> None:
     service = Service(tmp_path)
     with NameServer(ZONE) as server, _harness(service, server, timeout=0.1) as it:
-        it.actor._resolver.ask = lambda _question: None
-        it.actor._location._ask = lambda _question: None
+        it.actor._finder._resolver.ask = lambda _question: None
+        it.actor._finder._location._ask = lambda _question: None
         it.send(DIALOG, Locate("1", "sip:x@one.example:5060"))
         assert it.expect(DIALOG, Located) == Located("1", (), "one.example: DNS took too long")
         assert list(it.actor.cells.keys()) == []
@@ -104,4 +104,18 @@ def test_a_connection_that_cannot_be_opened_is_waited_for_no_longer_than_its_tar
             it.send(SHARD, TransmitRequest(KEY, target, request(1)))
             assert it.expect(SHARD, TransmitFailed) == TransmitFailed(KEY, "connecting took too long")
             service.store(it)
+    service.close()
+
+
+def test_what_a_successor_finds_at_once_is_told_and_not_wanted_any_more(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    with NameServer(ZONE) as server:
+        server.mute.add("one.example.")
+        with _harness(service, server) as it:
+            it.send(DIALOG, Locate("1", "sip:x@one.example:5060"))
+            it.wait_for(lambda: server.asked["one.example. A"] > 0, "the question")
+        service.settings = TransportSettings(listen=(), dns_static=("one.example A 127.0.0.9",))
+        with service.harness(2) as it:
+            assert it.expect(DIALOG, Located).candidates[0].target.host == "127.0.0.9"
+            assert not [key for key in it.actor.cells.keys() if key.startswith(b"wanted/")]  # noqa: SIM118
     service.close()
