@@ -25,7 +25,7 @@ auto_aliases=no
 dns_try_ipv6=no
 listen=udp:{host}:{port}
 listen=tcp:{host}:{port}
-{extra}
+{tls_listener}
 
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -34,7 +34,7 @@ loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
-{modules}
+{tls_module}
 
 modparam("rr", "enable_double_rr", 1)
 modparam("tm", "fr_timer", 5000)
@@ -71,6 +71,21 @@ request_route {{
     t_relay();
 }}
 """
+_TLS_MODULE = """
+loadmodule "tls.so"
+modparam("tls", "config", "{file}")
+"""
+_TLS = """
+[server:default]
+method = TLSv1.2+
+certificate = {certificate}
+private_key = {certificate}
+verify_certificate = no
+[client:default]
+method = TLSv1.2+
+ca_list = {authorities}
+verify_certificate = yes
+"""
 _ROUTE = """        case "{user}":
             $ru = "{uri}";
             break;
@@ -81,66 +96,75 @@ class Proxy:
     """A running Kamailio.
 
     Attributes:
-        address: where it listens, over UDP and TCP.
+        host: where it listens.
+        ports: the port of each transport.
         log: the file it writes.
     """
 
-    def __init__(self, address: tuple[str, int], log: Path) -> None:
-        self.address = address
+    def __init__(self, host: str, ports: Mapping[str, int], log: Path) -> None:
+        self.host = host
+        self.ports = ports
         self.log = log
 
     def uri(self, user: str, transport: str = "udp") -> str:
         """Where `user` is called through it."""
-        host, port = self.address
-        return f"sip:{user}@{host}:{port}" + ("" if transport == "udp" else f";transport={transport}")
+        uri = f"sip:{user}@{self.host}:{self.ports[transport]}"
+        return uri if transport == "udp" else f"{uri};transport={transport}"
 
 
 @contextmanager
-def proxy(
-    folder: Path, routes: Mapping[str, str], *, host: str = "127.0.0.1", extra: str = "", modules: str = ""
-) -> Iterator[Proxy]:
+def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | None = None) -> Iterator[Proxy]:
     """Kamailio in the foreground, stopped with all its processes at the end.
 
     Args:
         folder: for its configuration and its log.
         routes: the user part of a Request-URI -> the URI that the request goes to.
-        host: where it listens.
-        extra, modules: more lines of the configuration, ahead of and among those that load modules.
+        tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    port = free_port(kind("tcp"))
+    host, port, tls_port = "127.0.0.1", free_port(kind("tcp")), free_port(kind("tcp"))
+    ports = {"udp": port, "tcp": port} | ({"tls": tls_port} if tls else {})
+    listener = module = ""
+    if tls:
+        file = folder / "tls.cfg"
+        file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
+        listener = f"enable_tls=yes\nlisten=tls:{host}:{tls_port}"
+        module = _TLS_MODULE.format(file=file)
     cases = "".join(_ROUTE.format(user=user, uri=uri) for user, uri in routes.items())
-    text = _CONFIG.format(host=host, port=port, routes=cases, extra=extra, modules=modules)
-    with kamailio(folder, text, port) as log:
-        yield Proxy((host, port), log)
+    text = _CONFIG.format(host=host, port=port, routes=cases, tls_listener=listener, tls_module=module)
+    with kamailio(folder, text, port, tls_port if tls else 0) as log:
+        yield Proxy(host, ports, log)
 
 
 @contextmanager
-def kamailio(folder: Path, text: str, port: int) -> Iterator[Path]:
-    """Kamailio with the configuration `text`, which listens at `port` over UDP and TCP; gives the file of its log."""
+def kamailio(folder: Path, text: str, port: int, tls_port: int = 0) -> Iterator[Path]:
+    """Kamailio with the configuration `text`; gives the file of its log.
+
+    It listens at `port` over UDP and TCP, at `tls_port` over TLS if that is not 0.
+    """
     config = folder / "kamailio.cfg"
     config.write_text(text.lstrip(), encoding="utf-8")
     log = folder / "kamailio.log"
     # -DD: the first process stays in the foreground; -E: its log is what it prints.
-    command = ["kamailio", "-DD", "-E", "-f", str(config), "-Y", str(folder), "-m", "32", "-M", "4"]
+    command = ["kamailio", "-DD", "-E", "-f", str(config), "-Y", str(folder), "-m", "64", "-M", "8"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, cwd=folder)
     try:
-        _wait_bound(port, process, log)
+        _wait_bound("udp", port, process, log)
+        for each in {port, tls_port} - {0}:
+            _wait_bound("tcp", each, process, log)
         yield log
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # it and its children: a session of its own
         process.wait(timeout=PATIENCE)
 
 
-def _wait_bound(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until the kernel lists the port for UDP and as listening for TCP."""
+def _wait_bound(transport: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the kernel lists the port as bound, of a stream as listening."""
     end = time.monotonic() + PATIENCE
-    udp, tcp = f":{port:04X} ", f":{port:04X} 00000000:0000 0A"
+    wanted = f":{port:04X} " + ("" if transport == "udp" else "00000000:0000 0A")
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")
-        if udp in Path("/proc/net/udp").read_text(encoding="ascii") and tcp in Path("/proc/net/tcp").read_text(
-            encoding="ascii"
-        ):
+        if wanted in Path(f"/proc/net/{transport}").read_text(encoding="ascii"):
             return
         try:
             process.wait(timeout=0.02)

@@ -1,10 +1,14 @@
-"""A proxy in the middle: calls between two services through Kamailio, which stays in the route of every dialog."""
+"""A proxy in the middle: calls between two services through Kamailio, which stays in the route of every dialog.
+
+Over UDP, TCP and TLS; where both sides differ it changes the transport and stands in the route twice (RFC 5658).
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +19,21 @@ from actors.transaction.observing import observing, transitions
 from tests.chaos.killing import next_event
 from tests.live import kamailio
 from tests.live.service import Service, running
+from tests.transport.authority import believed, issue
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs the Debian package kamailio"),
+    pytest.mark.skipif(
+        not list(Path("/usr/lib").glob("**/kamailio/modules/tls.so")),
+        reason="needs the Debian package kamailio-tls-modules",
+    ),
 ]
 
 
 @dataclass
 class House:
-    """Two services, `west` and `east`, and the proxy between them; `west-tcp` is reached over TCP."""
+    """Two services, `west` and `east`, and the proxy between them, which reaches `west-tcp` over TCP."""
 
     services: dict[str, Service]
     proxy: kamailio.Proxy
@@ -33,25 +42,32 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("kamailio")
-    with running("--answer", "ring") as west, running("--answer", "ring") as east:
+    listen = [f"{transport}:127.0.0.1:0" for transport in ("udp", "tcp", "tls")]
+    secure = issue(folder, "127.0.0.1"), believed(folder)
+    config = f'[tls]\ncertificate = "{secure[0]}"\nauthorities = "{secure[1]}"\n'
+    with (
+        running("--answer", "ring", listen=listen, config=config) as west,
+        running("--answer", "ring", listen=listen, config=config) as east,
+    ):
         services = {"west": west, "east": east}
         routes = {}
         for name, service in services.items():
             for transport, (host, port) in service.addresses.items():
                 routes[f"{name}-{transport}"] = f"sip:{name}@{host}:{port};transport={transport}"
-        with kamailio.proxy(folder, routes) as proxy:
+        with kamailio.proxy(folder, routes, tls=secure) as proxy:
             yield House(services, proxy)
         assert [service.stop() for service in services.values()] == [0, 0]
 
 
 @pytest.mark.parametrize("ender", ["caller", "callee"])
 @pytest.mark.parametrize(("caller", "callee"), [("west", "east"), ("east", "west")])
-@pytest.mark.parametrize("onward", ["udp", "tcp"])
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize(
+    ("transport", "onward"),
+    [("udp", "udp"), ("udp", "tcp"), ("tcp", "udp"), ("tcp", "tcp"), ("tls", "tls"), ("tls", "udp"), ("tcp", "tls")],
+)
 def test_a_call_goes_through_the_proxy_and_is_hung_up(
     house: House, transport: str, onward: str, caller: str, callee: str, ender: str
 ) -> None:
-    """The proxy changes the transport where `transport` and `onward` differ: two Record-Routes (RFC 5658)."""
     near, far = house.services[caller], house.services[callee]
     seen: dict[str, list[Any]] = {caller: [], callee: []}
     with (
@@ -84,13 +100,14 @@ def test_a_call_goes_through_the_proxy_and_is_hung_up(
             for it in transitions(own_steps if ender == "callee" else steps)
             if it.transition and it.transition.event == "REQUEST"
         )
-    port = f":{house.proxy.address[1]}"
+    port = f":{house.proxy.ports[onward]}"
     assert len(parse(invite.message).get_all("Record-Route")) == (1 if transport == onward else 2)
     assert invite.key.sent_by.endswith(port)
+    port = f":{house.proxy.ports[onward if ender == 'caller' else transport]}"
     assert (bye.key.method, bye.key.sent_by.endswith(port)) == ("BYE", True), "the BYE took another way"
 
 
-@pytest.mark.parametrize("onward", ["udp", "tcp"])
+@pytest.mark.parametrize("onward", ["udp", "tcp", "tls"])
 def test_a_ringing_call_is_cancelled_through_the_proxy(house: House, onward: str) -> None:
     near, far = house.services["west"], house.services["east"]
     with (
