@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.attempt import stamped
 from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Send, SendAck, Start, Treat
 from actors.dialog.events import CallAnswered, CallProgressed, CommandFailed, HangUp, Treatment
 from actors.sip import parse
@@ -531,3 +532,26 @@ def test_a_cancelled_call_without_media_or_final_response_lingers() -> None:
     assert phone.state == "LINGERING"
     phone.wait(32)
     assert not phone.cells
+
+
+# TLS
+
+
+TLS = Candidate(Target("tls", "192.0.2.9", 5061, name="b.example"), "192.0.2.1:5061")
+UNSTAMPED = b"INVITE %b SIP/2.0\r\n%bMax-Forwards: 70\r\n\r\n"
+
+
+def test_over_tls_a_request_offers_its_connection_for_requests_back() -> None:
+    raw = stamped(UNSTAMPED % (b"sip:b@b.example", b""), TLS, "z9hG4bKa", "us")
+    assert b"\r\nVia: SIP/2.0/TLS 192.0.2.1:5061;rport;branch=z9hG4bKa;alias\r\n" in raw
+    assert b"\r\nContact: <sip:us@192.0.2.1:5061;transport=tls>\r\n" in raw
+
+
+@pytest.mark.parametrize(("uri", "route"), [(b"sips:b@b", b""), (b"sip:b@b", b"Route: <sips:p;lr>\r\n")])
+def test_under_a_sips_uri_our_contact_is_one_too(uri: bytes, route: bytes) -> None:
+    assert b"\r\nContact: <sips:us@192.0.2.1:5061>\r\n" in stamped(UNSTAMPED % (uri, route), TLS, "z9hG4bKa", "us")
+
+
+def test_a_sips_uri_deeper_in_a_request_changes_nothing() -> None:
+    deep = b"Route: <sip:p;lr>\r\nRoute: <sips:q;lr>\r\n"
+    assert b"<sip:us@" in stamped(UNSTAMPED % (b"sip:sips:b@b", deep), TLS, "z9hG4bKa", "us")

@@ -164,3 +164,22 @@ def test_a_call_over_tls_goes_on_over_a_kill_of_either_transport(
             callee.hangup(their)
         for stream in (ours, theirs):
             assert next_event(stream, "CallEnded", []).outcome == "answered"
+
+
+def sockets_of(service: Service) -> set[str]:
+    """The sockets that its transport holds, by their inodes."""
+    links = Path(f"/proc/{service.pid('transport')}/fd").iterdir()
+    return {link for link in (str(each.readlink()) for each in links) if link.startswith("socket:")}
+
+
+def test_a_new_call_goes_back_on_the_connection_of_a_peer_that_proved_who_it_is(home: Service, tmp_path: Path) -> None:
+    """RFC 5923: home calls away and shows its certificate; away's own call to home takes the same connection."""
+    with serving(tmp_path, "echo", more='clients = "optional"') as away:
+        assert home.command("call", uri(away), "--duration", "0.1").returncode == 0
+        before = sockets_of(home)
+        with Client(home.run_dir) as client, client.events() as stream, Client(away.run_dir) as other:
+            other.place(uri(home))
+            call = next_event(stream, "CallReceived", []).call
+            assert sockets_of(home) <= before  # nobody has called home on a new connection
+            client.reject(call)
+            next_event(stream, "CallEnded", [])
