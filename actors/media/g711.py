@@ -75,12 +75,20 @@ def _byte_table(law: int, samples: npt.NDArray[Any]) -> bytes:
     return encode(samples.astype(np.int16), law).tobytes()
 
 
-# For bytes.translate, where a stream is only passed on and its samples are not needed.
-FADED: tuple[bytes, bytes, bytes] = (
+# 256ths of full scale by code, for max(): how loud a frame is without its samples.
+_LOUDNESS: tuple[bytes, bytes, bytes] = (
     bytes(256),
-    _byte_table(Law.PCMU, DECODED[Law.PCMU] // 2),
-    _byte_table(Law.PCMA, DECODED[Law.PCMA] // 2),
+    (np.abs(DECODED[Law.PCMU].astype(np.int32)) >> 7).astype(np.uint8).tobytes(),
+    (np.abs(DECODED[Law.PCMA].astype(np.int32)) >> 7).astype(np.uint8).tobytes(),
 )
+_QUIET = 4  # 36 dB below full scale
+
+
+def is_quiet(codes: bytes, law: int) -> bool:
+    """Whether a frame may be left out or doubled without anybody hearing it."""
+    return max(codes.translate(_LOUDNESS[law]), default=0) <= _QUIET
+
+
 _TRANSCODED: dict[tuple[int, int], bytes] = {
     (Law.PCMU, Law.PCMA): _byte_table(Law.PCMA, DECODED[Law.PCMU]),
     (Law.PCMA, Law.PCMU): _byte_table(Law.PCMU, DECODED[Law.PCMA]),

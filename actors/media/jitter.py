@@ -5,14 +5,17 @@ other is cut along the grid, and a frame of which a part is still missing keeps 
 
 Playout follows the local clock: the cursor moves one frame at every take, whether or not anything is there, so that
 timing is kept through loss and silence. It is set anew ("anchored") only at the start, at a new talkspurt that does
-not fit, when packets stay late for several ticks on end, and when the numbers jump; and it skips a frame when the
-delay has been far too long for seconds. A clean stream, even one that comes a few milliseconds early or late, is
-passed on sample for sample.
+not fit, when packets stay late for several ticks on end, and when the numbers jump. A clean stream, even one that comes
+a few milliseconds early or late, is passed on sample for sample.
+
+The delay adapts to what is measured: of all packets of five seconds it is known how long before their time they came.
+When more than two of a hundred come too late the delay grows, when nearly all come far too early it shrinks; so a clock
+that drifts is followed, too. A frame is added or left out where it is quiet, or after a while anywhere.
 """
 
 from __future__ import annotations
 
-from actors.media.g711 import Law, patch
+from actors.media.g711 import Law, is_quiet, patch
 
 FRAME = 160
 # The buffer reaches this far ahead of the cursor, about a second.
@@ -62,7 +65,11 @@ _LATE = 3
 # the target.
 _WINDOW = 250
 _EXCESS = 4 * FRAME
-_CALM = 1500
+# Of so many packets one may come too late, or less than the guard before its time.
+_RARE = 50
+_GUARD = FRAME // 2
+# A quiet frame is waited for so many ticks.
+_WAIT = 150
 
 
 class JitterBuffer:
@@ -76,34 +83,42 @@ class JitterBuffer:
         late, duplicates, wild: packets dropped: past their time, there already, or with a timestamp out of all reach.
         concealed: frames of which something was missing when their time came, while the stream ran.
         skipped: frames dropped to shorten the delay.
+        stretched: frames of silence put in to lengthen it.
     """
 
     __slots__ = (
         "_anchored",
-        "_calm",
         "_covered",
         "_cursor",
         "_dry",
         "_end",
         "_first",
+        "_floor",
         "_frames",
         "_in_time",
         "_late_run",
         "_least",
+        "_margins",
+        "_stretch",
         "_too_late",
+        "_waited",
         "_wild_at",
         "_window",
         "concealed",
         "duplicates",
         "late",
         "skipped",
+        "stretched",
         "target",
         "wild",
     )
 
     def __init__(self, target: int = TARGET) -> None:
-        self.target = target
-        self.late = self.duplicates = self.wild = self.concealed = self.skipped = 0
+        self.target = self._floor = target
+        self.late = self.duplicates = self.wild = self.concealed = self.skipped = self.stretched = 0
+        self._margins: list[int] = []  # how long before their time packets came
+        self._stretch = 0  # frames to be added, below zero to be left out
+        self._waited = 0
         self._frames: dict[int, tuple[bytes, int] | _Partial | _Several] = {}
         self._covered = 0  # until here reaches what has been taken of packets that cannot be cut
         self._anchored = False
@@ -114,7 +129,7 @@ class JitterBuffer:
         self._wild_at: int | None = None
         self._in_time = self._too_late = False
         self._late_run = 0
-        self._window = self._calm = 0
+        self._window = 0
         self._least = REACH
 
     def put(self, timestamp: int, payload: bytes, law: int, whole: int = 0) -> None:
@@ -132,6 +147,7 @@ class JitterBuffer:
         if not self._anchored:
             self.anchor(timestamp)
         offset = ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
+        self._margins.append(offset)
         fits = 0 <= offset <= REACH - size
         if not fits or (self._dry >= _DRY and not -FRAME <= offset - self.target <= _EXCESS):
             cut = self._refit(timestamp, offset, size, whole=bool(whole))
@@ -243,6 +259,8 @@ class JitterBuffer:
         if not self._anchored:
             return _NOTHING
         self._judge(self._end - self._cursor)
+        if self._stretch and self._adapted():
+            return _NOTHING
         cursor = self._cursor
         self._cursor = cursor + FRAME
         if self._end <= cursor:
@@ -302,21 +320,70 @@ class JitterBuffer:
             self._late_run = 0
         elif self._too_late:
             self._late_run += 1
-        self._calm = 0 if self._too_late else self._calm + 1
         self._in_time = self._too_late = False
         if level < self._least:  # noqa: PLR1730 - as above, at every tick
             self._least = level
         self._window += 1
         if self._window < _WINDOW:
             return
-        if self._calm >= _CALM and self.target > TARGET:
-            self.target -= FRAME
-            self._calm = 0
         if self._least >= self.target + _EXCESS:
             self.skip(1)
             self.skipped += 1
+        self._measure()
         self._window = 0
         self._least = REACH
+
+    def _measure(self) -> None:
+        """Compare how early packets came with what is needed (the delay's aim is from the jitter as it was)."""
+        margins = sorted(self._margins)
+        self._margins.clear()
+        if len(margins) < _RARE:
+            return
+        early = margins[len(margins) // _RARE]
+        before, self._stretch = self._stretch, 0
+        if -REACH < early < _GUARD:
+            self._stretch = min((_GUARD - early + FRAME - 1) // FRAME, (MAX_TARGET - self.target) // FRAME)
+        elif early > self._floor + FRAME and self.target > self._floor:
+            self._stretch = -1
+        if (before > 0) != (self._stretch > 0):
+            self._waited = 0
+
+    def _adapted(self) -> bool:
+        """Add a frame here (True: nothing is taken), or leave one out, if it is quiet or long overdue."""
+        held = self._frames.get(self._cursor)
+        quiet = held is None or (isinstance(held, tuple) and is_quiet(*held))
+        self._waited += 1
+        if not quiet and self._waited < _WAIT:
+            return False
+        if self._stretch > 0:
+            self._stretch -= 1
+            self.target += FRAME
+            self.stretched += 1
+            return True
+        self._stretch += 1
+        self.target -= FRAME
+        self.skipped += 1
+        self.skip(1)
+        return False
+
+    def ahead(self, most: int) -> tuple[int, list[tuple[bytes, int]]]:
+        """How many frames are missing from the next one on, and the frames behind them that are there, up to `most`.
+
+        Partial frames and packets that cannot be cut count as missing.
+        """
+        missing = 0
+        found: list[tuple[bytes, int]] = []
+        position = self._cursor
+        while position < self._end and len(found) < most:
+            held = self._frames.get(position)
+            if isinstance(held, tuple):
+                found.append(held)
+            elif found:
+                break
+            else:
+                missing += 1
+            position += FRAME
+        return missing, found
 
     def skip(self, frames: int) -> None:
         """Let `frames` pass unheard: the loop overslept, or the delay is to shrink."""

@@ -15,8 +15,9 @@ from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import StartSession
 from actors.media.facts import codec_of, law_of
-from actors.media.g711 import FADED, SILENCE, Law, encode, transcode
+from actors.media.g711 import SILENCE, Law, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
+from actors.media.mend import Mender
 from actors.media.peer import EVENT, OPAQUE, Address, Peer
 from actors.media.player import Player
 from actors.media.rtp import HEADER, Source
@@ -114,14 +115,13 @@ class Session:
         "clock_rate",
         "echo",
         "event_type",
-        "faded",
         "generation",
         "identity",
         "key",
         "key_begun",
         "keys",
-        "last",
         "law",
+        "mender",
         "next_timestamp",
         "octets",
         "outgoing",
@@ -182,8 +182,7 @@ class Session:
         self.recorder: Recorder | None = None
         self.recorded_from = 0
         self.recording_made = False
-        self.last = b""
-        self.faded = 0
+        self.mender: Mender | None = None
         self.awake_until = 0
         self.served = self.pressed = 0
         self.key_begun: int | None = None
@@ -243,7 +242,7 @@ class Session:
         self._spoken = (start.send, start.ptime, start.receive)
         self.peer.formats, self.peer.codecs = formats, codecs
         if self.form != before:
-            self.last = self.outgoing = b""
+            self.outgoing = b""
             if self.player is not None:
                 self.player.use(self.form)
 
@@ -257,7 +256,13 @@ class Session:
         buffer = self.peer.buffer
         if buffer is None:
             return b"", 0
-        return buffer.take() if self.voice is None else self.voice.hear(buffer)
+        if self.voice is not None:
+            return self.voice.hear(buffer)
+        if not self.echo and self.recorder is None:
+            return buffer.take()  # nobody listens
+        if self.mender is None:
+            self.mender = Mender()
+        return self.mender.mend(buffer.take(), buffer)
 
     def frame_to_send(self, codes: bytes, law: int) -> bytes:
         """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.
@@ -270,21 +275,7 @@ class Session:
             return self.silence
         if self.voice is not None:
             return codes or self.silence
-        if law:
-            if law != self.law:
-                codes = transcode(codes, law, self.law)
-            self.last = codes
-            self.faded = 0
-            return codes
-        return self._concealed()
-
-    def _concealed(self) -> bytes:
-        """What stands in for a frame that is not there: the last one, fading, for 60 ms."""
-        if self.faded >= 3 or not self.last:
-            return self.silence
-        self.faded += 1
-        self.last = self.last.translate(FADED[self.law])
-        return self.last
+        return transcode(codes, law, self.law) if law else self.silence
 
     def packets_of(self, payload: bytes, tick: int) -> Sequence[bytes]:
         """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
@@ -381,7 +372,7 @@ class Session:
     def rest(self) -> None:
         """Send once a second from now on; the next talkspurt gets a fresh buffer of the delay learnt."""
         self.resting = True
-        self.last = b""
+        self.mender = None
         buffer = self.peer.buffer
         if buffer is not None:
             self.peer.buffer = JitterBuffer(buffer.target)
