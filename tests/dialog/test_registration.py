@@ -387,6 +387,19 @@ def test_three_hundred_accounts_begin_at_fifty_a_second() -> None:
     assert most_a_second(line.registrar.times) <= 51
 
 
+def test_five_thousand_accounts_register_in_a_hundred_seconds_and_stay_registered() -> None:
+    line = Line(*many(5000))
+    line.begin()
+    line.pass_time(101.0)
+    assert len(line.registrar.bindings) == 5000
+    assert len(line.registrar.times) == 5000
+    assert most_a_second(line.registrar.times[::100]) <= 1
+    line.registrar.requests.clear()
+    line.restart()
+    line.pass_time(600.0)
+    assert line.registrar.requests == [], "none is due before half of its time"
+
+
 def test_after_a_restart_nothing_registers_that_is_not_due_and_what_is_overdue_goes_at_fifty_a_second() -> None:
     line = Line(*many(200))
     line.begin()

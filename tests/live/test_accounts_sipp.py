@@ -1,11 +1,15 @@
-"""SIPp proves: 401 and 407 for INVITE and BYE with MD5, stale nonces, two realms at once (it checks the digests)."""
+"""SIPp proves: 401 and 407 with MD5 (it checks digests), stale, two realms; MESSAGE, SUBSCRIBE, PUBLISH, OPTIONS."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from actors.control.client import Client, EventStream
+from actors.control.messaging import MessageReceived, MessagesWaiting, PublicationChanged, SubscriptionEnded
 from tests.live import sipp
 from tests.live.service import running
 
@@ -34,4 +38,64 @@ def test_a_call_by_an_account_answers_every_challenge(tmp_path: Path, scenario: 
             assert '"answered"' in done.stdout
             assert "wonderland" not in done.stdout + "\n".join(service.lines)
     report = sipp.report(tmp_path / "uas", 0)
-    assert (report.successful, report.failed, report.errors) == (1, 0, "")
+    assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
+
+
+def wait_for(stream: EventStream, kind: type, **wanted: object) -> Any:
+    """The next event of a kind whose fields are so."""
+    while True:
+        event = stream.receive(30.0)
+        assert event is not None, f"no {kind.__name__} within 30 s"
+        if isinstance(event, kind) and all(getattr(event, name) == value for name, value in wanted.items()):
+            return event
+
+
+def test_a_message_goes_out_with_credentials_and_its_delivery_is_told(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_message"))
+        with running(config=trunk(port)) as service:
+            words = ("message", f"sip:bob@{host}:{port}", "hello there", "--account", f"sip:100@127.0.0.1:{port}")
+            done = service.command(*words)
+            assert (done.returncode, done.stdout.splitlines()[0]) == (0, "202 Accepted"), done.stderr
+    assert sipp.report(tmp_path / "uas", 0).failed == 0
+
+
+def test_a_message_that_comes_is_answered_and_told_and_options_are_too(tmp_path: Path) -> None:
+    with running() as service, Client(service.run_dir) as client, client.events() as events:
+        report = sipp.call(tmp_path / "uac", service.addresses["udp"], "-m", "1", scenario="uac_message")
+        assert (report.successful, report.errors) == (1, "")
+        received = wait_for(events, MessageReceived)
+        assert (received.body.strip(), received.display_name) == ("hello from SIPp", "Tester")
+        host, port = service.addresses["udp"]
+        asked = service.command("options", f"sip:us@{host}:{port}")
+        assert asked.returncode == 0
+        assert "MESSAGE" in asked.stdout
+
+
+def test_a_mailbox_is_watched_refreshed_and_left(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_subscribe"))
+        with running() as service, Client(service.run_dir) as client, client.events() as events:
+            box = client.watch(f"sip:100@{host}:{port}", "message-summary", expires=600)
+            first = wait_for(events, MessagesWaiting, subscription=box)
+            assert first.counts == (("voice-message", "1/8"),)
+            assert wait_for(events, MessagesWaiting, subscription=box).counts == (("voice-message", "2/8"),)
+            client.unwatch(box)
+            assert wait_for(events, SubscriptionEnded, subscription=box).reason == "timeout"
+    report = sipp.report(tmp_path / "uas", 0)
+    assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
+
+
+def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_publish"))
+        with running() as service, Client(service.run_dir) as client, client.events() as events:
+            uri = f"sip:100@{host}:{port}"
+            state = client.publish(uri, "presence", "open to all", content_type="text/plain", expires=60)
+            wait_for(events, PublicationChanged, publication=state, state="published")
+            client.publish(uri, "presence", "closed", content_type="text/plain", expires=60, publication=state)
+            wait_for(events, PublicationChanged, publication=state, state="published")
+            client.unpublish(state)
+            wait_for(events, PublicationChanged, publication=state, state="removed")
+    report = sipp.report(tmp_path / "uas", 0)
+    assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
