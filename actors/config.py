@@ -238,12 +238,27 @@ class DnsSection(_Section, frozen=True, kw_only=True):
     failover_after: Annotated[float, Meta(ge=0, description="seconds from 0")] = 0.0
 
 
+class NameSection(_Section, frozen=True, kw_only=True):
+    """[[tls.names]]: the certificate that is shown to clients that ask for one domain (SNI).
+
+    Attributes:
+        name: the domain.
+        certificate: its certificate, and what stands between it and its authority.
+        key: its private key, not encrypted; empty where it stands in the same file.
+    """
+
+    name: str
+    certificate: str
+    key: str = ""
+
+
 class TlsSection(_Section, frozen=True, kw_only=True):
     """[tls]: certificates and rules of TLS. Files are PEM; they are read again when they have changed.
 
     Attributes:
         certificate: our certificate, and what stands between it and its authority; ``tls:`` listeners need one.
         key: its private key, not encrypted; empty where it stands in the same file.
+        names: certificates for single domains, where one does not serve all.
         authorities: whom we believe; empty for the authorities of the system.
         outgoing: whether requests of ours may go over TLS without a listener for it: a phone behind a NAT.
         verify: whether a server has to prove its name (RFC 5922).
@@ -256,6 +271,7 @@ class TlsSection(_Section, frozen=True, kw_only=True):
 
     certificate: str = ""
     key: str = ""
+    names: tuple[NameSection, ...] = ()
     authorities: str = ""
     outgoing: bool = False
     verify: bool = True
@@ -434,6 +450,7 @@ def tls(config: Config) -> TlsSettings:
     return TlsSettings(
         certificate=_absolute(section.certificate),
         key=_absolute(section.key),
+        names=tuple((one.name, _absolute(one.certificate), _absolute(one.key)) for one in section.names),
         authorities=_absolute(section.authorities),
         outgoing=section.outgoing,
         verify=section.verify,
@@ -540,7 +557,8 @@ def allowed(kind: Any) -> str:  # noqa: ANN401
         return f"a table whose values are {allowed(get_args(kind)[1])}"
     if get_origin(kind) is tuple:
         parts = [part for part in get_args(kind) if part is not Ellipsis]
-        return f"a list of {'strings' if parts[0] is str else f'{len(parts)}: each {allowed(parts[0])}'}"
+        size = "" if Ellipsis in get_args(kind) else f" of {len(parts)}"
+        return "a list of strings" if parts[0] is str else f"a list{size}: each {allowed(parts[0])}"
     if isinstance(kind, type) and issubclass(kind, _Section):
         return f"a table with {_listed(list(get_type_hints(kind)))}"
     return "true or false" if kind is bool else "a string"

@@ -111,6 +111,15 @@ def test_tls_is_checked_before_anything_starts(tmp_path: Path) -> None:
     config = load(path)
     assert listeners(config) == (Listener("tls", "::1", 5061),)
     assert tls(config).certificate == str(certificate)
+    path.write_text(f'[[tls.names]]\nname = "b.example"\ncertificate = "{certificate}"\n', encoding="utf-8")
+    assert tls(load(path)).names == (("b.example", str(certificate), ""),)
+    assert (
+        "tls: /gone/b.pem: no such file"
+        in refusal(tmp_path, '[[tls.names]]\nname = "b.example"\ncertificate = "/gone/b.pem"').lower()
+    )
+    assert "tls.names.file: no such key; it may be name, certificate or key" in refusal(
+        tmp_path, "[[tls.names]]\nfile = 1"
+    )
 
 
 def test_the_environment_is_over_the_file(tmp_path: Path) -> None:

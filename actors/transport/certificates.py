@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from actors.transport.identity import plain
 from actors.transport.settings import TlsSettings
 
 _CLIENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -49,45 +51,80 @@ class Contexts:
 
     def _look(self) -> tuple[int, ...]:
         settings = self._settings
-        return tuple(_changed(path) for path in (settings.certificate, settings.key, settings.authorities) if path)
+        paths = (settings.authorities, *(path for each in _certificates(settings) for path in each[1:]))
+        return tuple(_changed(path) for path in paths if path)
 
 
 def make(settings: TlsSettings) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The contexts of a server and of a client.
+    """The contexts of a server and of a client. The server's own has others for the names that clients ask for.
 
     Raises:
         CertificateError: a file cannot be used.
     """
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    (_, *own), *others = _certificates(settings)
+    server, client = _server(settings, *own), _context(settings, ssl.PROTOCOL_TLS_CLIENT, *own)
     # RFC 5922 section 7.2 knows none of the wildcards that the library would match; we compare by ourselves.
     client.check_hostname = False
     client.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
-    server.verify_mode = _CLIENTS[settings.clients]
-    for context in (server, client):
-        context.minimum_version = _MINIMUM[settings.minimum]
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        _load(context, settings)
+    _believe(client, settings)
+    named = {plain(name): _server(settings, *files) for name, *files in others}
+
+    def choose(session: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        """Show the certificate of the domain that is asked for (RFC 5922 section 7.8)."""
+        found = named.get(plain(name or ""))
+        if found is not None:
+            session.context = found
+
+    if named:
+        server.sni_callback = choose
     return server, client
 
 
-def _load(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    path = " or ".join(filter(None, (settings.certificate, settings.key)))
+def _certificates(settings: TlsSettings) -> tuple[tuple[str, str, str], ...]:
+    """Our certificate and those of single domains: domain, file, file of the key."""
+    return (("", settings.certificate, settings.key), *settings.names)
+
+
+def _server(settings: TlsSettings, certificate: str, key: str) -> ssl.SSLContext:
+    context = _context(settings, ssl.PROTOCOL_TLS_SERVER, certificate, key)
+    context.verify_mode = _CLIENTS[settings.clients]
+    _believe(context, settings)
+    return context
+
+
+def _context(settings: TlsSettings, protocol: int, certificate: str, key: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = _MINIMUM[settings.minimum]
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    if certificate:
+        with _named(" or ".join(filter(None, (certificate, key)))):
+            context.load_cert_chain(certificate, key or None, password=_no_password)
+    if settings.key_log:
+        with _named(settings.key_log):
+            context.keylog_filename = settings.key_log
+    return context
+
+
+def _believe(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    if context.verify_mode is ssl.CERT_NONE:
+        return
+    if settings.authorities:
+        with _named(settings.authorities):
+            context.load_verify_locations(settings.authorities)
+    else:
+        context.load_default_certs()
+
+
+@contextmanager
+def _named(files: str) -> Iterator[None]:
+    """Say which files it was that could not be used."""
     try:
-        if settings.certificate:
-            context.load_cert_chain(settings.certificate, settings.key or None, password=_no_password)
-        if context.verify_mode is not ssl.CERT_NONE:
-            path = settings.authorities
-            if path:
-                context.load_verify_locations(path)
-            else:
-                context.load_default_certs()
-        if settings.key_log:
-            path = settings.key_log
-            context.keylog_filename = path
+        yield
     except ssl.SSLError as error:
-        raise CertificateError(f"{path}: {(error.reason or 'not PEM, or locked').replace('_', ' ').lower()}") from error
+        reason = (error.reason or "not PEM, or locked").replace("_", " ").lower()
+        raise CertificateError(f"{files}: {reason}") from error
     except OSError as error:
-        raise CertificateError(f"{path}: {error.strerror}") from error
+        raise CertificateError(f"{files}: {error.strerror}") from error
 
 
 def _no_password() -> str:

@@ -21,6 +21,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         certificate: our certificate and what stands between it and its authority; empty for none.
         key: its private key, not encrypted; empty where it stands in the same file.
+        names: certificates for single domains that clients ask for: domain, file, file of the key or nothing.
         authorities: whom we believe; empty for the authorities of the system.
         outgoing: whether requests of ours may go over TLS without a listener for it: a phone behind a NAT.
         verify: whether a server has to prove its name (RFC 5922 section 7.3).
@@ -34,6 +35,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     certificate: str = ""
     key: str = ""
+    names: tuple[tuple[str, str, str], ...] = ()
     authorities: str = ""
     outgoing: bool = False
     verify: bool = True

@@ -132,6 +132,15 @@ def test_a_sip_uri_in_a_certificate_names_its_domain(folder: Path) -> None:
     assert identities(client.certificate) == {"sip.example"}
 
 
+def test_clients_are_shown_the_certificate_of_the_domain_that_they_ask_for(folder: Path) -> None:
+    second = str(issue(folder / "second", "second.example"))
+    server = tls_settings(folder / "first", "first.example", names=(("Second.Example", second, ""),))
+    for name, shown in (("first", "first"), ("second", "second"), ("third", "first")):
+        pair = _pair(server, tls_settings(folder / "c"), f"{name}.example")
+        _talk(*pair)
+        assert identities(pair[1].certificate) == {f"{shown}.example"}
+
+
 def test_an_old_version_is_refused(folder: Path) -> None:
     server, client = _pair(tls_settings(folder / "s", "a.example", minimum="1.3"), tls_settings(folder / "c"))
     client._tls.context.maximum_version = ssl.TLSVersion.TLSv1_2
