@@ -152,7 +152,7 @@ def test_a_silent_target_that_answers_late_gets_ack_and_bye(tmp_path: Path) -> N
         silent.reply(invite, 200, "OK", f"Contact: <{silent.uri}>")
         silent.receive("ACK ")
         silent.reply(silent.receive("BYE "), 200, "OK")
-        assert [info.call for info in client.calls()] == [call], "the call with the other one goes on"
+        assert [info.call for info in client.calls()] == [call], (seen, service.lines)
         client.hangup(call)
         next_event(stream, "CallEnded", seen)
 
