@@ -30,6 +30,7 @@ from actors.media.reports import farewell, report
 from actors.media.rtcp import interval, ntp_time
 from actors.media.session import TICKS, RecordError, Session
 from actors.media.sockets import Ports
+from actors.media.srtp_records import SrtpRecords
 from actors.runtime.machine import Event
 
 # An overslept loop makes good at most so many ticks, the one that is due among them; the rest is skipped time.
@@ -82,6 +83,7 @@ class Engine:
         self.send_errors = self.receive_errors = self.skipped = 0
         self._ports = ports
         self._records = records
+        self._srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
         self._token = token
         self._target = target
         self._active: dict[str, Session] = {}
@@ -119,12 +121,15 @@ class Engine:
         """Apply what was negotiated.
 
         Raises:
-            ValueError: the format to send in is not one we have; the session stays as it was.
+            ValueError: the format to send in is not one we have, or SRTP cannot be had: nothing is sent by it.
         """
         session = self.sessions[key]
         if not session.started:
             session.report_due = now + self._interval(session)
+        protected = session.srtp is not None
         session.apply(start)
+        if session.srtp is not None and not protected:
+            self._srtp.begin(session, session.srtp)
         self._wake(session)
 
     def play(self, key: str, play: Play) -> None:
@@ -223,6 +228,8 @@ class Engine:
             session.apply(facts.start)
         session.resume(copies[0].body, skip=len(copies) < 2)
         session.generation = copies[0].generation + (len(copies) < 2)
+        if session.srtp is not None:
+            self._srtp.resume(session, session.srtp)
         session.echo = facts.echo
 
     def _go_on(self, session: Session, facts: Facts) -> None:
@@ -317,7 +324,9 @@ class Engine:
                 try:
                     if control:
                         data, address = session.pair.rtcp.recvfrom(MAX_DATAGRAM)
-                        session.peer.accept_control(data, address, now, ntp_time(wall))
+                        plain = data if session.srtp is None else session.unsealed(data, control=True)
+                        if plain is not None:
+                            session.peer.accept_control(plain, address, now, ntp_time(wall))
                     else:
                         self._hear(session, arrival)
                 except OSError:
@@ -328,6 +337,11 @@ class Engine:
     def _hear(self, session: Session, arrival: int) -> None:
         """Read one datagram of the RTP port."""
         data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
+        if session.srtp is not None:
+            plain = session.unsealed(data)
+            if plain is None:
+                return
+            data = plain
         peer = session.peer
         if peer.accept(data, address, arrival):
             if session.resting:
@@ -362,6 +376,8 @@ class Engine:
             packets = self._pressed(session, payload, tick) if keys is not None and keys.busy else None
             if packets is None:
                 packets = session.packets_of(payload, tick)
+            if session.srtp is not None:
+                packets = session.srtp.sealed(packets)
             # Written before anything is sent: what a successor reads as next was not used yet.
             self._save(session, tick)
             for packet in packets:
@@ -401,6 +417,8 @@ class Engine:
     def _save(self, session: Session, tick: int) -> None:
         session.generation += 1
         self._records.write(session.pair.slot, session.generation, session.row(tick))
+        if session.srtp is not None:
+            self._srtp.write(session, session.srtp)
 
     def _played(self, session: Session, player: Player) -> bytes | None:
         """The player's next frame; None when it is over, which ends it."""
@@ -426,6 +444,9 @@ class Engine:
     def _send_control(self, session: Session, packet: bytes) -> None:
         if session.peer.control is None:
             return
+        if session.srtp is not None:
+            packet = session.srtp.protect_control(packet)
+            self._srtp.write(session, session.srtp)
         try:
             session.pair.rtcp.sendto(packet, session.peer.control)
         except OSError:

@@ -13,7 +13,7 @@ from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
-from actors.media.events import StartSession
+from actors.media.events import Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.g711 import SILENCE, Law, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
@@ -22,6 +22,7 @@ from actors.media.peer import EVENT, OPAQUE, Address, Peer
 from actors.media.player import Player
 from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
+from actors.media.srtp import Srtp
 from actors.media.tones import PAIRS, Tone, samples_of
 from actors.media.voice import Voice
 
@@ -100,6 +101,7 @@ class Session:
         rate: samples a second of what it hears and says.
         keys: what is to be pressed.
         event_type: the payload type of keys, None where the peer takes none.
+        srtp: what protects it, None for plain RTP.
         sending: the direction and an address allow it.
         awake_until: the tick before which the session does not go to rest.
     """
@@ -147,6 +149,7 @@ class Session:
         "sequence",
         "served",
         "silence",
+        "srtp",
         "started",
         "voice",
     )
@@ -170,6 +173,7 @@ class Session:
         self.voice: Voice | None = None
         self.keys: KeySender | None = None
         self.event_type: int | None = None
+        self.srtp: Srtp | None = None
         self._spoken: tuple[object, ...] = ()
         self.clock_rate = self.rate = 8000
         self.payload_type = 0
@@ -195,7 +199,7 @@ class Session:
         """Take what was negotiated.
 
         Raises:
-            ValueError: the format to send in is not one we have.
+            ValueError: the format to send in is not one we have; SRTP cannot be had, or is to be given up.
         """
         if not 0 <= start.send.payload_type <= 127:
             raise ValueError(f"payload type {start.send.payload_type} cannot be sent")
@@ -205,6 +209,7 @@ class Session:
         self.packet_samples = samples if samples in (80, 160, 240, 320, 480) else FRAME
         peer = self.peer
         self._take_keys(start)
+        self._protect(start.protection)
         peer.listening = start.direction in ("sendrecv", "recvonly")
         if not peer.listening:
             peer.buffer = None
@@ -212,6 +217,28 @@ class Session:
         self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
         self.started = True
         self.touch()
+
+    def _protect(self, protection: Protection | None) -> None:
+        """Take the keys of SRTP. From the first ones on nothing is sent or taken without them."""
+        if protection is None:
+            if self.srtp is not None:
+                raise ValueError("SRTP was agreed, and is not given up for plain RTP")
+        elif self.srtp is None:
+            self.srtp = Srtp(protection)
+            if not self.packets:
+                self.sequence &= 0x7FFF  # RFC 4568 s6.4: lest the first packets be lost over a rollover
+        elif protection != self.srtp.protection:
+            self.srtp.use(protection)
+
+    def unsealed(self, data: bytes, *, control: bool = False) -> bytes | None:
+        """The packet of the peer inside a protected one; None for what is to be dropped."""
+        srtp = self.srtp
+        if srtp is None:
+            return data
+        plain = srtp.unprotect_control(data) if control else srtp.unprotect(data)
+        if plain is None and srtp.refused == 1:
+            self.peer.notices.append(("srtp_refused", "a packet that is forged, repeated or not protected was dropped"))
+        return plain
 
     def _take_keys(self, start: StartSession) -> None:
         """The formats of keys, ours and the peer's; what is being pressed goes on."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from actors.media.events import Protection
 from actors.media.rtp import HEADER
-from actors.media.srtp_index import WINDOW, Row, Window, fingerprint, way
+from actors.media.srtp_index import NO_KEY, WINDOW, Row, Window, fingerprint, way
 
 # A peer that has the key may begin new streams, but not without end: each is remembered.
 MAX_STREAMS = 64
@@ -243,18 +244,31 @@ class Srtp:
     Attributes:
         protection: the keys in force.
         refused: datagrams that were forged, repeated or plain.
+        generation: of the row last written.
     """
 
-    __slots__ = ("_before", "_receiver", "_sender", "_senders", "protection", "refused")
+    __slots__ = (
+        "_before",
+        "_former",
+        "_prints",
+        "_receiver",
+        "_sender",
+        "_senders",
+        "generation",
+        "protection",
+        "refused",
+    )
 
     def __init__(self, protection: Protection) -> None:
-        self.refused = 0
+        self.refused = self.generation = 0
+        self._former = NO_KEY
         self.protection = protection
         self._sender = Sender(protection.suite, protection.send)
         self._receiver = Receiver(protection.suite, protection.receive)
         self._before: Receiver | None = None
         # The answers of several forks may choose several of our keys: none begins anew when it is taken up again.
         self._senders = {(protection.suite, protection.send): self._sender}
+        self._prints = _prints(protection)
 
     def use(self, protection: Protection) -> None:
         """Take other keys; one that stays keeps its counters (RFC 4568 s7.1.4).
@@ -273,11 +287,16 @@ class Srtp:
             # What is on its way under the old key is still taken, until the first under the new one (RFC 3264 s8.3.2).
             self._before, self._receiver = self._receiver, receiver
         self._senders[name] = self._sender = sender
+        prints = _prints(protection)
+        if prints[0] != self._prints[0]:
+            self._former = self._prints[0]
+        self._prints = prints
         self.protection = protection
 
-    def protect(self, packet: bytes) -> bytes:
-        """See :meth:`Sender.protect`."""
-        return self._sender.protect(packet)
+    def sealed(self, packets: Iterable[bytes]) -> list[bytes]:
+        """What is sent for these RTP packets (:meth:`Sender.protect`); one that is too long is not sent at all."""
+        protect = self._sender.protect
+        return [protected for packet in packets if (protected := protect(packet))]
 
     def protect_control(self, packet: bytes) -> bytes:
         """See :meth:`Sender.protect_control`."""
@@ -304,7 +323,8 @@ class Srtp:
 
     def row(self, identity: int) -> bytes:
         """The indexes as they are, for the mapped record."""
-        sender, protection = self._sender, self.protection
+        sender = self._sender
+        send, receive = self._prints
         streams = tuple(
             [
                 (ssrc, media.highest, media.seen, control.highest, control.seen)
@@ -313,8 +333,9 @@ class Srtp:
         )
         return Row(
             identity,
-            fingerprint(protection.suite, protection.send),
-            fingerprint(protection.suite, protection.receive),
+            send,
+            self._former,
+            receive,
             sender.ssrc,
             sender.index,
             sender.control,
@@ -325,7 +346,7 @@ class Srtp:
         """Go on from a predecessor's row.
 
         Every packet's row is written before it is sent. So a key that the row does not know has sent nothing yet, and
-        begins at its beginning; one that it knows goes on behind all that it may have sent.
+        begins at its beginning; the one that it is of goes on behind all that it may have sent.
 
         Args:
             row: the newest that is whole.
@@ -333,13 +354,26 @@ class Srtp:
 
         Returns:
             The next index of what we send, None where the key is new.
+
+        Raises:
+            ValueError: the key was left for another, and what was sent under it is not known any more.
         """
-        protection = self.protection
-        if row.receive == fingerprint(protection.suite, protection.receive):
+        send, receive = self._prints
+        if row.former == send:
+            raise ValueError("an SRTP key that was left is not used again")
+        if row.receive == receive:
             self._receiver.wind(row.streams)
-        if row.send != fingerprint(protection.suite, protection.send):
+        self._former = row.former
+        if row.send != send:
+            self._former = row.send
             return None
         # At most two packets of RTP and two of RTCP follow a row.
         index = row.following + 2 * skip
         self._sender.wind(row.ssrc, index, row.control + 2 * skip)
         return index
+
+
+def _prints(protection: Protection) -> tuple[bytes, bytes]:
+    """The fingerprints of our key and of the peer's."""
+    suite = protection.suite
+    return fingerprint(suite, protection.send), fingerprint(suite, protection.receive)

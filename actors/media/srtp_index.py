@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 WINDOW = 64  # the least that RFC 3711 s3.3.2 allows; a reordering of more than a second is of no use to a listener
 STREAMS = 4  # of one key that are kept, the newest
+NO_KEY = bytes(8)
 STEP = 0x7000  # below half of the sequence numbers, so that the counter is guessed right
 _MASK = (1 << WINDOW) - 1
 _HALF = 0x8000
 
-# identity, fingerprints of both keys; our ssrc, next index, SRTCP packets sent
-_HEAD = struct.Struct("<Q8s8sIQI")
+# identity, fingerprints of our key, the one before it and the peer's; our ssrc, next index, SRTCP packets sent
+_HEAD = struct.Struct("<Q8s8s8sIQI")
 # ssrc, highest index, those seen; the same of SRTCP
 _STREAM = struct.Struct("<IqQqQ")
 SIZE = _HEAD.size + STREAMS * _STREAM.size
@@ -73,7 +74,7 @@ class Row(NamedTuple):
 
     Attributes:
         identity: of the session.
-        send, receive: fingerprints of the keys, zeros where none was used yet.
+        send, former, receive: fingerprints of our key, of the one before it and of the peer's; zeros for none.
         ssrc: ours.
         following: the next index to be sent with.
         control: how many SRTCP packets were sent.
@@ -81,8 +82,9 @@ class Row(NamedTuple):
     """
 
     identity: int
-    send: bytes = bytes(8)
-    receive: bytes = bytes(8)
+    send: bytes = NO_KEY
+    former: bytes = NO_KEY
+    receive: bytes = NO_KEY
     ssrc: int = 0
     following: int = 0
     control: int = 0
@@ -90,7 +92,7 @@ class Row(NamedTuple):
 
     def pack(self) -> bytes:
         """The row as SIZE bytes."""
-        head = _HEAD.pack(self.identity, self.send, self.receive, self.ssrc, self.following, self.control)
+        head = _HEAD.pack(self.identity, self.send, self.former, self.receive, self.ssrc, self.following, self.control)
         return head + b"".join([_STREAM.pack(*stream) for stream in self.streams[-STREAMS:]]).ljust(
             SIZE - len(head), b"\0"
         )

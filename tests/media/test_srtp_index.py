@@ -57,7 +57,7 @@ STREAM = st.tuples(
 def test_a_row_comes_back_with_the_newest_streams(
     streams: list[tuple[int, int, int, int, int]], index: int, control: int
 ) -> None:
-    row = Row(2**64 - 1, b"12345678", b"abcdefgh", 2**32 - 1, index, control, tuple(streams))
+    row = Row(2**64 - 1, b"12345678", b"ABCDEFGH", b"abcdefgh", 2**32 - 1, index, control, tuple(streams))
     data = row.pack()
     assert len(data) == SIZE
     assert unpack(data) == row._replace(streams=tuple(streams[-STREAMS:]))
