@@ -31,34 +31,15 @@ from actors.transaction.events import (
     TransactionFailed,
 )
 from actors.transaction.gate import Gate, Refusal, let_in
-from actors.transaction.index import FINISHED, TERMINATED, Index
+from actors.transaction.index import FINISHED
 from actors.transaction.invite_client import InviteClient
 from actors.transaction.invite_server import InviteServer
-from actors.transaction.keys import (
-    cell_key,
-    merged_key,
-    request_key,
-    response_key,
-    transaction_key,
-)
-from actors.transaction.machines import (
-    TABLES,
-    TRANSPORT_ERROR,
-    Cell,
-    Lingering,
-    Transaction,
-    deadline_of,
-    end_of,
-    lingers,
-    pack,
-    unpack,
-)
+from actors.transaction.keeping import Keeper
+from actors.transaction.keys import cell_key, merged_key, request_key, response_key, transaction_key
+from actors.transaction.machines import TRANSPORT_ERROR, Cell, Lingering
 from actors.transaction.non_invite_client import NonInviteClient
 from actors.transaction.non_invite_server import NonInviteServer
 from actors.transaction.timers import Timers
-from actors.transaction.transitions import Watcher, transition
-
-_MERGING = (InviteServer, NonInviteServer, Lingering)
 
 # A CANCEL names the branch of what it cancels, not the method; these a client may cancel to no effect (section 9.2).
 OTHER_METHODS = (
@@ -77,7 +58,7 @@ def _never_busy() -> bool:
     return False
 
 
-class Layer:
+class Layer(Keeper):
     """All transactions of one shard.
 
     Used alone, over a socket of one's own: give it what arrives and what the user wants, carry out the effects, call
@@ -93,9 +74,6 @@ class Layer:
         gate: may refuse or challenge a request outside of any dialog before there is a machine for it.
         stateless: methods whose requests outside of any dialog get no machine (RFC 3261 section 8.2.7): the user
             answers them with RespondDirect, a repeated one again and with the same bytes.
-
-    Attributes:
-        watcher: is told of every step of every machine; None while nobody observes, and then it costs nothing.
     """
 
     def __init__(
@@ -109,16 +87,13 @@ class Layer:
         gate: Gate = let_in,
         stateless: frozenset[str] = frozenset(),
     ) -> None:
+        super().__init__(MemoryCells() if cells is None else cells)
         self._secret = secret
-        self.cells: Cells = MemoryCells() if cells is None else cells
-        self._memory = self.cells if isinstance(self.cells, MemoryCells) else None
         self.timers = timers
         self._max_machines = max_machines
         self._busy = busy
         self._gate = gate
         self._stateless = stateless
-        self.watcher: Watcher | None = None
-        self._index = Index()
         self._index_complete = not len(self.cells)
 
     # From the network.
@@ -306,6 +281,19 @@ class Layer:
         tag = to_tag_of(machine.response) or stateless_tag(parse(machine.request).head, self._secret)
         return answer(machine.request, 500, to_tag=tag)
 
+    def _step_invite_client(
+        self, cell: bytes, machine: InviteClient, event: invite_client.Input, argument: object, now: float
+    ) -> Effects:
+        """Step, and begin the CANCEL's own transaction where the step asks for it."""
+        effects = self._step(cell, machine, event, argument, now)
+        if effects and type(effects[-1]) is BeginCancel:
+            cancel: Any = effects[-1]
+            key = TransactionKey(cancel.key.branch, "", "CANCEL")
+            raw = build_cancel(cancel.invite, (("Reason", cancel.reason),) if cancel.reason else ())
+            command = SendRequest(key, cancel.target, raw)
+            return effects[:-1] + self._send_request(cell_key(key), None, command, now)
+        return effects
+
     # From the transport.
 
     def transmit_failed(self, key: TransactionKey, reason: str, now: float) -> Effects:
@@ -352,91 +340,3 @@ class Layer:
             cells = ((cell, self.cells.get(cell)) for cell in list(self.cells.keys()) if cell[:1] == b"c")
             self._index.restore((cell, machine) for cell, machine in cells if type(machine) is not Lingering)
             self._index_complete = True
-
-    # Time.
-
-    def next_deadline(self) -> float | None:
-        """When to call `expire`; always None where the shell keeps the cells and so their deadlines."""
-        return None if self._memory is None else self._memory.next_deadline()
-
-    def expire(self, now: float) -> Effects:
-        """Fire what is due in cells in memory, each timer once: a long pause gives no burst."""
-        effects: list[Effect] = []
-        while self._memory is not None and (cell := self._memory.due(now)) is not None:
-            effects += self.fire(cell, now)
-        return tuple(effects)
-
-    def fire(self, cell: bytes, now: float) -> Effects:
-        """Fire the timers of one cell that are due."""
-        machine = self.cells.get(cell)
-        if machine is None:
-            return ()
-        if type(machine) is Lingering:
-            if self.watcher is None:
-                self.cells.delete(cell)  # as its table says: its one timer ends it, and the user is told nothing
-                self._forget_merged(machine)
-                return ()
-            machine = unpack(machine)
-        after, effects = TABLES[type(machine)].expire(machine, now, watch=self._watch(now))
-        self._keep(cell, machine, after)
-        return effects
-
-    def _watch(self, now: float) -> Callable[[Any, Any, Any], None] | None:
-        watcher = self.watcher
-        if watcher is None:
-            return None
-        return lambda before, timer, after: watcher(transition(before, timer, after, None, now))
-
-    # Cells.
-
-    def _machine(self, cell: bytes) -> Any:  # noqa: ANN401 - any machine, or None
-        machine = self.cells.get(cell)
-        return unpack(machine) if type(machine) is Lingering else machine
-
-    def _begin(self, cell: bytes, machine: Transaction, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
-        after, effects = TABLES[type(machine)].step(machine, event, argument, now)
-        if self.watcher is not None:
-            self.watcher(transition(machine, event, after, argument, now))
-        self._keep(cell, None, after)
-        return effects
-
-    def _step(self, cell: bytes, machine: Any, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
-        after, effects = TABLES[type(machine)].step(machine, event, argument, now)
-        if self.watcher is not None:
-            self.watcher(transition(machine, event, after, argument, now))
-        self._keep(cell, machine, after)
-        return effects
-
-    def _step_invite_client(
-        self, cell: bytes, machine: InviteClient, event: invite_client.Input, argument: object, now: float
-    ) -> Effects:
-        """Step, and begin the CANCEL's own transaction where the step asks for it."""
-        effects = self._step(cell, machine, event, argument, now)
-        if effects and type(effects[-1]) is BeginCancel:
-            cancel: Any = effects[-1]
-            key = TransactionKey(cancel.key.branch, "", "CANCEL")
-            raw = build_cancel(cancel.invite, (("Reason", cancel.reason),) if cancel.reason else ())
-            command = SendRequest(key, cancel.target, raw)
-            return effects[:-1] + self._send_request(cell_key(key), None, command, now)
-        return effects
-
-    def _keep(self, cell: bytes, before: Transaction | None, after: Any) -> None:  # noqa: ANN401
-        """Store what a step made of a machine."""
-        if after is before:
-            return
-        self._index.note(cell, before, after)
-        if after.state < FINISHED:
-            self.cells.put(cell, after, deadline_of(after))
-        elif after.state == TERMINATED:
-            if before is not None:
-                self.cells.delete(cell)
-                self._forget_merged(after)
-        elif lingers(after):
-            self.cells.put(cell, pack(after), end_of(after))
-        else:
-            self.cells.put(cell, after, deadline_of(after))
-
-    def _forget_merged(self, machine: Any) -> None:  # noqa: ANN401 - any machine
-        """The machine is over: a request that is like its own is not merged any more."""
-        if type(machine) in _MERGING and machine.merged:
-            self.cells.delete(machine.merged)

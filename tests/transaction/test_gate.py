@@ -155,3 +155,12 @@ def test_a_ping_in_a_dialog_has_a_machine_as_every_request_there() -> None:
 def test_a_ping_is_refused_where_anything_new_is() -> None:
     layer = Layer(SECRET, stateless=frozenset({"OPTIONS"}), busy=lambda: True)
     assert [spoken(effect) for effect in receive(layer, request("OPTIONS"))] == ["send 503"]
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "INVITE"])
+def test_fault_2_a_flood_makes_no_state_before_authentication(layer: Layer, method: str) -> None:
+    for number in range(1000):
+        raw = request(method, branch=f"z9hG4bK{number}", call_id=f"call-{number}")
+        challenges(receive(layer, raw))
+    assert len(layer.cells) == 0
+    assert layer.next_deadline() is None

@@ -491,6 +491,19 @@ def test_a_transport_that_lost_everything_fails_what_ran_over_streams(layer: Lay
     assert layer.transport_lost(1.0) == ()
 
 
+def test_fault_23_a_reset_after_a_hundred_invites_fails_each_of_ours_once_and_none_of_theirs(layer: Layer) -> None:
+    ours = [request(branch=f"z9hG4bKours{n}", call_id=f"ours-{n}") for n in range(100)]
+    theirs = [request(branch=f"z9hG4bKtheirs{n}", call_id=f"theirs-{n}") for n in range(100)]
+    for mine, other in zip(ours, theirs, strict=True):
+        call(layer, mine, target=TO_TCP)
+        receive(layer, other, flow=TCP)
+    assert words(layer.flow_dead("tcp:17", "reset", 1.0)) == ["tell failed 503"] * 100
+    assert layer.flow_dead("tcp:17", "reset", 1.0) == ()
+    assert [words(respond(layer, other, 486, 2.0)) for other in theirs] == [["send 486"]] * 100
+    run_out(layer)
+    assert len(layer.cells) == 0
+
+
 def test_a_connection_that_ends_fails_nothing_whose_beginning_was_undone(layer: Layer) -> None:
     call(layer, target=TO_TCP)
     layer.cells.delete(cell_key(client_key(INVITE)))  # as the shell does for a step that raised

@@ -74,7 +74,7 @@ def test_a_call_out_is_seen_with_its_cancel(layer: Layer, seen: list[Transition]
 
 
 def test_while_nobody_observes_no_transition_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.transaction.layer.transition", None)
+    monkeypatch.setattr("actors.transaction.keeping.transition", None)
     unwatched = Layer(SECRET)
     unwatched.receive(UDP, head_of(INVITE), INVITE, 1.0)
     unwatched.send(Respond(server_key(INVITE), 200, response(INVITE, 200)), 2.0)
