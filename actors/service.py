@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+import structlog
 
 from actors import config as configuration
 from actors import layers
@@ -243,6 +244,8 @@ class Service:
         checked = (
             configuration.checked(config) if isinstance(config, Config) else configuration.load(config, os.environ)
         )
+        if not structlog.is_configured():  # else this program has its own way with log lines
+            configure_logs(layers.logs(checked))
         self._own = run_dir is None
         self.run_dir = Path(tempfile.mkdtemp(prefix="sipactors-") if run_dir is None else run_dir)
         state = self.run_dir / "state" if state_dir is None else Path(state_dir)

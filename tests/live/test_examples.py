@@ -1,0 +1,144 @@
+"""The examples do what they say, against the running service."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.control.client import Client
+from tests.live.peer import Caller
+from tests.live.service import ROOT, RTP_PORTS, Service, own_ports, running
+
+pytestmark = pytest.mark.live
+
+NODE = ROOT / "examples" / "node"
+
+
+def uri(service: Service) -> str:
+    host, port = service.addresses["udp"]
+    return f"sip:echo@{host}:{port}"
+
+
+@contextlib.contextmanager
+def program(*words: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True, **more
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def output(*words: str) -> str:
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Service]:
+    with running("--answer", "echo") as service:
+        yield service
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_an_example_is_short(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 80
+
+
+@pytest.mark.parametrize("placement", ["process", "thread"])
+def test_embed_calls_somebody_with_a_service_of_its_own(echo: Service, placement: str) -> None:
+    with own_ports(RTP_PORTS) as first:
+        words = ("--seconds", "0.5", "--ports", str(first), "--placement", placement)
+        lines = output(sys.executable, "examples/embed.py", uri(echo), *words).splitlines()
+    assert lines[-1].startswith("answered: "), lines
+    assert int(lines[-1].split()[3]) > 10
+
+
+def test_dialer_calls_everybody_and_says_what_came_of_it(echo: Service, tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    nobody = "sip:nobody@127.0.0.1:9"
+    path.write_text("uri,caller\n" + f"{uri(echo)},sip:me@example.net\n" * 15 + f"{nobody},\nnot a uri,\n")
+    words = ("--max-cps", "30", "--concurrency", "5", "--duration", "0.1", "--run-dir", str(echo.run_dir))
+    rows = list(csv.DictReader(io.StringIO(output(sys.executable, "examples/dialer.py", str(path), *words))))
+    outcomes = sorted((row["uri"], row["outcome"]) for row in rows)
+    assert outcomes == sorted([(uri(echo), "answered")] * 15 + [(nobody, "unreachable"), ("not a uri", "refused")])
+
+
+def test_two_workers_in_asyncio_share_the_calls_and_one_that_dies_leaves_its_calls_to_the_other() -> None:
+    with running("--answer", "workers") as service, Client(service.run_dir, patience=30.0) as client:
+        words = (sys.executable, "examples/bridge_to_asyncio.py", "--run-dir", str(service.run_dir))
+        with program(*words) as one, program(*words) as other, client.events() as events:
+            for worker in (one, other):
+                assert worker.stdout is not None
+                assert worker.stdout.readline() == "ready\n"
+            with Caller(service.addresses["udp"]) as caller:
+                caller.invite()
+                assert caller.final() == 200
+                kinds = []
+                while "CallAnswered" not in kinds:
+                    kinds.append(type(events.receive(30.0)).__name__)
+                assert kinds.count("CallClaimed") == 1
+                for worker in (one, other):
+                    worker.send_signal(signal.SIGKILL)
+                while "CallReleased" not in kinds:
+                    kinds.append(type(events.receive(30.0)).__name__)
+                assert [call.state for call in client.calls()] == ["confirmed"]  # it waits for another worker
+                client.calls[client.calls()[0].call].claim(on_owner_lost="keep")
+
+
+@pytest.mark.skipif(
+    shutil.which("node") is None or not (NODE / "node_modules" / "zeromq").exists(),
+    reason="needs Node with its packages: apt-get install nodejs npm; npm install in examples/node",
+)
+def test_node_and_python_drive_one_service_at_once(echo: Service) -> None:
+    with Client(echo.run_dir) as client, client.events(topics=["Call*"]) as events:
+        last = events.last_at_start
+        with program("node", "examples/node/client.js", str(echo.run_dir), "events", str(last)) as watching:
+            lines = output("node", "examples/node/client.js", str(echo.run_dir), "place", uri(echo)).splitlines()
+            told = [json.loads(line) for line in lines]
+            assert told[0]["type"] == "Placed"
+            assert told[-1]["type"] == "CallEnded"
+            assert told[-1]["outcome"] == "answered"
+            ours = []
+            while sum(kind == "CallEnded" for _, kind in ours) < 2:  # its own, and the one that it called
+                event = events.receive(30.0)
+                assert event is not None
+                ours.append((getattr(event, "seq", 0), type(event).__name__))
+            assert watching.stdout is not None
+            theirs = []
+            while len(theirs) < len(ours):
+                event_of_node = json.loads(watching.stdout.readline())
+                theirs.append((event_of_node["seq"], event_of_node["type"]))
+            assert theirs == ours
+        wrong = subprocess.run(
+            ["node", "examples/node/client.js", str(echo.run_dir), "place", "bob"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (wrong.returncode, wrong.stderr.partition(":")[0]) == (1, "bad_uri")
