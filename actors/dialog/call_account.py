@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from actors.dialog import authentication
 from actors.dialog.accounts import host_of
-from actors.dialog.attempt import Attempt
+from actors.dialog.attempt import Attempt, AttemptInput, News, advance
 from actors.dialog.authentication import CHALLENGES
 from actors.dialog.call import Agent, Asked, Call, Heard, replace
+from actors.dialog.dialog_state import next_uri
 from actors.dialog.identity import Identity
+from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Response, parse
 
 FIRST_SEQ = 1  # RFC 3261 s8.1.1.5: any number below 2**31
@@ -121,6 +123,20 @@ def challenged(
     if attempt.method == "INVITE":
         identity = replace(identity, seq=seq, proofs=authentication.proofs_of(again.attempt.request))
     return replace(call, identity=identity), again.attempt
+
+
+def again(call: Call, agent: Agent, heard: Heard, attempt: Attempt, now: float) -> tuple[Call, Attempt, Effects] | None:
+    """A request in the dialog of a call that was asked for credentials, sent again; None where it stays refused."""
+    dialog = call.dialog
+    if call.identity is None or dialog is None:
+        return None
+    seq = dialog.local_seq + 1
+    proven = challenged(call, agent, heard, attempt, next_uri(dialog), seq)
+    if proven is None:
+        return None
+    call, attempt = proven
+    attempt, effects = advance(attempt, AttemptInput.SEND, News(agent.names), now)
+    return replace(call, dialog=replace(dialog, local_seq=seq)), attempt, effects
 
 
 def located(call: Call, attempt: Attempt) -> Call:

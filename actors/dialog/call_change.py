@@ -7,7 +7,7 @@ back (RFC 6141 section 3).
 
 from __future__ import annotations
 
-from actors.dialog import dialog_state, session_timer
+from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Asked, Call, Change, Early, Given, Heard, Input, Media, Outcome, State, replace, tell
 from actors.dialog.call_end import ended
@@ -91,6 +91,8 @@ def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call
         lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")
     body = b"" if change.update else call.media.exchange.offer
     raw = dialog_state.request(dialog, method, seq, user_agent=agent.settings.user_agent, body=body, headers=lines)
+    if call.identity is not None:
+        call, raw = call_account.proven(call_account.settled(call), agent, method, raw, seq)
     new, hop = dialog_state.attempt(dialog, f"change {seq}", method, raw, contact=agent.settings.user)
     sent, effects = begin(new, hop, agent.names, now)
     return replace(call, dialog=dialog, change=replace(change, attempt=sent), state=State.MODIFYING), effects
@@ -102,6 +104,10 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     change = call.change
     assert change is not None
     assert change.attempt is not None
+    proven = call_account.again(call, given.agent, heard, change.attempt, now)
+    if proven is not None:
+        call, sent, effects = proven
+        return replace(call, change=replace(change, attempt=sent)), effects
     news = News(given.agent.names, (), heard.status, heard.reason)
     sent, effects = advance(change.attempt, heard.attempt_input, news, now)
     change = replace(change, attempt=sent)
@@ -154,6 +160,8 @@ def acknowledged(call: Call, seq: int, given: Given, now: float) -> tuple[Call, 
     dialog = call.dialog
     assert dialog is not None
     raw = dialog_state.request(dialog, "ACK", seq)
+    if call.identity is not None:
+        raw = call_account.acknowledging(call, raw, seq)
     ack, hop = dialog_state.attempt(dialog, f"ack {seq}", "ACK", raw)
     ack, effects = begin(ack, hop, given.agent.names, now)
     return replace(call, ack=ack), effects

@@ -5,7 +5,7 @@ RFC 3261 section 13.2.2.1, RFC 3262 section 4, RFC 3960 section 3.1.
 
 from __future__ import annotations
 
-from actors.dialog import dialog_state
+from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Early, Given, Heard, Outcome, replace, tell
@@ -148,7 +148,11 @@ def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     for one in call.requests:
         sent = one
         if one.key == heard.key:
-            sent, effects = advance(one, heard.attempt_input, news, now)
+            proven = call_account.again(call, given.agent, heard, one, now)
+            if proven is not None:
+                call, sent, effects = proven
+            else:
+                sent, effects = advance(one, heard.attempt_input, news, now)
         if not sent.over:
             left.append(sent)
     return replace(call, requests=tuple(left)), effects

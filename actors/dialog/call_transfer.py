@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from actors.dialog import dialog_state
+from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import begin
 from actors.dialog.call import Asked, Call, Given, Heard, State, Transfer, replace, tell
 from actors.dialog.call_early import request_done
@@ -75,6 +75,8 @@ def _request(
     kind = f"{sipfrag.CONTENT_TYPE};version=2.0"
     user_agent = agent.settings.user_agent
     raw = dialog_state.request(dialog, method, seq, user_agent=user_agent, body=body, headers=lines, content_type=kind)
+    if call.identity is not None:
+        call, raw = call_account.proven(call_account.settled(call), agent, method, raw, seq)
     name = f"{method.lower()} {seq}"
     new, hop = dialog_state.attempt(dialog, name, method, raw, contact=agent.settings.user)
     sent, effects = begin(new, hop, agent.names, now)
@@ -86,7 +88,7 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     heard: Heard = given.what
     call, effects = request_done(call, given, now)
     transfer = call.transfer
-    if heard.key.method != "REFER" or transfer is None or any(one.key == heard.key for one in call.requests):
+    if heard.key.method != "REFER" or transfer is None or any(one.method == "REFER" for one in call.requests):
         return call, effects
     if not 200 <= heard.status < 300:
         event = CallTransferProgressed(call.call, heard.status or 503, heard.reason, given.wall)

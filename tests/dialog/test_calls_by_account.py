@@ -6,7 +6,7 @@ import msgspec
 
 from actors.dialog.accounts import Account, Secret
 from actors.dialog.effects import Cancel, Find, Reply, Send
-from actors.dialog.events import CallReceived, HangUp
+from actors.dialog.events import CallReceived, HangUp, HoldCall, TransferCall
 from actors.sip import Request, parse
 from actors.sip.credentials import Challenge, Credentials, parse_credentials
 from actors.sip.digest import ha1, verify
@@ -225,3 +225,49 @@ def test_a_call_in_names_the_account_it_came_for() -> None:
     other.receive_call()
     assert other.reports(CallReceived)[0].account == ""
     assert line(other.last(Reply).raw, "To")
+
+
+def up_by_trunk() -> Caller:
+    """A call by the trunk that is up with the trunk's gateway."""
+    caller = phone()
+    caller.call_by_trunk()
+    retried = caller.challenged(caller.invite_key())
+    answered = answer_to(bytes(retried), 200, body=OFFER, contact="<sip:gw@192.0.2.77:5060>")
+    caller.response(answered, caller.invite_key())
+    assert caller.state == "CONFIRMED"
+    return caller
+
+
+def test_a_reinvite_shows_credentials_and_goes_again_when_they_are_stale() -> None:
+    caller = up_by_trunk()
+    caller.command(HoldCall("h", "call-1@host"))
+    first = caller.sent("INVITE")[-1]
+    assert proven(first).nonce_count == 2
+    again = caller.challenged(caller.invite_key(), nonce="n2", stale=True)
+    assert (proven(again).nonce, again.cseq.number) == ("n2", first.cseq.number + 1)
+    assert again.body == first.body
+    caller.response(
+        answer_to(bytes(again), 200, body=OFFER.replace(b"s=-", b"s=-\r\na=recvonly", 1)), caller.invite_key()
+    )
+    ack = caller.sent("ACK")[-1]
+    assert ack.cseq.number == again.cseq.number
+    assert ack.get("Proxy-Authorization") == again.get("Proxy-Authorization")
+    assert caller.state == "CONFIRMED"
+
+
+def test_fault_38_a_callee_that_challenges_our_reinvite_gets_nothing() -> None:
+    caller = phone()
+    caller.call_by_trunk()
+    raw = bytes(caller.sent("INVITE")[-1])
+    caller.response(answer_to(raw, 200, body=OFFER, contact="<sip:mallory@198.51.100.66:5060>"), caller.invite_key())
+    caller.command(HoldCall("h", "call-1@host"))
+    caller.refused_challenge(caller.invite_key(), 401)
+
+
+def test_a_refer_that_is_challenged_goes_again() -> None:
+    caller = up_by_trunk()
+    caller.command(TransferCall("t", "call-1@host", "sip:carol@carrier.example", "", follow=True))
+    key = [e.key for e in caller.all(Send) if e.key.method == "REFER"][-1]
+    again = caller.challenged(key, nonce="n2", stale=True)
+    assert again.method == "REFER"
+    assert proven(again).nonce == "n2"
