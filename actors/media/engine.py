@@ -25,11 +25,13 @@ from actors.media.jitter import FRAME, TARGET
 from actors.media.peer import MAX_DATAGRAM
 from actors.media.player import Player
 from actors.media.record import Records
+from actors.media.quality import Heard, mos, rating
 from actors.media.recordings import Recordings
 from actors.media.reports import farewell, report
 from actors.media.rtcp import interval, ntp_time
 from actors.media.session import TICKS, RecordError, Session
 from actors.media.sockets import Ports
+from actors.media.watching import Watching, delay
 from actors.media.srtp_records import SrtpRecords
 from actors.runtime.machine import Event
 
@@ -52,10 +54,18 @@ def tick_of(now: float) -> int:
 
 def closed(session: Session) -> SessionClosed:
     """The totals of a session that is over."""
-    source = session.peer.source
+    peer = session.peer
+    source = peer.source
     if source is None:
         return SessionClosed(session.key, session.packets, 0, 0, 0.0)
-    return SessionClosed(session.key, session.packets, source.received, max(0, source.lost), source.jitter / 8)
+    trip, opinion = peer.round_trip or 0.0, 0.0
+    if source.expected > 0 and peer.buffer is not None:
+        loss = min(1.0, max(0, source.lost + peer.buffer.late) / source.expected)
+        burst = max(1.0, source.lost / source.gaps) if source.gaps else 1.0
+        opinion = mos(rating(session.encoding, Heard(loss, burst, delay(peer, peer.buffer))))
+    return SessionClosed(
+        session.key, session.packets, source.received, max(0, source.lost), source.jitter / 8, trip, opinion
+    )
 
 
 class Engine:
@@ -438,6 +448,9 @@ class Engine:
     def _report(self, session: Session, now: float, wall: float) -> None:
         session.report_due = now + self._interval(session)
         session.touch()
+        if session.watching is None:
+            session.watching = Watching(now)
+        session.peer.notices += session.watching.judge(session.peer, session.encoding, now)
         if session.peer.control is not None:
             self._send_control(session, report(session, now, wall))
 

@@ -187,13 +187,21 @@ class SessionLost(Event, frozen=True):
 
 
 class SessionClosed(Event, frozen=True):
-    """The session is over, with its totals (RFC 3550 section 6.4; jitter in milliseconds)."""
+    """The session is over, with its totals (RFC 3550 section 6.4).
+
+    Attributes:
+        jitter: milliseconds.
+        round_trip: seconds, 0 where it was not measured.
+        mos: how the peer sounded here over the whole call (G.107), 1 to 4.5; 0 where nothing was heard.
+    """
 
     session: str
     packets_sent: int
     packets_received: int
     packets_lost: int
     jitter: float
+    round_trip: float = 0.0
+    mos: float = 0.0
 
 
 FromDialog = PrepareSession | StartSession | Play | Record | Echo | SendDigits | CloseSession

@@ -83,6 +83,7 @@ class JitterBuffer:
         late, duplicates, wild: packets dropped: past their time, there already, or with a timestamp out of all reach.
         concealed: frames of which something was missing when their time came, while the stream ran.
         skipped: frames dropped to shorten the delay.
+        jumps: how often the timestamps began anew elsewhere.
         stretched: frames of silence put in to lengthen it.
     """
 
@@ -106,6 +107,7 @@ class JitterBuffer:
         "_window",
         "concealed",
         "duplicates",
+        "jumps",
         "late",
         "skipped",
         "stretched",
@@ -115,7 +117,7 @@ class JitterBuffer:
 
     def __init__(self, target: int = TARGET) -> None:
         self.target = self._floor = target
-        self.late = self.duplicates = self.wild = self.concealed = self.skipped = self.stretched = 0
+        self.late = self.duplicates = self.wild = self.concealed = self.skipped = self.stretched = self.jumps = 0
         self._margins: list[int] = []  # how long before their time packets came
         self._stretch = 0  # frames to be added, below zero to be left out
         self._waited = 0
@@ -233,6 +235,7 @@ class JitterBuffer:
                 self.anchor(timestamp)
                 cut = 0
         elif self._follows_wild(timestamp):
+            self.jumps += 1
             self.anchor(timestamp)
         else:
             self.wild += 1

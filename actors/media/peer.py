@@ -86,6 +86,7 @@ class Peer:
         unwrapped: the last timestamp of a clock that is not 8000 Hz, without its wraps.
         listening: our direction lets the peer's audio in.
         heard: arrival of the last valid packet, in timestamp units.
+        control_heard: when its last report came, seconds.
         farewell: an SSRC of ours that collided and is to be taken leave of.
         malformed, unknown, strangers, invalid: packets dropped, by reason: header, payload type, address, SSRC or
             sequence.
@@ -105,6 +106,7 @@ class Peer:
         "codecs",
         "collided",
         "control",
+        "control_heard",
         "destination",
         "farewell",
         "formats",
@@ -145,6 +147,7 @@ class Peer:
         self.source: Source | None = None
         self.buffer: JitterBuffer | None = None
         self.heard = -(1 << 62)
+        self.control_heard = 0.0
         self.farewell: int | None = None
         self.malformed = self.unknown = self.strangers = self.invalid = 0
         self.lsr, self.lsr_at = 0, 0.0
@@ -294,6 +297,8 @@ class Peer:
     def _lock(self, candidate: _Candidate, sequence_number: int, timestamp: int, kind: int, *, expected: bool) -> None:
         """The candidate is the peer from here on; the numbers and the kind are of the packet that proved it."""
         known = self.source
+        if known is not None and known.ssrc != candidate.source.ssrc:
+            self.notices.append(("ssrc_changed", "the peer speaks with another SSRC"))
         if known is None or known.ssrc != candidate.source.ssrc:
             target = self._target if self.buffer is None else self.buffer.target
             self.buffer = JitterBuffer(target) if self.listening else None
@@ -352,6 +357,7 @@ class Peer:
         if source is None or getattr(packets[0], "ssrc", None) != source.ssrc:
             self.invalid += 1
             return False
+        self.control_heard = now
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport):
                 self.lsr, self.lsr_at = packet.ntp >> 16 & 0xFFFFFFFF, now

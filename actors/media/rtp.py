@@ -135,6 +135,9 @@ class Source:
     Args:
         ssrc: its identifier.
         sequence_number: that of its first packet, which `update` has yet to be given.
+
+    Attributes:
+        gaps: how often the sequence numbers went on with some left out.
     """
 
     __slots__ = (
@@ -142,6 +145,7 @@ class Source:
         "base_seq",
         "cycles",
         "expected_prior",
+        "gaps",
         "jitter",
         "max_seq",
         "probation",
@@ -153,6 +157,7 @@ class Source:
 
     def __init__(self, ssrc: int, sequence_number: int) -> None:
         self.ssrc = ssrc
+        self.gaps = 0
         self.transit: int | None = None
         self.jitter = 0.0
         self.restart(sequence_number)
@@ -176,6 +181,7 @@ class Source:
         if self.probation:
             return self._prove(sequence_number, delta)
         if delta < MAX_DROPOUT:
+            self.gaps += delta > 1
             if sequence_number < self.max_seq:
                 self.cycles += SEQUENCE_MODULUS
             self.max_seq = sequence_number

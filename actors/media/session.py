@@ -25,6 +25,7 @@ from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
 from actors.media.tones import PAIRS, Tone, samples_of
 from actors.media.voice import Voice
+from actors.media.watching import Watching
 
 MASK = 0xFFFFFFFF
 TICKS = 50  # a second
@@ -152,6 +153,7 @@ class Session:
         "srtp",
         "started",
         "voice",
+        "watching",
     )
 
     def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
@@ -171,6 +173,7 @@ class Session:
         self.started = self.sending = self.echo = self.resting = False
         self.law = int(Law.PCMU)
         self.voice: Voice | None = None
+        self.watching: Watching | None = None
         self.keys: KeySender | None = None
         self.event_type: int | None = None
         self.srtp: Srtp | None = None
@@ -272,6 +275,11 @@ class Session:
             self.outgoing = b""
             if self.player is not None:
                 self.player.use(self.form)
+
+    @property
+    def encoding(self) -> str:
+        """The name of what it sends in."""
+        return Law(self.law).name if self.voice is None else self.voice.encoding
 
     @property
     def form(self) -> int:

@@ -51,6 +51,7 @@ class Voice:
         codecs: kind of payload -> codec, for all that may come.
 
     Attributes:
+        encoding: the name of what it sends in.
         rate: samples a second.
         kind: of its frames as others see them: linear, of so many kHz.
         units: timestamp units of a frame that is sent.
@@ -60,6 +61,7 @@ class Voice:
     """
 
     def __init__(self, send: Codec, fmtp: str, packet: int, codecs: Mapping[int, Codec]) -> None:
+        self.encoding = send.encoding
         self.rate = send.rate
         self.kind = send.rate // 1000
         self.clock_rate = send.clock_rate
