@@ -116,7 +116,8 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     about = event is not None and event.package == "refer"
     if not about or transfer is None or not transfer.ours:
         return call, (answer(agent, asked, 481 if about else 489),)
-    told = sipfrag.parse(asked.request.body)
+    # Its first line is all that matters. Some end it with a bare LF, such as baresip.
+    told = sipfrag.parse(asked.request.body.partition(b"\n")[0].rstrip(b"\r"))
     status = told.status
     if status is None:
         raise RemoteProtocolError(400, "No status in the fragment")

@@ -63,7 +63,7 @@ def test_a_blind_transfer_tells_its_progress_and_hangs_up_at_the_end() -> None:
     assert progress(phone) == [100]
     assert notify(phone, 100) == 200
     assert notify(phone, 180, 3) == 200
-    assert notify(phone, 180, 4) == 200
+    assert notify(phone, 180, 4, body=b"SIP/2.0 180 Ringing\n") == 200
     assert progress(phone) == [100, 100, 180]
     assert not phone.sent("BYE")
     assert notify(phone, 200, 5) == 200
