@@ -78,7 +78,7 @@ class TransportActor(LayerActor):
 
     def started(self) -> None:
         """Take the sockets over and serve."""
-        opened = self._open_listeners()
+        self._opened = opened = self._open_listeners()
         settings = self._settings
         self._listeners = Listeners(
             [bound for bound, _ in opened],
@@ -236,6 +236,7 @@ class TransportActor(LayerActor):
         """Forget what was found out about the network; end what stood on addresses that are gone."""
         self._routes.clear()
         self._forget_flows()
+        self._bind_again()
         if not gone and not come:
             return
         self.log.info("addresses changed", gone=sorted(gone), come=sorted(come))
@@ -248,6 +249,17 @@ class TransportActor(LayerActor):
         for peer in self.context.peers:
             if peer.startswith("dialog-"):
                 self.tell(peer, NetworkChanged(tuple(sorted(gone)), tuple(sorted(come))))
+
+    def _bind_again(self) -> None:
+        """A device that went and came back has another number, to which the sockets have to be bound afresh."""
+        device = self._settings.device
+        for bound, sock in self._opened:
+            if sockets.bound_device(sock) == device:
+                continue
+            try:
+                sockets.bind_to_device(sock, device)
+            except OSError as error:
+                self.log.warning("a listener has lost its device", listener=bound, error=str(error))
 
     # From the shards
 

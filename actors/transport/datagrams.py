@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from actors.transport.reception import Reception
 from actors.transport.route import WILDCARDS, Bound, Listeners, response_address
 
 _BATCH = 64
+_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 _FLOWS = 4096
 
 _STUN_ANSWER = b"\x01\x01"  # RFC 5389 section 6
@@ -134,9 +136,10 @@ class UdpPort:
         address = sockets.sockaddr(host, port)
         try:
             self.sock.sendto(data, address)
-        except BlockingIOError:
-            self._reception.dropped["datagram: send buffer full"] += 1
-        except OSError:
+        except OSError as error:
+            if error.errno in _FULL:
+                self._reception.dropped["datagram: send buffer full"] += 1
+                return
             self._take_errors()  # the kernel tells it of the next datagram that an earlier one was refused
             self.sock.sendto(data, address)
 

@@ -30,6 +30,7 @@ _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
 _RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
 _QUOTED, _CONTROL = 2048, 512  # bytes; an ICMP message has 576, or 1,280 of IPv6
 _IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen at connect, so that ports are not used up by addresses (ip(7))
+_DEVICE = 16  # bytes of a device's name, its end included (IFNAMSIZ)
 _PROBE_PORT = 9  # discard; connecting a UDP socket sends nothing
 
 
@@ -160,6 +161,14 @@ def bind_to_device(sock: socket.socket, device: str) -> None:
     """
     if device:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+
+
+def bound_device(sock: socket.socket) -> str:
+    """The network device that a socket is bound to; empty where there is none, or it is gone."""
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, _DEVICE).rstrip(b"\0").decode()
+    except OSError:
+        return ""
 
 
 def open_connection(host: str, port: int, *, source: str = "", device: str = "", dscp: int = 0) -> socket.socket:

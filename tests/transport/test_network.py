@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from actors.runtime.mailbox import clock
-from actors.transport import network
-from actors.transport.events import FlowDead, NetworkChanged, Received
-from tests.transport.wired import DIALOG, SHARD, Service, request
+from actors.sip.vocabulary import Target
+from actors.transport import network, sockets
+from actors.transport.events import FlowDead, NetworkChanged, Received, TransmitRequest
+from tests.transport.wired import DIALOG, KEY, SHARD, Service, request
 
 HOME, AWAY = frozenset({"127.0.0.1", "192.0.2.1"}), frozenset({"192.0.2.2"})
 
@@ -85,3 +88,61 @@ def test_a_list_that_could_not_be_had_changes_nothing(service: Service, monkeypa
         peer.send(request(1))
         it.expect(SHARD, Received)
         service.store(it)
+
+
+def test_listeners_are_bound_to_their_device_afresh_and_one_without_it_is_told_of(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "addresses", lambda: HOME)
+    bound: list[str] = []
+
+    def bind(_sock: socket.socket, device: str) -> None:
+        bound.append(device)
+        if len(bound) > 2:
+            raise OSError("No such device")
+
+    with service.harness() as it, service.udp() as peer:
+        monkeypatch.setattr(sockets, "bind_to_device", bind)
+        monkeypatch.setattr(sockets, "bound_device", lambda _sock: "one that is gone")
+        for round_ in (1, 2):
+            it.actor._network._news(clock())
+            it.wait_for(lambda count=2 * round_: len(bound) == count, "the sockets")
+        peer.send(request(1))
+        it.expect(SHARD, Received)
+        service.store(it)
+
+
+@pytest.mark.parametrize("code", [errno.ENOBUFS, errno.EAGAIN])
+def test_fault_74_a_full_send_buffer_is_a_loss_like_any_on_the_way(service: Service, code: int) -> None:
+    """The request is repeated (Timers A and E); nothing fails for it."""
+    with service.harness() as it, service.udp() as peer:
+        (port,) = it.actor._ports.values()
+        real = port.sock
+        port.sock = _Full(code)
+        it.send(SHARD, TransmitRequest(KEY, Target("udp", *peer.getsockname()), request(1)))
+        it.wait_for(lambda: it.actor._reception.dropped["datagram: send buffer full"] == 1, "the loss")
+        port.sock = real
+        it.send(SHARD, TransmitRequest(KEY, Target("udp", *peer.getsockname()), request(2)))
+        assert peer.recv(2000) == request(2)
+        service.store(it)
+
+
+class _Full:
+    """A socket that has no room."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def sendto(self, *_: object) -> None:
+        raise OSError(self._code, "full")
+
+
+def test_a_socket_s_device_is_known_and_none_is_none() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert sockets.bound_device(sock) == ""
+        try:
+            sockets.bind_to_device(sock, "lo")
+        except PermissionError:
+            pytest.skip("binding to a device needs CAP_NET_RAW on this kernel")
+        assert sockets.bound_device(sock) == "lo"
+    assert sockets.bound_device(sock) == "", "a closed one has none"
