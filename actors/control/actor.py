@@ -38,6 +38,7 @@ from actors.runtime.mailbox import clock
 from actors.runtime.slots import Slots
 
 FRAMES_A_TURN = 32
+HURRY = 0.05  # seconds after a command in which no batch is waited for: its client may send another
 STATE_PATIENCE = 5.0  # seconds for the shards to say which calls there are
 LAST_WORDS = 1.0  # seconds in which what the dialogs said last may still be on its way
 SUPERVISOR = "supervisor"  # whom the tree is asked of
@@ -274,6 +275,7 @@ class ControlActor(LayerActor):
         if self._publish:
             self._publish = self._serve()
         for knock in self._socket.receive(FRAMES_A_TURN):
+            self.mailbox.moderation.hurry = now + HURRY
             self._take(knock, now)
         return self._publish or self._socket.waiting()
 

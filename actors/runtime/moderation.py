@@ -18,12 +18,14 @@ class Moderation:
 
     Attributes:
         pause: seconds to wait once there is news.
+        hurry: until this second there is no pause: somebody waits for an answer.
     """
 
-    __slots__ = ("_busy", "_ended", "pause")
+    __slots__ = ("_busy", "_ended", "hurry", "pause")
 
     def __init__(self, now: float) -> None:
         self.pause = 0.0
+        self.hurry = 0.0
         self._busy = 0.0
         self._ended = now
 
@@ -35,4 +37,4 @@ class Moderation:
         self._ended = ended
         self._busy += min(1.0, elapsed / WINDOW) * ((ended - began) / elapsed - self._busy)
         pause = min(LONGEST, LONGEST * (self._busy - LIGHT) / (FULL - LIGHT))
-        self.pause = pause if pause >= SHORTEST else 0.0
+        self.pause = pause if pause >= SHORTEST and ended >= self.hurry else 0.0

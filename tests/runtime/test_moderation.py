@@ -42,3 +42,11 @@ def test_whatever_the_load_the_pause_stays_in_its_bounds(turns: list[tuple[float
         now = began + work
         moderation.turned(began, now)
         assert moderation.pause == 0.0 or SHORTEST <= moderation.pause <= LONGEST
+
+
+def test_who_hurries_does_not_pause_however_busy() -> None:
+    moderation = Moderation(0.0)
+    moderation.hurry = 2.0
+    for turn in range(1, 30):
+        moderation.turned(turn / 10 - 0.05, turn / 10)
+        assert (moderation.pause == 0.0) == (turn / 10 < 2.0)

@@ -1,0 +1,131 @@
+"""The control API beside a bare ZeroMQ echo in the same run: round trips of a command, events a second to subscribers.
+
+    python benchmarks/control.py --rounds 2000 --events 20000
+
+A round trip is `drain` (off, so nothing changes): client, control, its journal, a dialog shard, its journal, and back.
+`hello` is the same without the shard. Events are written by a dialog shard played here, to a control actor in a process
+of its own, and read by three subscribers in processes of theirs, until each has the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from actors.config import Config, MediaSection, SipSection
+from actors.control import verbs
+from actors.control.client import Client
+from actors.dialog import events as dialog
+from actors.service import Service
+from tests.control.api import ControlProcess
+
+SUBSCRIBERS = 3
+
+
+def timed(name: str, rounds: int, once: Callable[[], object]) -> None:
+    """Do something many times and say how long one takes."""
+    for _ in range(rounds // 10):
+        once()
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        once()
+        took.append((time.perf_counter() - began) * 1e3)
+    took.sort()
+    p50, p99 = statistics.median(took), took[len(took) * 99 // 100]
+    print(f"{name:<28} p50 {p50:7.3f} ms   p99 {p99:7.3f} ms   {rounds} rounds")
+
+
+def bare_echo(rounds: int, folder: Path) -> None:
+    """A ROUTER in a thread that sends back what it gets: what ZeroMQ alone takes."""
+    address = f"ipc://{folder / 'echo'}"
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    router.bind(address)
+
+    def serve() -> None:
+        while len(parts := router.recv_multipart()) > 1 and parts[1]:
+            router.send_multipart(parts)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    dealer = context.socket(zmq.DEALER)
+    dealer.connect(address)
+
+    def once() -> None:
+        dealer.send(b"x" * 100)
+        dealer.recv()
+
+    timed("bare ZeroMQ echo, ipc", rounds, once)
+    dealer.send(b"")
+    server.join()
+    for each in (dealer, router):
+        each.close(0)
+    context.term()
+
+
+def round_trips(rounds: int) -> None:
+    """Commands to the whole service."""
+    config = Config(sip=SipSection(listen=("udp:127.0.0.1:0",)), media=MediaSection(ports=(33_000, 33_009)))
+    with Service(config) as ua, ua.client() as client:
+        timed("hello (control alone)", rounds, lambda: client._grant(verbs.hello()))  # noqa: SLF001
+        timed("drain off (through a shard)", rounds, lambda: client.drain(on=False))
+
+
+def subscriber(run_dir: Path, count: int, barrier: object, result: object) -> None:
+    """Read so many events in a process of its own."""
+    with Client(run_dir) as client, client.events() as stream:
+        barrier.wait()  # type: ignore[attr-defined]
+        seen = 0
+        while seen < count:
+            assert type(stream.receive(30.0)).__name__ == "CallReceived"
+            seen += 1
+    result.put(time.perf_counter())  # type: ignore[attr-defined]
+
+
+def events(count: int, folder: Path) -> None:
+    """Events from a shard to three subscribers."""
+    context = multiprocessing.get_context("spawn")
+    barrier, result = context.Barrier(SUBSCRIBERS + 1), context.Queue()
+    with ControlProcess(folder) as house:
+        run_dir = house.context.run_dir
+        readers = [
+            context.Process(target=subscriber, args=(run_dir, count, barrier, result)) for _ in range(SUBSCRIBERS)
+        ]
+        for reader in readers:
+            reader.start()
+        barrier.wait()
+        peer = house.peers["dialog-0"]
+        began = time.perf_counter()
+        for number in range(count):
+            peer.send(dialog.CallReceived(f"c{number}", "sip:a@example.net", "sip:b@example.org", "", 1.0))
+        house.wait_for(lambda: not any(reader.is_alive() for reader in readers))
+        last = max(result.get() for _ in readers)
+    print(f"{count / (last - began):,.0f} events/s to each of {SUBSCRIBERS} subscribers, {count} events")
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=2_000)
+    parser.add_argument("--events", type=int, default=20_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sa-") as folder:
+        bare_echo(options.rounds, Path(folder))
+        round_trips(options.rounds)
+        events(options.events, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
