@@ -19,7 +19,7 @@ def test_an_observer_sees_the_transitions_of_a_call(tmp_path: Path) -> None:
     with running("--answer", "echo") as service, observing(service.run_dir) as socket:
         report = sipp.call(tmp_path / "uac", service.addresses["tcp"], "-m", "1", "-d", "50", transport="tcp")
         assert report.exit_code == 0, report.errors
-        for observed in transitions(socket, timeout=10.0):
+        for observed in transitions(socket, timeout=30.0):
             step = observed.transition
             assert step is not None
             assert observed.number == sum(map(len, steps.values())) + 1

@@ -43,7 +43,7 @@ def test_a_ping_leaves_no_machine_and_a_call_does(tmp_path: Path) -> None:
             ping = ["sipsak", "-s", f"sip:service@{host}:{port}"]
             assert subprocess.run(ping, capture_output=True, timeout=60, check=False).returncode == 0
         assert sipp.call(tmp_path / "uac", (host, port), "-m", "1").exit_code == 0
-        first = next(transitions(steps, timeout=10.0))
+        first = next(transitions(steps, timeout=30.0))
         assert first.number == 1
         assert first.transition is not None
         assert first.transition.key.method == "INVITE"

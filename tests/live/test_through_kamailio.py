@@ -16,6 +16,7 @@ import pytest
 from actors.control.client import Client
 from actors.sip import parse
 from actors.transaction.observing import observing, transitions
+from actors.transaction.transitions import Transition
 from tests.chaos.killing import next_event
 from tests.live import kamailio
 from tests.live.service import Service, running
@@ -59,6 +60,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         assert [service.stop() for service in services.values()] == [0, 0]
 
 
+def first(socket: Any, method: str) -> Transition:
+    """How the first request of `method` came to a service."""
+    steps = (observed.transition for observed in transitions(socket, timeout=30.0))
+    return next(step for step in steps if step and step.event == "REQUEST" and step.key.method == method)
+
+
 @pytest.mark.parametrize("ender", ["caller", "callee"])
 @pytest.mark.parametrize(("caller", "callee"), [("west", "east"), ("east", "west")])
 @pytest.mark.parametrize(
@@ -94,12 +101,8 @@ def test_a_call_goes_through_the_proxy_and_is_hung_up(
         assert {side: (event.outcome, event.by) for side, event in ended.items()} == {
             side: ("answered", "local" if side == ender else "remote") for side in ended
         }
-        invite = next(it.transition for it in transitions(steps) if it.transition and it.transition.event == "REQUEST")
-        bye = next(
-            it.transition
-            for it in transitions(own_steps if ender == "callee" else steps)
-            if it.transition and it.transition.event == "REQUEST"
-        )
+        invite = first(steps, "INVITE")
+        bye = first(own_steps if ender == "callee" else steps, "BYE")
     port = f":{house.proxy.ports[onward]}"
     assert len(parse(invite.message).get_all("Record-Route")) == (1 if transport == onward else 2)
     assert invite.key.sent_by.endswith(port)

@@ -90,8 +90,8 @@ def test_a_shard_tells_its_observers_and_only_them(tmp_path: Path) -> None:
         with observing(tmp_path / "run") as socket, observing(tmp_path / "run") as other:
             for method in (180, 200):
                 answer(it, INVITE, method)
-            told = [next(coming(socket)) for _ in range(2)]
-            assert [next(coming(other)) for _ in range(2)] == told
+            told = [next(coming(socket, timeout=30.0)) for _ in range(2)]
+            assert [next(coming(other, timeout=30.0)) for _ in range(2)] == told
         assert [(each.shard, each.number) for each in told] == [("transaction-0", 1), ("transaction-0", 2)]
         assert [line(each.transition) for each in told if each.transition is not None] == [
             "PROCEEDING PROVISIONAL PROCEEDING",
@@ -102,7 +102,7 @@ def test_a_shard_tells_its_observers_and_only_them(tmp_path: Path) -> None:
         it.expect("dialog-0", RequestReceived)
         with observing(tmp_path / "run") as socket:
             answer(it, message, 200)
-            (last,) = coming(socket, timeout=0.5)
+            last = next(coming(socket, timeout=30.0))
             assert (last.number, last.shard) == (3, "transaction-0")
 
 
@@ -112,7 +112,7 @@ def test_an_observer_stays_over_a_restart_of_the_shard(tmp_path: Path) -> None:
         it.expect("dialog-0", RequestReceived)
         with observing(tmp_path / "run") as socket:
             answer(it, INVITE, 180)
-            assert next(coming(socket)).number == 1
+            assert next(coming(socket, timeout=30.0)).number == 1
             it.__exit__(None, None, None)
             with shard(tmp_path, epoch=2) as successor:
                 # A ZeroMQ socket subscribes again when it is next asked for something.
@@ -120,7 +120,7 @@ def test_an_observer_stays_over_a_restart_of_the_shard(tmp_path: Path) -> None:
                     lambda: socket.poll(1) >= 0 and successor.actor._stream.observers == 1, "the observer comes again"
                 )
                 answer(successor, INVITE, 200)
-                last = next(coming(socket))
+                last = next(coming(socket, timeout=30.0))
     assert last.transition is not None
     assert (last.number, line(last.transition)) == (1, "PROCEEDING SUCCESS ACCEPTED")
 
