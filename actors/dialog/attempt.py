@@ -58,6 +58,7 @@ class News(NamedTuple):
     candidates: tuple[Candidate, ...] = ()
     status: int = 0
     reason: str = ""
+    retry_after: float = 0.0
 
 
 class Attempt(Machine, frozen=True, array_like=True):
@@ -199,7 +200,7 @@ def _next_server(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effec
 
 
 def _onward(attempt: Attempt, news: News, index: int) -> tuple[Attempt, Effects]:
-    failed = PutBehind(attempt.candidate.target)
+    failed = PutBehind(attempt.candidate.target, news.retry_after)
     if index < len(attempt.candidates):
         return replace(attempt, state=AttemptState.CHOSEN, index=index, key=None), (failed,)
     return replace(attempt, state=AttemptState.EXHAUSTED, status=news.status, reason=news.reason), (failed,)

@@ -24,6 +24,7 @@ from actors.dialog.negotiation import (
     unopened,
 )
 from actors.dialog.policy import outcome_of, told_cause
+from actors.dialog.registration import retry_after
 from actors.dialog.reply import ALLOW, SUPPORTED, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
@@ -360,7 +361,7 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert call.attempt is not None
     if call.identity is not None and (again := _proven(call, heard, given, now)) is not None:
         return again
-    news = News(given.agent.names, (), heard.status, heard.reason)
+    news = News(given.agent.names, (), heard.status, heard.reason, retry_after(heard.response))
     invite, effects = attempt_step(call.attempt, heard.attempt_input, news, now)
     call = replace(call, attempt=invite, early=())
     if invite.state is AttemptState.CHOSEN:

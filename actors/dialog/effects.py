@@ -57,9 +57,13 @@ class Find(Effect, frozen=True):
 
 
 class PutBehind(Effect, frozen=True):
-    """This target failed: others come before it for a while (RFC 3263 section 4.3)."""
+    """This target failed: others come before it for a while (RFC 3263 section 4.3).
+
+    `seconds` is its Retry-After: for how long at least (RFC 3261 section 21.5.4).
+    """
 
     target: Target
+    seconds: float = 0.0
 
 
 # To a media process; `process` is its number.

@@ -277,7 +277,7 @@ class TransportActor(LayerActor):
         elif kind is LetGo:
             self._keeping.let_go(peer, message)  # type: ignore[arg-type]
         elif kind is TargetFailed:
-            self._finder.failed(message.target, now)  # type: ignore[attr-defined]
+            self._finder.failed(message.target, message.seconds, now)  # type: ignore[attr-defined]
 
     def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
         """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""

@@ -93,9 +93,13 @@ class NetworkChanged(Event, frozen=True):
 
 
 class TargetFailed(Event, frozen=True):
-    """An attempt at this target failed (503, no answer): put it behind the others for a while (RFC 3263 s4.3)."""
+    """An attempt at this target failed (503, no answer): put it behind the others for a while (RFC 3263 s4.3).
+
+    `seconds` is what its Retry-After asks for at least (RFC 3261 section 21.5.4).
+    """
 
     target: Target
+    seconds: float = 0.0
 
 
 class KeepAlive(Event, frozen=True):

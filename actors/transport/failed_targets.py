@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.sip.vocabulary import Target
 
 LIMIT = 10_000
+LONGEST = 3600.0  # seconds that a server may ask for
 
 
 class FailedTargets:
@@ -21,11 +22,11 @@ class FailedTargets:
     def __len__(self) -> int:
         return len(self._until)
 
-    def add(self, target: Target, now: float) -> None:
-        """Note a failure."""
+    def add(self, target: Target, now: float, least: float = 0.0) -> None:
+        """Note a failure; `least` is for how many seconds the target itself asks to be left alone."""
         key = target[:3]
         self._until.pop(key, None)
-        self._until[key] = now + self._keep
+        self._until[key] = now + max(self._keep, min(least, LONGEST))
         if len(self._until) > LIMIT:
             del self._until[next(iter(self._until))]
 

@@ -71,9 +71,9 @@ class Finder:
         """Find the next hops for a URI, and tell `peer`: at once, or when DNS has answered."""
         self._begin(wanted_key(peer, ref), WantedCell(peer, ref, uri), now)
 
-    def failed(self, target: Target, now: float) -> None:
-        """Note that a target failed."""
-        self._failed.add(target, now)
+    def failed(self, target: Target, seconds: float, now: float) -> None:
+        """Note that a target failed, and for how long it wants to be left alone."""
+        self._failed.add(target, now, seconds)
 
     def expire(self, key: bytes) -> None:
         """The answers for one search took too long."""

@@ -208,3 +208,12 @@ def test_a_redirected_call_that_ends_before_its_next_hop_is_known_closes_its_med
     phone.finish()
     assert phone.ended.outcome in {"unreachable", "cancelled", "no_answer"}
     assert phone.calls == []
+
+
+def test_a_server_that_says_for_how_long_it_is_unavailable_is_left_alone_for_as_long() -> None:
+    phone = Phone()
+    key = phone.place_call(FIRST, SECOND)
+    phone.response(answer_to(phone.all(Send)[-1].raw, 503, Retry_After="120"), key)
+    assert phone.last(PutBehind) == PutBehind(FIRST.target, 120.0)
+    phone.failed(phone.invite_key())
+    assert phone.last(PutBehind) == PutBehind(SECOND.target)

@@ -32,3 +32,11 @@ def test_the_list_is_bounded() -> None:
         failed.add(TARGET._replace(port=port), 0.0)
     assert len(failed) == LIMIT
     assert failed.lately(TARGET._replace(port=2 * LIMIT - 1), 0.0)
+
+
+def test_a_target_that_asks_for_more_time_gets_it_within_reason() -> None:
+    failed = FailedTargets(60.0)
+    for least, until in ((120.0, 120.0), (1.0, 60.0), (1e9, 3600.0)):
+        failed.add(TARGET, 0.0, least)
+        assert failed.lately(TARGET, until - 1)
+        assert not failed.lately(TARGET, until)
