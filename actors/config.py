@@ -266,6 +266,7 @@ class TlsSection(_Section, frozen=True, kw_only=True):
         minimum: the lowest version of TLS.
         key_log: where session keys are written for a network analyser; empty for nowhere.
         handshake_timeout: how long a handshake may take.
+        max_handshakes: handshakes a second of one stranger.
         sips: what becomes of requests to a ``sips:`` URI, and of others (RFC 5630).
     """
 
@@ -279,6 +280,7 @@ class TlsSection(_Section, frozen=True, kw_only=True):
     minimum: Literal["1.2", "1.3"] = "1.2"
     key_log: str = ""
     handshake_timeout: Seconds = 5.0
+    max_handshakes: Annotated[float, Meta(gt=0, description="handshakes a second above 0")] = 20.0
     sips: Literal["allowed", "refused", "required"] = "allowed"
 
 
@@ -458,6 +460,7 @@ def tls(config: Config) -> TlsSettings:
         minimum=section.minimum,
         key_log=_absolute(section.key_log),
         handshake_timeout=section.handshake_timeout,
+        max_handshakes=section.max_handshakes,
         sips=section.sips,
     )
 

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from actors.transport import sockets
-from actors.transport.admission import Admission, PeerClass, source_of
+from actors.transport.admission import Admission, Bucket, PeerClass, source_of
 from actors.transport.connection import Shell
 from actors.transport.kept import PAUSE_KEY, PauseCell
 from actors.transport.route import Bound
 
 _BATCH = 16
+_REMEMBERED = 65_536
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0  # seconds until it is tried again where descriptors had run out
 
@@ -27,6 +28,7 @@ class Acceptor:
         shell: the actor.
         admission: knows peers' classes.
         per_source: connections of one source that is not trusted.
+        handshakes: TLS handshakes a second of one source that is not trusted.
         limit: connections in all.
         welcome: takes an accepted connection in.
 
@@ -34,10 +36,14 @@ class Acceptor:
         refused: connections that were closed at once, being one too many of their source.
     """
 
-    def __init__(self, shell: Shell, admission: Admission, *, per_source: int, limit: int, welcome: Welcome) -> None:
+    def __init__(
+        self, shell: Shell, admission: Admission, *, per_source: int, handshakes: float, limit: int, welcome: Welcome
+    ) -> None:
         self._shell = shell
         self._admission = admission
         self._per_source = per_source
+        self._handshake_rate = handshakes
+        self._handshakes: dict[str, Bucket] = {}
         self._limit = limit
         self._welcome = welcome
         self._listeners: list[tuple[socket.socket, Bound]] = []
@@ -74,18 +80,29 @@ class Acceptor:
                     return False
                 continue  # that peer has gone again; accept(2) hands its network error to us
             host, port = sockets.peer_address(source)
-            if self._is_over_cap(host):
+            if self._is_over_cap(host, bound, now):
                 self.refused += 1
                 sock.close()
             else:
                 self._welcome(sock, bound, host, port, now)
         return True
 
-    def _is_over_cap(self, host: str) -> bool:
-        kind = self._admission.peer_class(host)
+    def _is_over_cap(self, host: str, bound: Bound, now: float) -> bool:
+        kind, source = self._admission.peer_class(host), source_of(host)
         if kind is PeerClass.TRUSTED:
             return False
-        return kind is PeerClass.DENIED or self._sources[source_of(host)] >= self._per_source
+        if kind is PeerClass.DENIED or self._sources[source] >= self._per_source:
+            return True
+        return bound.transport == "tls" and not self._may_shake_hands(source, now)
+
+    def _may_shake_hands(self, source: str, now: float) -> bool:
+        """Whether there is time for one more handshake: it costs a hundred times what accepting does."""
+        bucket = self._handshakes.get(source)
+        if bucket is None:
+            if len(self._handshakes) >= _REMEMBERED:
+                self._handshakes.clear()
+            bucket = self._handshakes[source] = Bucket(self._handshake_rate, now)
+        return bucket.take(now)
 
     def entered(self, host: str) -> None:
         """Count a connection, in or out."""

@@ -81,7 +81,12 @@ class Connections:
         self._outward = Outward(shell, self._all, self.close)
         self.write, self.flush = self._outward.write, self._outward.flush
         self.acceptor = Acceptor(
-            shell, admission, per_source=settings.max_connections, limit=limit, welcome=self._welcome
+            shell,
+            admission,
+            per_source=settings.max_connections,
+            handshakes=settings.tls.max_handshakes,
+            limit=limit,
+            welcome=self._welcome,
         )
 
     def by_token(self, token: str) -> Connection | None:
@@ -432,6 +437,8 @@ class Connections:
         """Close our descriptors in an orderly stop; the connections end with the service's store."""
         for connection in self._all:
             self._shell.mailbox.unwatch(connection.sock.fileno())
+            if not connection.kept:
+                connection.end()
             connection.sock.close()
         self._all.clear()
         self.acceptor.close()

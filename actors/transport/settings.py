@@ -29,6 +29,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
         minimum: the lowest version, ``1.2`` or ``1.3``.
         key_log: where session keys are written for a network analyser; empty for nowhere.
         handshake_timeout: seconds a handshake may take.
+        max_handshakes: a second, of one stranger.
         sips: ``allowed``; ``refused``: a request to a SIPS URI gets 480; ``required``: every other one does (RFC 5630
             section 5.1.2).
     """
@@ -43,6 +44,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     minimum: str = "1.2"
     key_log: str = ""
     handshake_timeout: float = 5.0
+    max_handshakes: float = 20.0
     sips: str = "allowed"
 
 

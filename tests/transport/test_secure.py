@@ -177,6 +177,27 @@ def test_fault_22_half_a_client_hello_is_closed_in_time_and_accepting_goes_on(tm
     service.close()
 
 
+def test_a_stranger_s_handshakes_are_limited_and_those_of_others_are_not(tmp_path: Path) -> None:
+    service = secure_service(tmp_path)
+    with service.harness() as it:
+        acceptor = it.actor._connections.acceptor  # type: ignore[attr-defined]
+        loopback, acceptor._admission._loopback = acceptor._admission._loopback, ()
+        trusted, acceptor._admission._trusted = acceptor._admission._trusted, ()
+        acceptor._handshake_rate = 1e-6  # one, and then none for a fortnight
+        first, second = (socket.create_connection(service.addresses["tls"], timeout=5) for _ in range(2))
+        with first, second:
+            it.wait_for(lambda: select.select([second], [], [], 0)[0], "the end")
+            assert second.recv(1) == b""
+            assert acceptor.refused == 1
+            acceptor._admission._classes.clear()
+            acceptor._admission._loopback, acceptor._admission._trusted = loopback, trusted
+            with calling(it, service, client_context(tmp_path / "c")) as peer:
+                peer.send(request(1))
+                assert it.expect(SHARD, Received).head.call_id == "1"
+        service.store(it)
+    service.close()
+
+
 @pytest.mark.parametrize("rubbish", [b"OPTIONS sip:a SIP/2.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\0" * 500])
 def test_what_is_no_tls_is_closed(service: Service, rubbish: bytes) -> None:
     with service.harness() as it, socket.create_connection(service.addresses["tls"], timeout=5) as peer:
