@@ -32,6 +32,8 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "client",
         "async_client",
         "keys",
+        "metrics",
+        "cli_figures",
         "audit",
         "remote",
         "doors",

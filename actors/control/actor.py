@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,7 @@ from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
 from actors.control.claims import PROBE, Claims, Outcome
 from actors.control.desk import Desk
 from actors.control.doors import Doors, Knock
+from actors.control.figures import Figures
 from actors.control.idempotency import Pending, Reply, Settled
 from actors.control.keys import Keys
 from actors.control.log import EventLog, head_of
@@ -70,6 +71,7 @@ class ControlActor(LayerActor):
         self._held = ExitStack()
         self._publish = False  # subscribers may have something to get
         self._calls_by: dict[str, set[str]] = {}  # by the key of the remote client that placed them
+        self._figures = Figures()
         self._refuses = False  # the service is stopping
         self._leave_by: float | None = None  # and we wait for the ends of calls
         self._malformed = 0
@@ -223,6 +225,7 @@ class ControlActor(LayerActor):
             self._desk.conclude(peer, message.ref, Reply(code=message.code, message=message.message), now)
         else:
             self._note(peer, message, now)
+            self._figures.count(message)
             self._record(message, now)
             self._leave_in_time(now)
 
@@ -322,6 +325,7 @@ class ControlActor(LayerActor):
             return
         if type(request.body) in PRIVILEGED:
             self._note_down(grant, request.body, None)
+        self._figures.command(type(request.body).__name__.lower())
         self._do(asker, request, grant, now)
 
     def _note_down(self, grant: Grant, command: records.Command, denied: Denied | None) -> None:
@@ -346,6 +350,8 @@ class ControlActor(LayerActor):
             self._reply(
                 asker, [plain(records.Welcome(_version(), self.context.epoch, self._malformed + self._socket.dropped))]
             )
+        elif isinstance(body, records.Stats):
+            self._reply(asker, [plain(part) for part in self._figures.all(self._gauges())])
         elif self._refuses:
             self.refuse(asker, "stopping", "the service is stopping")
         elif isinstance(body, records.Stop):
@@ -355,6 +361,13 @@ class ControlActor(LayerActor):
             self._ask(asker, body, now + request.within)
         else:
             self._desk.take(asker, request, grant, now)
+
+    def _gauges(self) -> Iterator[tuple[str, float]]:
+        yield "calls", sum(key[:1] == CALL for key in self.cells.keys())  # noqa: SIM118 - not a dict
+        yield "subscribers", len(self._subscriptions)
+        yield "events_total", self._chronicle.log.last
+        yield "malformed_total", self._malformed + self._socket.dropped
+        yield "busy_shards", sum(self.busy(peer) for peer in self._shards)
 
     def _ask(self, asker: Asker, body: records.Command, deadline: float) -> None:
         if self._questions.full:
@@ -416,6 +429,7 @@ class ControlActor(LayerActor):
 
     def refuse(self, asker: Asker, code: str, message: str, field: str = "") -> None:
         """Tell a client that its command has no effect, with the commit."""
+        self._figures.refused(code)
         self.defer(self._send, asker[0], encode_frame(records.Refused(asker[1], code, message, field)))
 
     def settle(self, key: bytes, command: Settled | None, now: float) -> None:

@@ -201,6 +201,7 @@ class Commands(Verbs[M]):
     unpublish = Verb(verbs.unpublish)
     tree = Verb(verbs.tree)
     drain = Verb(verbs.drain)
+    stats = Verb(verbs.stats)
     reload = Verb(verbs.reload)
     shut_down = Verb(verbs.shut_down)
 

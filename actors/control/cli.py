@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from actors.control.cli_connection import NoServiceFailure, connected
+from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
-from actors.control.client import Client, CommandRefused, ControlError, EventStream, Lost, default_run_dir
+from actors.control.client import EventStream, Lost, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
 from actors.control.messaging import RequestAnswered
 from actors.control.protocol import plain
@@ -39,20 +40,6 @@ class RunOptions(NamedTuple):
     answer: str | None
     run_dir: Path | None
     state_dir: Path | None
-
-
-class Failure(click.ClickException):
-    """One line on stderr, and exit code 1: the service refused."""
-
-    def show(self, file: Any = None) -> None:  # noqa: ANN401 - as click has it
-        """Print the line."""
-        click.echo(f"sipactors: {self.format_message()}", file=file, err=file is None)
-
-
-class NoServiceFailure(Failure):
-    """One line on stderr, and exit code 3: no service, or none any more."""
-
-    exit_code = 3
 
 
 class Examples(click.Command):
@@ -90,18 +77,6 @@ class Main(click.Group):
                 "sipactors stop                          # BYE to every call, then end",
             ),
         )
-
-
-@contextmanager
-def connected(run_dir: Path | None) -> Iterator[Client]:
-    """A client of the service in `run_dir`; what it raises becomes one line and an exit code."""
-    try:
-        with Client(run_dir) as client:
-            yield client
-    except CommandRefused as error:
-        raise Failure(str(error)) from error
-    except ControlError as error:  # none there, or one that answers no more
-        raise NoServiceFailure(str(error)) from error
 
 
 # Options that several commands have.
@@ -205,7 +180,7 @@ def command_line(run: Callable[[RunOptions], int], check: Callable[[Path | None]
             context.exit(2)
         click.echo("good")
 
-    for command in (run_command, config_group, keys_group, *_CLIENT_COMMANDS):
+    for command in (run_command, config_group, keys_group, stats_command, metrics_command, *_CLIENT_COMMANDS):
         group.add_command(command)
     return group
 

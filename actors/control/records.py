@@ -182,6 +182,10 @@ class Drain(NamedTuple):
     on: bool = True
 
 
+class Stats(NamedTuple):
+    """Ask what was counted; the result comes as one or more FigureList."""
+
+
 class Reload(NamedTuple):
     """Read the configuration file again; calls go on. The result is Reloaded; one that is wrong changes nothing."""
 
@@ -235,6 +239,7 @@ Command = (
     | Unregister
     | Tree
     | Drain
+    | Stats
     | Reload
     | Stop
     | Subscribe
@@ -340,6 +345,24 @@ class TreeList(NamedTuple):
     """The supervisor's children."""
 
     children: tuple[Child, ...]
+
+
+class Figure(NamedTuple):
+    """Something counted: `name`, and where there are several, the `label` that tells them apart and which it is `of`.
+
+    A name that ends with ``_total`` only grows, but for a new start of the control actor.
+    """
+
+    name: str
+    label: str
+    of: str
+    value: float
+
+
+class FigureList(NamedTuple):
+    """A part of what was counted."""
+
+    figures: tuple[Figure, ...]
 
 
 class Reloaded(NamedTuple):
@@ -522,6 +545,23 @@ class AccountChanged(NamedTuple):
     time: float
 
 
+class PeerChanged(NamedTuple):
+    """The peer of an account that is asked now and then (OPTIONS) is reachable, or is no more.
+
+    Attributes:
+        status: of its answer; 408 for none, 0 where there is no next hop.
+        seconds: that the answer took.
+    """
+
+    seq: int
+    account: str
+    reachable: bool
+    status: int
+    reason: str
+    seconds: float
+    time: float
+
+
 class UnknownEvent(NamedTuple):
     """An event that a newer service sends and this client does not know."""
 
@@ -546,6 +586,7 @@ Event = (
     | CallTransferProgressed
     | CallTransferRequested
     | AccountChanged
+    | PeerChanged
     | messaging.Event
     | UnknownEvent
 )
@@ -655,6 +696,7 @@ COMMANDS: dict[str, type[Command]] = {
     "unpublish": Unpublish,
     "tree": Tree,
     "drain": Drain,
+    "stats": Stats,
     "reload": Reload,
     "stop": Stop,
     "subscribe": Subscribe,
@@ -688,6 +730,7 @@ EVENTS: dict[str, type[Event]] = {
         CallTransferProgressed,
         CallTransferRequested,
         AccountChanged,
+        PeerChanged,
         *messaging.EVENTS,
     )
 }

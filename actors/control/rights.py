@@ -51,7 +51,15 @@ class Grant(NamedTuple):
 LOCAL = Grant()
 
 ASKS: frozenset[type] = frozenset(
-    {records.Hello, records.Calls, records.Tree, records.Accounts, records.Subscribe, records.Unsubscribe}
+    {
+        records.Hello,
+        records.Calls,
+        records.Tree,
+        records.Stats,
+        records.Accounts,
+        records.Subscribe,
+        records.Unsubscribe,
+    }
 )
 HEARS: frozenset[type] = frozenset()  # what a client of the role media may do besides
 # What the audit log tells of any client.

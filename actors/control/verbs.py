@@ -10,7 +10,7 @@ from pathlib import Path
 
 from actors.control import messaging, records
 from actors.control.asking import Wish
-from actors.control.records import AccountInfo, CallInfo, Child, Nothing, Placed, Treatment
+from actors.control.records import AccountInfo, CallInfo, Child, Figure, Nothing, Placed, Treatment
 
 first = itemgetter(0)
 
@@ -304,6 +304,11 @@ def tree() -> Wish[list[Child]]:
 def drain(*, on: bool = True, key: str = "") -> Wish[None]:
     """Have the service refuse new calls from now on, or take them again; calls in progress go on."""
     return Wish(records.Drain(on), Nothing, none, key)
+
+
+def stats() -> Wish[list[Figure]]:
+    """What the service has counted since its control actor was started."""
+    return Wish(records.Stats(), records.FigureList, lambda parts: [each for part in parts for each in part.figures])
 
 
 def reload() -> Wish[list[str]]:

@@ -1,0 +1,44 @@
+"""What control counts: calls by how they ended, commands by what came of them, audio packets. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import actors.dialog.events as dialog
+from actors.control.records import Figure, FigureList
+from actors.runtime.machine import Event
+
+PART = 500  # figures in one part of a reply
+
+
+class Figures:
+    """Counters since this start of control; who reads them copes with a new beginning, as Prometheus does."""
+
+    def __init__(self) -> None:
+        self._totals: Counter[tuple[str, str, str]] = Counter()
+
+    def count(self, event: Event) -> None:
+        """Take note of what a shard told."""
+        if isinstance(event, dialog.CallReceived):
+            self._totals["calls_received_total", "", ""] += 1
+        elif isinstance(event, dialog.CallEnded):
+            self._totals["calls_ended_total", "outcome", event.outcome] += 1
+            self._totals["call_seconds_total", "", ""] += round(event.talking)
+            self._totals["rtp_packets_total", "kind", "sent"] += event.packets_sent
+            self._totals["rtp_packets_total", "kind", "received"] += event.packets_received
+            self._totals["rtp_packets_total", "kind", "lost"] += event.packets_lost
+
+    def command(self, op: str) -> None:
+        """Take note of a command that was taken."""
+        self._totals["commands_total", "op", op] += 1
+
+    def refused(self, code: str) -> None:
+        """Take note of a command that was refused."""
+        self._totals["refused_total", "code", code] += 1
+
+    def all(self, gauges: Iterable[tuple[str, float]]) -> list[FigureList]:
+        """Everything, with `gauges` (a name and a value) in front, in parts that fit a frame."""
+        figures = [Figure(name, "", "", float(value)) for name, value in gauges]
+        figures += [Figure(*labels, float(value)) for labels, value in sorted(self._totals.items())]
+        return [FigureList(tuple(figures[at : at + PART])) for at in range(0, len(figures), PART)]

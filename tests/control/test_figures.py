@@ -1,0 +1,92 @@
+"""What is counted, on the command line and for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from actors.control.client import CommandRefused
+from actors.dialog import events as dialog
+from tests.control.api import PATIENCE, ROOT, calling, control
+
+
+def test_calls_and_commands_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
+    with control(tmp_path) as house, calling(house) as caller:
+        house.send("dialog-0", dialog.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
+        house.send("dialog-0", dialog.CallReceived("c2", "sip:a", "sip:b", "", 1.0))
+        house.send("dialog-0", dialog.CallEnded("c1", "answered", 200, "", "remote", 1.0, 4.0, 2.0, 200, 199, 1))
+        house.settle()
+        with pytest.raises(CommandRefused):
+            caller.do(lambda client: client.calls.place("bob"))
+        figures = {(each.name, each.of): each.value for each in caller.do(lambda client: client.stats())}
+        assert figures["calls", ""] == 1
+        assert figures["calls_received_total", ""] == 2
+        assert figures["calls_ended_total", "answered"] == 1
+        assert figures["call_seconds_total", ""] == 4
+        assert figures["rtp_packets_total", "lost"] == 1
+        assert figures["refused_total", "bad_uri"] == 1
+        assert figures["commands_total", "stats"] == 1
+
+
+def test_prometheus_gets_them_and_is_told_when_nobody_answers(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client", reason="pip install prometheus-client")
+    words = ["metrics", "--listen", "127.0.0.1:0", "--run-dir", str(tmp_path / "run")]
+    with (
+        control(tmp_path) as house,
+        subprocess.Popen(
+            [sys.executable, "-m", "actors.service", *words],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            house.send("dialog-0", dialog.CallEnded("c1", "busy", 486, "", "remote", 1.0, 4.0, 2.0))
+            house.settle()
+            fetched = _scrape(url, house)
+            assert 'sipactors_calls_ended_total{outcome="busy"} 1.0' in fetched
+            assert 'sipactors_restarts_total{child="dialog-0"} 2.0' in fetched
+            assert "sipactors_up 1.0" in fetched
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+
+
+def _scrape(url: str, house: object) -> str:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from actors.runtime.channel import AskTree, ChildStatus, Tree
+    from tests.runtime.harness import Harness
+
+    assert isinstance(house, Harness)
+
+    def fetch() -> str:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            return str(response.read(), "utf-8")
+
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(fetch)
+        house.wait_for(lambda: any(isinstance(said, AskTree) for said, _ in house.reports), "the question", PATIENCE)
+        ref = next(said.ref for said, _ in house.reports if isinstance(said, AskTree))
+        house.supervisor.send(Tree(ref, (ChildStatus("dialog-0", 77, "ready", 2, 3, 12.5),)))
+        house.wait_for(fetching.done, "the page", PATIENCE)
+        return fetching.result()
+
+
+def test_stats_are_printed(tmp_path: Path) -> None:
+    with control(tmp_path) as house:
+        words = [sys.executable, "-m", "actors.service", "stats", "--run-dir", str(house.context.run_dir)]
+        out = subprocess.run([*words, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        assert {"name": "calls", "label": "", "of": "", "value": 0.0} in json.loads(out.stdout)
+        text = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert text.splitlines()[0].split() == ["FIGURE", "OF", "VALUE"]
