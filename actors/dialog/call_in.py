@@ -41,7 +41,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         raise RemoteProtocolError(400, "Missing Contact")
     caller = invite.from_
     ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW, SUPPORTED), tag=tag).raw
-    able = call_reliable.able(invite.get("Supported"), invite.require)
+    able = call_reliable.able(invite.get("Supported"), () if invite.look else invite.require)
     return Call(
         State.NEW,
         (),
@@ -123,7 +123,7 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call = replace(call, timer=timer, invitation=replace(call.invitation, extra=lines))
     call, effects = prepared(call, agent, host)
     effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
-    expires = asked.request.expires
+    expires = None if asked.request.look else asked.request.expires
     if expires:  # s13.3.1
         effects += (Arm(Input.EXPIRED, now + expires),)
     return replace(call, state=State.RECEIVED), effects

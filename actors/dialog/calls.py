@@ -125,7 +125,7 @@ class Calls(Usage):
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)
-        if asked.request.get("Replaces") is not None:
+        if not asked.request.look and asked.request.get("Replaces") is not None:
             status, replaced = self._replaced(asked)
             if replaced is None:
                 return (answer(self.agent, asked, status),)

@@ -57,7 +57,7 @@ def cause_of(outcome: str, status: int) -> int:
 
 def told_cause(message: Message) -> int:
     """The Q.850 cause that a message's Reason tells (RFC 3326), 0 where it tells none."""
-    if message.get("Reason") is None:
+    if message.look or message.get("Reason") is None:
         return 0
     try:
         causes = [reason.cause for reason in message.reasons if reason.protocol.upper() == "Q.850"]

@@ -11,6 +11,7 @@ from actors.dialog.effects import Reply
 from actors.sip import RemoteProtocolError, Request, Response
 from actors.sip.bodies import SDP, unpack
 from actors.sip.scan import METHODS as KNOWN
+from actors.sip.usual import Look
 from actors.sip.vocabulary import Flow, host_port
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
@@ -89,6 +90,8 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
         return answer(agent, asked, 405, (ALLOW,)) if method in KNOWN else answer(agent, asked, 501)
     if not asked.request.uri[:5].lower().startswith(("sip:", "sips:")):
         return answer(agent, asked, 416)
+    if asked.request.look:
+        return None
     unknown = [tag for tag in asked.request.require if tag not in EXTENSIONS]
     if unknown:  # s8.2.2.3
         return answer(agent, asked, 420, (("Unsupported", ", ".join(unknown)),))
@@ -97,6 +100,8 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
 
 def shown(message: Request | Response) -> tuple[tuple[str, str], ...]:
     """The header lines of a message that an application is told: those for it, and who says to be calling."""
+    if message.look is Look.BARE:
+        return ()
     raw = bytes(message)
     names = _shown(raw[: raw.find(b"\r\n\r\n") + 2].decode("latin-1"))
     if not names:
@@ -116,7 +121,7 @@ def lines_of(message: Request | Response, name: str) -> list[str]:
 def description_in(message: Request | Response) -> bytes:
     """The session description in a message, alone or among other parts; empty where there is none.
 
-    A plain one costs three look-ups. All else is read as RFC 3261 s8.2.3 and RFC 5621 ask.
+    One in a plain head costs a look-up. All else is read as RFC 3261 s8.2.3 and RFC 5621 ask.
 
     Raises:
         RemoteProtocolError: 415, a body that must be understood is not, is coded, or is for something else than a
@@ -125,8 +130,7 @@ def description_in(message: Request | Response) -> bytes:
     body = message.body
     if not body:
         return b""
-    plain = message.get("Content-Type") == SDP and message.get("Content-Disposition") is None
-    if plain and message.get("Content-Encoding") is None:
+    if message.look and message.get("Content-Type") is not None:
         return body
     found = b""
     for part in unpack(message, UNDERSTOOD):

@@ -15,7 +15,7 @@ Headers = tuple[tuple[str, str], ...]
 
 def check(request: Request) -> int:
     """The Min-SE to refuse a request with (422, section 9), 0 where its Session-Expires is long enough or absent."""
-    if request.get("Session-Expires") is None:
+    if request.look or request.get("Session-Expires") is None:
         return 0
     asked = request.header(SessionExpires)
     return LEAST if asked is not None and asked.seconds < LEAST else 0
@@ -31,7 +31,7 @@ def granted(
         mine: the seconds that we want where the peer asks for none, 0 for none.
         before: the timer in force, which lasts where a refresh asks for none and its sender cannot do timers.
     """
-    asked = request.header(SessionExpires) if request.get("Session-Expires") is not None else None
+    asked = None if request.look else request.header(SessionExpires)
     if asked is None and not mine:
         return None, ()
     able = "timer" in request.supported

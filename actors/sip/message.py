@@ -21,7 +21,7 @@ from actors.sip.reasons import REASONS
 from actors.sip.scan import body_length, read_head, read_start, remote_error, split
 from actors.sip.typed import TypedHeaders
 from actors.sip.uri import Uri
-from actors.sip.usual import is_plain, read_usual
+from actors.sip.usual import Look, look, read_usual
 from actors.sip.vocabulary import Head
 
 Headers = Iterable[tuple[str, object]]
@@ -37,9 +37,10 @@ _SUMMED = ("From", "To", "Call-ID", "CSeq", "Reason")
 class Message(TypedHeaders):
     """What requests and responses have in common. Header names are case-insensitive, compact forms are known."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_look")
 
     _body: bytes
+    _look: Look | None  # what a look at the head told, None before it and once the head is changed
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Message(TypedHeaders):
         self._lines, self._body, self._usual, self._text = lines, body, None, ""
         if usual is not None:
             self._keep(usual)
-        self._data, self._head = data, head
+        self._data, self._head, self._look = data, head, None
         self._typed = {}
 
     def __bytes__(self) -> bytes:
@@ -86,6 +87,17 @@ class Message(TypedHeaders):
                 raise LocalProtocolError(error.reason) from error
         return self._head
 
+    @property
+    def look(self) -> Look:
+        """What a look at the head tells: whether it is to be read closer."""
+        if self._look is None:
+            self._look = look(self._text) if self._text else Look.CLOSER
+        return self._look
+
+    def _changed(self, key: str) -> None:
+        super()._changed(key)
+        self._look = None
+
     def set_body(self, body: bytes, content_type: str | None = None) -> None:
         """Replace the body; `content_type` None keeps the type that is there, an empty body takes it away."""
         if content_type is not None and body:
@@ -104,7 +116,7 @@ class Message(TypedHeaders):
         Raises:
             RemoteProtocolError: the first that is malformed.
         """
-        if self._text and is_plain(self._text):
+        if self.look:
             return
         for name in dict.fromkeys(self._names):
             field = FIELDS.get(name)
@@ -187,7 +199,7 @@ class Request(Message):
 
     def validate(self) -> None:
         """As of every message; the Request-URI too."""
-        if not (self._text and is_plain(self._text)):
+        if not self.look:
             self.request_uri  # noqa: B018 - it is the parsing that is wanted
             super().validate()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import NamedTuple
 
 from actors.sip.fields import FIELDS, Field, Kind
@@ -112,7 +113,8 @@ _PLAIN_LINES = (
     r"Allow: [A-Z]++(?:, ?+[A-Z]++)*+",
     r"Supported: [a-z0-9\-]++(?:, ?+[a-z0-9\-]++)*+",
     rf"(?:Record-)?+Route: <{_PLAIN_URI}>",
-    rf"(?:{'|'.join(re.escape(field.name) for field in FIELDS.values() if not field.needed)}):[^\r]*+",
+    r"(?:User-Agent|Server|Date|Timestamp|MIME-Version|Content-Language|Accept-Language|Accept-Encoding): [^\r]*+",
+    rf"(?:{'|'.join(re.escape(field.name) for field in FIELDS.values() if not field.needed)}):()[^\r]*+",
 )
 _plain = re.compile(
     rf"(?:[A-Z]++ {_PLAIN_URI} SIP/2\.0|SIP/2\.0 [1-6][0-9][0-9] [^\r]*+)\r\n"
@@ -120,9 +122,20 @@ _plain = re.compile(
 ).fullmatch
 
 
-def is_plain(text: str) -> bool:
-    """Whether nothing in a head of the usual shape needs to be parsed to know that it is well-formed."""
-    return _plain(text) is not None
+class Look(IntEnum):
+    """What a look at a head tells of it."""
+
+    CLOSER = 0  # it is to be read header by header
+    PLAIN = 1  # well-formed; of the headers that are needed it has but those of RFC 3261 s8.1.1, 12.1 and 20.5, 20.37
+    BARE = 2  # and none beside them that an application could want to know
+
+
+def look(text: str) -> Look:
+    """Look at a head of the usual shape: in most there is nothing to find, and nothing is parsed for it."""
+    found = _plain(text)
+    if found is None:
+        return Look.CLOSER
+    return Look.BARE if found[1] is None else Look.PLAIN
 
 
 def read_usual(data: bytes) -> tuple[Head, int, int, int, int | None, re.Match[str]] | None:

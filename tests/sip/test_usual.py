@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.sip import RemoteProtocolError, Request, Response, parse
 from actors.sip.message import parse_fully
 from actors.sip.scan import scan, scan_fully
-from actors.sip.usual import read_usual
+from actors.sip.usual import Look, read_usual
 
 INVITE = (
     b"INVITE sip:bob@b.example;x=1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5061;branch=z9hG4bK-1-0;rport\r\n"
@@ -174,6 +174,10 @@ def test_a_head_that_plainly_has_nothing_wrong_is_not_parsed_to_be_validated() -
         message = parse(data)
         message.validate()
         assert not message._typed
+        assert message.look is Look.PLAIN
+        message.remove("Subject")
+        assert message.look is Look.CLOSER  # it is of our own making now
+    assert parse(PLAIN.replace(b"Subject: x", b"User-Agent: x")).look is Look.BARE
     wrong = parse(PLAIN.replace(b"Max-Forwards: 70", b"Max-Forwards: 999"))
     with pytest.raises(RemoteProtocolError):
         wrong.validate()
