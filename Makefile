@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-parse fuzz clean help
+.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-parse fuzz clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ soak: packages $(STAMP)  ## ten minutes of calls while actors are killed at rand
 
 bench: packages $(STAMP)  ## calls a second and CPU per call, beside SIPp in the same run
 	$(BIN)/python benchmarks/calls.py $(ARGS)
+
+bench-media: packages $(STAMP)  ## CPU of a call's audio, beside baresip in the same run
+	$(BIN)/python benchmarks/media.py $(ARGS)
 
 bench-parse: $(STAMP)  ## how long messages take to read and print, beside libosip2 and sipmessage in the same run
 	@sh .ci/packages gcc libc6-dev libosip2-dev
