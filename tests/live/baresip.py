@@ -122,11 +122,18 @@ class Baresip:
 
 @contextmanager
 def phone(
-    folder: Path, source: Path, *, codec: str = "PCMU", transport: str = "udp", modules: tuple[str, ...] = ()
+    folder: Path,
+    source: Path,
+    *,
+    codec: str = "PCMU",
+    transport: str = "udp",
+    modules: tuple[str, ...] = (),
+    account: str = "",
 ) -> Iterator[Baresip]:
     """A baresip that says what is in `source` (WAV of its codec's rate), with its files in `folder`; killed at the end.
 
-    `codec` is a name of G.711 or name/rate/channels; `modules` are those it needs besides.
+    `codec` is a name of G.711 or name/rate/channels; `modules` are those it needs besides; `account` is more of what
+    its account says, such as ``;mediaenc=srtp``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -140,8 +147,9 @@ def phone(
             encoding="utf-8",
         )
         where = f"127.0.0.1:{first}" + (";transport=tcp" if transport == "tcp" else "")
-        account = f"<sip:phone@{where}>;regint=0;audio_codecs={codec if '/' in codec else f'{codec}/8000/1'}\n"
-        (folder / "accounts").write_text(account, encoding="utf-8")
+        codecs = codec if "/" in codec else f"{codec}/8000/1"
+        line = f"<sip:phone@{where}>;regint=0;audio_codecs={codecs}{account}\n"
+        (folder / "accounts").write_text(line, encoding="utf-8")
         process = subprocess.Popen(
             ["baresip", "-f", str(folder)],
             stdin=subprocess.DEVNULL,
