@@ -65,5 +65,21 @@ class AccountChanged(Event, frozen=True):
     time: float
 
 
+class PeerChanged(Event, frozen=True):
+    """The peer of an account that is asked now and then (OPTIONS) is `reachable`, or is no more.
+
+    Attributes:
+        status: of its answer; 408 for none, 0 where there is no next hop.
+        seconds: that the answer took.
+    """
+
+    account: str
+    reachable: bool
+    status: int
+    reason: str
+    seconds: float
+    time: float
+
+
 AccountCommand = RegisterAccount | UnregisterAccount | ListAccounts
-AccountEvent = AccountChanged
+AccountEvent = AccountChanged | PeerChanged

@@ -125,6 +125,8 @@ class Accounts:
         self._by_user: dict[str, list[Account]] = {}
         for account in self._by_aor.values():
             self._by_user.setdefault(account.user, []).append(account)
+        trunks = [account for account in self._by_aor.values() if not account.register]
+        self._by_peer = {host: account for account in reversed(trunks) for host in account.hosts}
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._by_aor.values())
@@ -135,6 +137,10 @@ class Accounts:
     def get(self, aor: str) -> Account | None:
         """The account of this address-of-record."""
         return self._by_aor.get(aor)
+
+    def of_peer(self, address: str) -> Account | None:
+        """The trunk at this address: an account that does not register and names it among its hosts."""
+        return self._by_peer.get(address)
 
     def called(self, request_uri: str, to: str) -> Account | None:
         """The account that a request out of a dialog is for: by the user of its Request-URI, that of our Contact.

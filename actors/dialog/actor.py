@@ -31,6 +31,7 @@ from actors.dialog.effects import (
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
+from actors.dialog.qualify import Qualify
 from actors.dialog.registration import Registration
 from actors.dialog.subscription import Subscription
 from actors.dialog.user_agent import UserAgent
@@ -55,7 +56,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -169,7 +170,7 @@ class DialogActor(LayerActor):
             ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
-            PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target)),
+            PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host)),
             Start: lambda e: tell(f"media-{e.process}", _start(e)),
             Treat: self._treat,

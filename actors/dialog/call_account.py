@@ -24,10 +24,11 @@ def of_order(agent: Agent, aor: str) -> Identity | None:
 
 
 def of_asked(agent: Agent, asked: Asked) -> Identity | None:
-    """The identity of a call in: the account it came for, if it is one of ours."""
+    """The identity of a call in: the account it came for, else the trunk it came from."""
     if not agent.accounts:
         return None
-    account = agent.accounts.called(asked.request.uri, str(asked.request.to.uri))
+    called = agent.accounts.called(asked.request.uri, str(asked.request.to.uri))
+    account = called or agent.accounts.of_peer(asked.flow.host)
     if account is None:
         return None
     return Identity(account.aor, authentication.begin(account))

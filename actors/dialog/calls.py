@@ -6,6 +6,7 @@ effects.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -86,11 +87,13 @@ class Calls(Usage):
         self._names = agent.names
         self._cells = cells
         self.number = 0
+        self._used: Counter[str] | None = None  # calls of each account, counted when a limit asks for it
         self.count()
 
     def count(self) -> None:
         """Count the calls afresh, without a look into their cells."""
         self.number = sum(1 for key in self._cells.keys() if key[0] in _DIGITS)  # noqa: SIM118
+        self._used = None
 
     @property
     def commands(self) -> Mapping[type, Command]:
@@ -125,6 +128,8 @@ class Calls(Usage):
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)
+        if self._full(call):
+            return (answer(self.agent, asked, 486),)
         if not asked.request.look and asked.request.get("Replaces") is not None:
             status, replaced = self._replaced(asked)
             if replaced is None:
@@ -415,10 +420,9 @@ class Calls(Usage):
         return (Report(CommandDone(command.ref)), press)
 
     def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
-        if self.agent.draining:
-            return failure(command.ref, "draining", "no new calls are taken")
-        if self.number >= self.agent.settings.max_calls:
-            return failure(command.ref, "busy", f"there are {self.number} calls")
+        if self._unwilling():
+            code = "draining" if self.agent.draining else "busy"
+            return failure(command.ref, code, f"no new calls are taken; there are {self.number}")
         if self._of_tag(self._names.tag_of_call_out(command.call)) is not None:
             return failure(command.ref, "bad_value", f"there is a call {command.call} already")
         try:
@@ -429,6 +433,8 @@ class Calls(Usage):
             call = call_out.new_call(self.agent, command, now)
         except LocalProtocolError as error:
             return failure(command.ref, "bad_value", str(error))
+        if self._full(call):
+            return failure(command.ref, "busy", f"{command.account} has as many calls as it may")
         return (Report(CommandDone(command.ref)), *self._step(call, Input.PLACE, command, now, wall))
 
     def _of_id(self, call_id: str) -> Call | None:
@@ -513,6 +519,20 @@ class Calls(Usage):
                     old = self._cells.get(after.on_behalf.encode())
         return more
 
+    def _use(self, call: Call, change: int) -> None:
+        if self._used is not None and call.identity is not None:
+            self._used[call.identity.aor] += change
+
+    def _full(self, call: Call) -> bool:
+        """Whether the account of a new call has as many calls here as it may."""
+        account = None if call.identity is None else self.agent.accounts.get(call.identity.aor)
+        if account is None or not account.max_calls:
+            return False
+        if self._used is None:
+            calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in _DIGITS]  # noqa: SIM118
+            self._used = Counter(each.identity.aor for each in calls if each.identity is not None)
+        return self._used[account.aor] >= account.max_calls
+
     def _keep(self, after: Call, before: Call) -> None:
         """Store what a step made of a call."""
         if after is before:
@@ -520,9 +540,11 @@ class Calls(Usage):
         gone = after.state >= State.LINGERING
         if before.state is State.NEW:
             self.number += not gone
+            self._use(after, int(not gone))
         elif gone and before.state is not after.state:
             self._cells.delete(before.key)
             self.number -= before.state is not State.LINGERING
+            self._use(before, -int(before.state is not State.LINGERING))
         if after.state is not State.TERMINATED:
             self._cells.put(after.key, after, after.next_deadline)
 

@@ -12,6 +12,7 @@ from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
+from actors.dialog.peers import Peers
 from actors.dialog.publications import Publications
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
@@ -45,7 +46,7 @@ class UserAgent:
         self._cells = cells
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications)])
+        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers)])
         usages: tuple[Usage, ...] = (self.calls, self.registrations, *others)  # here a usage is added
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
