@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.dialog import dialog_state
-from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin
+from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin, input_of_status
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Find, PutBehind, Send, SendAck
 from actors.dialog.events import HangUp
@@ -217,3 +217,17 @@ def test_a_server_that_says_for_how_long_it_is_unavailable_is_left_alone_for_as_
     assert phone.last(PutBehind) == PutBehind(FIRST.target, 120.0)
     phone.failed(phone.invite_key())
     assert phone.last(PutBehind) == PutBehind(SECOND.target)
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [
+        (100, AttemptInput.PROVISIONAL),
+        (199, AttemptInput.PROVISIONAL),
+        (200, AttemptInput.FINAL),
+        (503, AttemptInput.UNAVAILABLE),
+        (603, AttemptInput.FINAL),
+    ],
+)
+def test_only_503_says_that_another_server_may_do_better(status: int, event: AttemptInput) -> None:
+    assert input_of_status(status) is event

@@ -179,10 +179,10 @@ def test_each_refusal_is_counted_by_its_reason_and_some_are_silent() -> None:
 
 def test_a_response_that_shows_another_address_of_ours_is_learnt_from_once() -> None:
     reach = Reach(parse_rules({"192.0.2.0/24": "learnt"}))
-    bound = [Bound("udp:0", "udp", "127.0.0.1", 5060)]
+    bound = [Bound("udp:0", "udp", "192.0.2.1", 5060)]
     listeners = Listeners(bound, lambda host: host, lambda _: False, reach=reach)
     reception = Reception(Admission(1.0, secret=b"k"), listeners, _shard_of, lambda _: False)
-    seen = _response("SIP/2.0/UDP 127.0.0.1:5060;received=203.0.113.9;rport=4711;branch=z9hG4bKx")
+    seen = _response("SIP/2.0/UDP 192.0.2.1:5060;received=203.0.113.9;rport=4711;branch=z9hG4bKx")
     assert isinstance(reception.take(seen, FLOW, 0.0), tuple)
     assert listeners.sent_by("udp", FLOW.host) == "203.0.113.9:4711"
     told: list[int] = []
