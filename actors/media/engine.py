@@ -24,15 +24,15 @@ from actors.media.facts import Facts
 from actors.media.jitter import FRAME, TARGET
 from actors.media.peer import MAX_DATAGRAM
 from actors.media.player import Player
-from actors.media.record import Records
 from actors.media.quality import Heard, mos, rating
+from actors.media.record import Records
 from actors.media.recordings import Recordings
 from actors.media.reports import farewell, report
 from actors.media.rtcp import interval, ntp_time
 from actors.media.session import TICKS, RecordError, Session
 from actors.media.sockets import Ports
-from actors.media.watching import Watching, delay
 from actors.media.srtp_records import SrtpRecords
+from actors.media.watching import Watching, delay
 from actors.runtime.machine import Event
 
 # An overslept loop makes good at most so many ticks, the one that is due among them; the rest is skipped time.
