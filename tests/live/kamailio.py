@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.live.sipp import free_port, kind
@@ -121,7 +122,7 @@ def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | N
         routes: the user part of a Request-URI -> the URI that the request goes to.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    host, port, tls_port = "127.0.0.1", free_port(kind("tcp")), free_port(kind("tcp"))
+    host, port, tls_port = "127.0.0.1", _port(), free_port(kind("tcp"))
     ports = {"udp": port, "tcp": port} | ({"tls": tls_port} if tls else {})
     listener = module = ""
     if tls:
@@ -133,6 +134,15 @@ def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | N
     text = _CONFIG.format(host=host, port=port, routes=cases, tls_listener=listener, tls_module=module)
     with kamailio(folder, text, port, tls_port if tls else 0) as log:
         yield Proxy(host, ports, log)
+
+
+def _port() -> int:
+    """A port that is free over UDP and TCP."""
+    while True:
+        port = free_port(kind("tcp"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
@@ -154,7 +164,8 @@ def kamailio(folder: Path, text: str, port: int, tls_port: int = 0) -> Iterator[
             _wait_bound("tcp", each, process, log)
         yield log
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # it and its children: a session of its own
+        with suppress(ProcessLookupError):  # it ended by itself: its log is shown
+            os.killpg(process.pid, signal.SIGKILL)  # it and its children: a session of its own
         process.wait(timeout=PATIENCE)
 
 
