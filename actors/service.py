@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import click
 import msgspec
 import structlog
 
@@ -204,6 +208,31 @@ def check(path: Path | None) -> str:
     return ""
 
 
+@contextmanager
+def alone(uri: str) -> Iterator[Path]:
+    """A service for one call to `uri`, as threads of this program; its run directory. It takes no calls.
+
+    Raises:
+        click.ClickException: it cannot start.
+    """
+    host = re.sub(r"(?i)^sips?:([^@]*@)?", "", uri)
+    here = "127.0.0.1" if re.match(r"127\.|localhost\b", host) else "::1" if host.startswith("[::1]") else ""
+    family = "::" if host.startswith("[") else "0.0.0.0"  # noqa: S104 - nobody else is served: it refuses every call
+    listen = tuple(f"{transport}:{host_port(here or family, 0)}" for transport in ("udp", "tcp"))
+    config = Config(
+        service=configuration.ServiceSection(placement="thread"),
+        sip=configuration.SipSection(listen=listen),
+        answer=configuration.AnswerSection(mode="none"),
+        media=configuration.MediaSection(ports=(16384, 16483)),
+        log=configuration.LogSection(level="error"),
+    )
+    try:
+        with Service(config) as service:
+            yield service.run_dir
+    except StartupError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def complain(text: str, code: int) -> int:
     """One line on stderr."""
     sys.stderr.write(f"sipactors: {text}\n")
@@ -330,7 +359,7 @@ def _version() -> str:
 
 def main() -> None:
     """The command ``sipactors``."""
-    command_line(run, check)()
+    command_line(run, check, alone)()
 
 
 if __name__ == "__main__":

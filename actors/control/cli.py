@@ -5,18 +5,21 @@ Exit codes: 0 done (``call``: answered), 1 refused, 2 wrong usage or configurati
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import get_completion_class
 
 from actors.control.cli_connection import NoServiceFailure, connected
 from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
-from actors.control.client import EventStream, Lost, default_run_dir
+from actors.control.client import Client, EventStream, Lost, NoService, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
 from actors.control.messaging import RequestAnswered
 from actors.control.protocol import plain
@@ -130,14 +133,21 @@ def _uri(_context: click.Context, _parameter: click.Parameter, value: str) -> st
     return value if re.match(r"(?i)(sips?|tel):", value) else f"sip:{value}"
 
 
-def command_line(run: Callable[[RunOptions], int], check: Callable[[Path | None], str]) -> click.Group:
+def command_line(
+    run: Callable[[RunOptions], int],
+    check: Callable[[Path | None], str],
+    alone: Callable[[str], AbstractContextManager[Path]],
+) -> click.Group:
     """The command ``sipactors``.
 
     Args:
         run: runs the service until it is stopped and returns the exit code; called by ``sipactors run``.
         check: says why a configuration file cannot be used, empty when it can; called by ``sipactors config check``.
+        alone: a service that can call a URI, for as long as it is entered; its run directory. For ``sipactors call``
+            where no service answers.
     """
     group = Main("sipactors", help="A supervised SIP user agent: run it, and drive the one that runs.")
+    group.context_settings["obj"] = alone
 
     @click.command("run", cls=Examples, examples=_RUN_EXAMPLES)
     @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings.")
@@ -180,7 +190,23 @@ def command_line(run: Callable[[RunOptions], int], check: Callable[[Path | None]
             context.exit(2)
         click.echo("good")
 
-    for command in (run_command, config_group, keys_group, stats_command, metrics_command, *_CLIENT_COMMANDS):
+    @click.command("completion", cls=Examples, examples=('eval "$(sipactors completion bash)"   # in ~/.bashrc',))
+    @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+    def completion_command(shell: str) -> None:
+        """Print what makes a shell complete the commands and options."""
+        kind = get_completion_class(shell)
+        assert kind is not None
+        click.echo(kind(group, {}, "sipactors", "_SIPACTORS_COMPLETE").source())
+
+    for command in (
+        run_command,
+        config_group,
+        completion_command,
+        keys_group,
+        stats_command,
+        metrics_command,
+        *_CLIENT_COMMANDS,
+    ):
         group.add_command(command)
     return group
 
@@ -219,16 +245,32 @@ def call_command(
 ) -> None:
     """Call URI and stay until the call ends. Ctrl-C hangs up.
 
-    A call that only plays a file ends with the file. Exit code 0 when the call was answered, 1 when it was not.
+    A call that only plays a file ends with the file. Exit code 0 when the call was answered, 1 when it was not. Where
+    no service runs, and none was named, this command is one for as long as the call takes.
     """
     audio = _audio_arguments(options)
     only_plays = bool(audio["play"]) and not (audio["record"] or audio["echo"] or audio["loop"] or audio["duration"])
-    with connected(run_dir) as client:
+    with _own_service(run_dir, uri, context.obj) as found, connected(found) as client:
         result = follow_call(client, uri, as_json=as_json, hang_up_after_play=only_plays, **audio)
     if result is None:
         raise NoServiceFailure("the service stopped before the call ended")
     if result.outcome != "answered":
         context.exit(1)
+
+
+@contextmanager
+def _own_service(
+    run_dir: Path | None, uri: str, alone: Callable[[str], AbstractContextManager[Path]]
+) -> Iterator[Path | None]:
+    """The run directory of the service that is meant; of one that is started here where none is and none was named."""
+    try:
+        if run_dir is None and not os.environ.get("SIPACTORS_ADDRESS"):
+            Client().close()
+    except NoService:
+        with alone(uri) as made:
+            yield made
+        return
+    yield run_dir
 
 
 def _audio_arguments(options: dict[str, Any]) -> dict[str, Any]:

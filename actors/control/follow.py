@@ -58,7 +58,7 @@ def follow_call(client: Client, uri: str, *, as_json: bool, **options: Any) -> C
     """
     key = secrets.token_hex(16)
     with _interrupts() as interrupts, client.events() as events:
-        call = client.place(uri, key=key, **options)
+        call = client.place(uri, key=key, on_owner_lost="hangup", **options)
         if as_json:
             emit({"type": "Placed", "call": call, "uri": uri})
         shown = _CallProgress(uri, as_json)

@@ -23,11 +23,19 @@ from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
 from tests.control.api import PATIENCE, ROOT, control
 from tests.runtime.harness import Harness
 
-PROGRAM = "from actors.control.cli import command_line; command_line(lambda options: 0, str)(prog_name='sipactors')"
+PROGRAM = (
+    "from actors.control.cli import command_line; command_line(lambda options: 0, str, None)(prog_name='sipactors')"
+)
+
+
+@contextmanager
+def nobody(_uri: str) -> Iterator[Path]:
+    raise AssertionError("a service was named")
+    yield Path()
 
 
 def invoke(*words: str, run: Callable[[RunOptions], int] = lambda _: 0) -> Result:
-    return CliRunner().invoke(command_line(run, lambda path: "sip.t1: no" if path else ""), words)
+    return CliRunner().invoke(command_line(run, lambda path: "sip.t1: no" if path else "", nobody), words)
 
 
 class Command:
@@ -397,3 +405,10 @@ def test_keys_are_made_listed_and_revoked_without_a_service(tmp_path: Path) -> N
     assert "sip:+41*" in invoke("keys", "list", *state).output
     assert invoke("keys", "revoke", "bot", *state).exit_code == 0
     assert invoke("keys", "revoke", "bot", *state).exit_code == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str) -> None:
+    result = invoke("completion", shell)
+    assert result.exit_code == 0
+    assert "_SIPACTORS_COMPLETE" in result.output
