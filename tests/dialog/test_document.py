@@ -1,0 +1,24 @@
+"""docs/user-agent.md names every command and event of calls, with each of its fields."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from actors.dialog import events
+from actors.dialog.call_orders import ORDERS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "user-agent.md").read_text(encoding="utf-8")
+EVERYWHERE = {"ref", "call", "time"}
+KINDS = [events.PlaceCall, events.SendDigits, *ORDERS, *get_args(events.CallEvent)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_page_has_a_row_with_every_field(kind: type) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{kind.__name__}`" in line]
+    assert len(rows) == 1
+    named = set(re.findall(r"`([a-z_]+)`", rows[0]))
+    assert set(kind.__struct_fields__) - EVERYWHERE <= named  # type: ignore[attr-defined]
