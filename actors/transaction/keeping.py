@@ -89,9 +89,10 @@ class Keeper:
         if after is before:
             return
         self._index.note(cell, before, after)
-        if after.state < FINISHED:
+        state = after.state
+        if state < FINISHED:
             self.cells.put(cell, after, deadline_of(after))
-        elif after.state == TERMINATED:
+        elif state == TERMINATED:
             if before is not None:
                 self.cells.delete(cell)
                 self._forget_merged(after)
