@@ -86,7 +86,7 @@ def dialog(config: Config) -> DialogSettings:
 
 def media(config: Config) -> MediaSettings:
     """Of every media process."""
-    return MediaSettings(jitter=config.media.jitter)
+    return MediaSettings(jitter=config.media.jitter, inband_keys=config.media.inband_keys)
 
 
 def control(config: Config) -> ControlSettings:

@@ -74,7 +74,8 @@ class MediaActor(LayerActor):
         self._ports = Ports({token: each.fd for token, each in context.channel.descriptors.items()})
         self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
         target = settings.jitter * SAMPLES_A_MS
-        self._engine = Engine(self._ports, self._records, self._disk, random_words(), target)
+        inband = settings.inband_keys
+        self._engine = Engine(self._ports, self._records, self._disk, random_words(), target, inband=inband)
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):
             try:

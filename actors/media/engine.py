@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from actors.media import player
 from actors.media.disk import Disk
 from actors.media.events import (
     DigitReceived,
@@ -23,7 +24,7 @@ from actors.media.events import (
 from actors.media.facts import Facts
 from actors.media.jitter import FRAME, TARGET
 from actors.media.peer import MAX_DATAGRAM
-from actors.media.player import Player
+from actors.media.player import Playing
 from actors.media.quality import Heard, mos, rating
 from actors.media.record import Records
 from actors.media.recordings import Recordings
@@ -77,6 +78,7 @@ class Engine:
         disk: where recordings go.
         token: gives random 32-bit numbers.
         target: the playout delay that streams begin with, in samples.
+        inband: keys are sought in the sound of peers that take no telephone events.
 
     Attributes:
         sessions: those that have ports.
@@ -86,7 +88,14 @@ class Engine:
     """
 
     def __init__(
-        self, ports: Ports, records: Records, disk: Disk, token: Callable[[], int], target: int = TARGET
+        self,
+        ports: Ports,
+        records: Records,
+        disk: Disk,
+        token: Callable[[], int],
+        target: int = TARGET,
+        *,
+        inband: bool = False,
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self.events: list[tuple[str, Event]] = []
@@ -96,6 +105,7 @@ class Engine:
         self._srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
         self._token = token
         self._target = target
+        self._inband = inband
         self._active: dict[str, Session] = {}
         self._resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
         self._sockets: dict[int, tuple[Session, bool]] = {}
@@ -112,6 +122,7 @@ class Engine:
             return None
         token = self._token
         session = Session(key, pair, token() << 32 | token(), token, self._target)
+        session.inband = self._inband
         # Both copies, so that the slot tells of no earlier session: what cannot be read later is then surely spoiled.
         row = session.row(0)
         for generation in (1, 2):
@@ -151,7 +162,7 @@ class Engine:
 
     def _play(self, session: Session, play: Play) -> None:
         try:
-            session.player = Player(play.path, session.form, position=session.position, loop=play.loop)
+            session.player = player.play(play.path, session.form, position=session.position, loop=play.loop)
         except (OSError, ValueError) as error:
             self.events.append((session.key, PlayFinished(session.key, play.path, str(error))))
         self._wake(session)
@@ -217,6 +228,7 @@ class Engine:
                 lost[key] = f"port {facts.port} is not in the pool any more"
                 continue
             session = Session(key, pair, facts.identity, self._token, self._target)
+            session.inband = self._inband
             try:
                 self._resume(session, facts)
             except ValueError as error:
@@ -399,12 +411,14 @@ class Engine:
             self._save(session, tick)
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
-        if peer.keys is not None or peer.notices:
-            self._tell_of(session, tick)
+        if peer.keys is not None or peer.notices or session.detector is not None:
+            self._tell_of(session, tick, codes, law)
 
-    def _tell_of(self, session: Session, tick: int) -> None:
+    def _tell_of(self, session: Session, tick: int, codes: bytes, law: int) -> None:
         """The peer's keys, and what people should know of it, become events."""
         peer = session.peer
+        for key, lasted in session.keys_heard(codes, law):
+            self.events.append((session.key, DigitReceived(session.key, key, lasted, "inband")))
         if peer.keys is not None and peer.keys.down:
             peer.pressed += peer.keys.expire(tick)
         if peer.pressed:
@@ -430,16 +444,16 @@ class Engine:
         if session.srtp is not None:
             self._srtp.write(session, session.srtp)
 
-    def _played(self, session: Session, player: Player) -> bytes | None:
+    def _played(self, session: Session, playing: Playing) -> bytes | None:
         """The player's next frame; None when it is over, which ends it."""
         error = ""
         try:
-            payload = player.frame()
+            payload = playing.frame()
         except OSError as problem:
             payload, error = None, str(problem)
         if payload is None:
             self._stop_playing(session)
-            self.events.append((session.key, PlayFinished(session.key, player.path, error)))
+            self.events.append((session.key, PlayFinished(session.key, playing.path, error)))
         return payload
 
     def _interval(self, session: Session) -> float:

@@ -2,9 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from actors.media.g711 import SILENCE, Law, encode
 from actors.media.jitter import FRAME
+from actors.media.tones import parse_tone, samples_of
 from actors.media.wav import RATE, Reader
+
+TONE = "tone:"
+
+
+class Playing(Protocol):
+    """What is being played: a file or a tone.
+
+    Attributes:
+        path: what it was asked for as.
+        position: the sample it has come to, counted at 8 kHz.
+    """
+
+    path: str
+    position: int
+
+    def frame(self) -> bytes | None:
+        """The next 20 ms; None after the end."""
+
+    def use(self, form: int) -> None:
+        """Go on in another law or rate."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+def play(path: str, form: int, *, position: int = 0, loop: bool = False) -> Playing:
+    """A file, or with ``tone:`` before it the name of a tone, being played.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no WAV that can be played, or no tone.
+    """
+    if path.startswith(TONE):
+        return TonePlayer(path, form, position)
+    return Player(path, form, position=position, loop=loop)
+
+
+class TonePlayer:
+    """A tone being played, until something else is.
+
+    Args:
+        path: ``tone:`` and what :func:`parse_tone` reads.
+        form: a law to encode it in, else linear at so many kHz.
+        position: the sample to begin with, counted at 8 kHz.
+
+    Raises:
+        ValueError: it is no tone.
+    """
+
+    def __init__(self, path: str, form: int, position: int = 0) -> None:
+        self.path = path
+        self.position = position
+        self._tone = parse_tone(path.removeprefix(TONE))
+        self._form = form
+
+    def frame(self) -> bytes | None:
+        """The next 20 ms; there is always one."""
+        coded = self._form in tuple(Law)
+        rate = RATE if coded else self._form * 1000
+        samples = samples_of(self._tone, self.position * rate // RATE, rate // 50, rate)
+        self.position += FRAME
+        return encode(samples, self._form).tobytes() if coded else samples.tobytes()
+
+    def use(self, form: int) -> None:
+        """Go on in another law or rate, at the same place."""
+        self._form = form
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Player:

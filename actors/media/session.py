@@ -9,21 +9,24 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import Protection, StartSession
 from actors.media.facts import codec_of, law_of
-from actors.media.g711 import SILENCE, Law, encode, transcode
+from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
 from actors.media.mend import Mender
 from actors.media.peer import EVENT, OPAQUE, Address, Peer
-from actors.media.player import Player
+from actors.media.player import Playing
+from actors.media.resample import Resampler
 from actors.media.rtp import HEADER, Source
 from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
-from actors.media.tones import PAIRS, Tone, samples_of
+from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
 from actors.media.voice import Voice
 from actors.media.watching import Watching
 
@@ -38,6 +41,7 @@ _QUIET = 40_000
 # Parts of the row that change without being told of are at most this old, in ticks.
 _SLOW_TICKS = 25
 _NO_SOURCE = Source(0, 0)
+_NO_SOUND = np.zeros(FRAME, np.int16)
 
 _SILENCES = tuple(bytes((code,)) * FRAME for code in SILENCE)
 
@@ -103,11 +107,14 @@ class Session:
         keys: what is to be pressed.
         event_type: the payload type of keys, None where the peer takes none.
         srtp: what protects it, None for plain RTP.
+        inband: keys are sought in the sound of a peer that takes no telephone events.
+        detector: seeks them.
         sending: the direction and an address allow it.
         awake_until: the tick before which the session does not go to rest.
     """
 
     __slots__ = (
+        "_narrow",
         "_slow",
         "_slow_locked",
         "_slow_source",
@@ -116,10 +123,12 @@ class Session:
         "awake_until",
         "base",
         "clock_rate",
+        "detector",
         "echo",
         "event_type",
         "generation",
         "identity",
+        "inband",
         "key",
         "key_begun",
         "keys",
@@ -174,6 +183,9 @@ class Session:
         self.law = int(Law.PCMU)
         self.voice: Voice | None = None
         self.watching: Watching | None = None
+        self.inband = False
+        self.detector: KeyDetector | None = None
+        self._narrow: Resampler | None = None
         self.keys: KeySender | None = None
         self.event_type: int | None = None
         self.srtp: Srtp | None = None
@@ -184,7 +196,7 @@ class Session:
         self.silence = _SILENCES[Law.PCMU]
         self.outgoing = b""
         self.outgoing_timestamp = 0
-        self.player: Player | None = None
+        self.player: Playing | None = None
         self.position = 0
         self.recorder: Recorder | None = None
         self.recorded_from = 0
@@ -250,6 +262,7 @@ class Session:
             self.peer.keys = None
         elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
             self.peer.keys = KeyReader(rate)
+        self.detector = KeyDetector() if self.inband and not rate else None
         self.event_type = None if start.event is None else start.event.payload_type
         if self.keys is None or self.keys.units != self.clock_rate // TICKS:
             self.keys = KeySender(self.clock_rate // TICKS)
@@ -298,6 +311,21 @@ class Session:
         if self.mender is None:
             self.mender = Mender()
         return self.mender.mend(buffer.take(), buffer)
+
+    def keys_heard(self, codes: bytes, form: int) -> list[tuple[str, int]]:
+        """The keys that ended in a frame of what was heard, and for how many milliseconds each sounded."""
+        if self.detector is None:
+            return []
+        if not form:
+            return self.detector.hear(_NO_SOUND)
+        if form in tuple(Law):
+            return self.detector.hear(decode(np.frombuffer(codes, np.uint8), form))
+        samples = np.frombuffer(codes, np.int16)
+        if form != 8:
+            if self._narrow is None:
+                self._narrow = Resampler(form * 1000, 8000)
+            samples = self._narrow.process(samples)
+        return self.detector.hear(samples)
 
     def frame_to_send(self, codes: bytes, law: int) -> bytes:
         """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.

@@ -10,6 +10,8 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         jitter: milliseconds of audio held back at the start of a talkspurt.
+        inband_keys: keys are heard in the sound of peers that take no telephone events.
     """
 
     jitter: int = 40
+    inband_keys: bool = False

@@ -10,10 +10,10 @@ import pytest
 
 from actors.media import rtp
 from actors.media.dtmf import KeyReader, KeySender
-from actors.media.events import DigitReceived, KeysPressed, SendDigits, StartSession
-from actors.media.g711 import Law, decode
+from actors.media.events import DigitReceived, KeysPressed, Play, PlayFinished, SendDigits, StartSession
+from actors.media.g711 import Law, decode, encode
 from actors.media.jitter import FRAME
-from actors.media.tones import KeyDetector
+from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
 from tests.media.rig import EVENTS, PCMU, Phone, Rig
 
 VOICE = b"\x11" * FRAME
@@ -140,3 +140,32 @@ def test_a_peer_that_takes_no_telephone_events_hears_the_keys(rig: Rig) -> None:
     codes = b"".join(packet.payload for packet in phone.heard() if packet.payload_type == 0)
     detector = KeyDetector()
     assert "".join(key for key, _ in detector.hear(decode(np.frombuffer(codes, np.uint8), Law.PCMU))) == "4B*"
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_keys_in_the_sound_are_heard_where_nothing_better_was_offered(tmp_path: Path, offered: bool) -> None:
+    with Rig(tmp_path) as rig:
+        rig.engine._inband = True
+        phone = rig.phone()
+        port = call(rig, phone, events=offered)
+        told = []
+        for key in "1#":
+            pair = encode(samples_of(Tone(PAIRS[key]), 0, 5 * FRAME, 8000), Law.PCMU).tobytes()
+            for at in range(0, 10 * FRAME, FRAME):
+                phone.say((pair + b"\xff" * 5 * FRAME)[at : at + FRAME], port)
+                told += [event for _, event in rig.step()]
+        assert told == ([] if offered else [DigitReceived("a", key, 100, "inband") for key in "1#"])
+
+
+def test_a_tone_is_played_until_something_else_is(rig: Rig) -> None:
+    phone = rig.phone()
+    call(rig, phone)
+    rig.engine.play("a", Play("a", "tone:busy"))
+    assert rig.step(100) == []
+    samples = decode(np.frombuffer(b"".join(packet.payload for packet in phone.heard()), np.uint8), Law.PCMU)
+    loud = np.abs(samples[: 100 * FRAME].reshape(-1, 400)).max(axis=1) > 1000  # blocks of 50 ms
+    assert loud.tolist() == ([True] * 10 + [False] * 10) * 2
+    rig.engine.play("a", Play("a", "tone:no such"))
+    ((_, event),) = rig.step()
+    assert isinstance(event, PlayFinished)
+    assert "'no such' is no tone" in event.error
