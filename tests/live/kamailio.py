@@ -126,14 +126,18 @@ def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | N
     ports = {"udp": port, "tcp": port} | ({"tls": tls_port} if tls else {})
     listener = module = ""
     if tls:
-        file = folder / "tls.cfg"
-        file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
-        listener = f"enable_tls=yes\nlisten=tls:{host}:{tls_port}"
-        module = _TLS_MODULE.format(file=file)
+        listener, module = secure(folder, host, tls_port, tls)
     cases = "".join(_ROUTE.format(user=user, uri=uri) for user, uri in routes.items())
     text = _CONFIG.format(host=host, port=port, routes=cases, tls_listener=listener, tls_module=module)
     with kamailio(folder, text, port, tls_port if tls else 0) as log:
         yield Proxy(host, ports, log)
+
+
+def secure(folder: Path, host: str, port: int, tls: tuple[Path, Path]) -> tuple[str, str]:
+    """The lines of a configuration that listen at `port` over TLS, and those that load what that needs."""
+    file = folder / "tls.cfg"
+    file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
+    return f"enable_tls=yes\nlisten=tls:{host}:{port}", _TLS_MODULE.format(file=file)
 
 
 def _port() -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.live.kamailio import PATIENCE, kamailio
+from tests.live.kamailio import PATIENCE, kamailio, secure
 from tests.live.sipp import free_port, kind
 
 PASSWORD = "wonderland"
@@ -26,7 +26,9 @@ auto_aliases=no
 dns_try_ipv6=no
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
+{tls_listener}
 
+{tls_module}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -101,11 +103,13 @@ class Registrar:
         port: where it listens, over UDP and TCP.
         folder: its own.
         log: the file it writes.
+        tls_port: where it listens over TLS, 0 where it does not.
     """
 
     port: int
     folder: Path
     log: Path
+    tls_port: int = 0
 
     @property
     def domain(self) -> str:
@@ -141,6 +145,7 @@ def registrar(
     nonce_expire: int = 300,
     min_expires: int = 10,
     max_expires: int = 3600,
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[Registrar]:
     """A registrar, stopped at the end.
 
@@ -149,10 +154,17 @@ def registrar(
         algorithm: of its challenges: ``MD5`` or ``SHA-256``.
         nonce_expire: seconds until a nonce is stale.
         min_expires, max_expires: of a registration, in seconds.
+        tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    port = free_port(kind("tcp"))
+    port, tls_port = free_port(kind("tcp")), 0
+    listener = module = ""
+    if tls is not None:
+        tls_port = free_port(kind("tcp"))
+        listener, module = secure(folder, "127.0.0.1", tls_port, tls)
     text = _CONFIG.format(
         port=port,
+        tls_listener=listener,
+        tls_module=module,
         folder=folder,
         password=PASSWORD,
         algorithm=algorithm,
@@ -160,8 +172,8 @@ def registrar(
         min_expires=min_expires,
         max_expires=max_expires,
     )
-    with kamailio(folder, text, port) as log:
-        yield Registrar(port, folder, log)
+    with kamailio(folder, text, port, tls_port) as log:
+        yield Registrar(port, folder, log, tls_port)
 
 
 def account(domain: str, user: str, *, transport: str = "udp", **more: object) -> str:

@@ -14,6 +14,7 @@ from actors.control.records import AccountChanged, CallAnswered, CallEnded, Call
 from tests.live.processes import kill
 from tests.live.registrar import Registrar, account, registrar
 from tests.live.service import running
+from tests.transport.authority import believed, issue
 
 pytestmark = [
     pytest.mark.live,
@@ -61,6 +62,33 @@ def test_two_accounts_register_and_one_calls_the_other_through_the_proxy(domain:
             assert {end.outcome for end in ends} == {"answered"}
         assert service.stop() == 0
     assert domain.bindings() == {}
+
+
+@pytest.mark.skipif(
+    not list(Path("/usr/lib").glob("**/kamailio/modules/tls.so")),
+    reason="needs the Debian package kamailio-tls-modules",
+)
+def test_an_account_registers_and_calls_over_tls(tmp_path: Path) -> None:
+    """It is reached by the connection that it made: Kamailio sends the call back on it (RFC 5923)."""
+    certificate, authorities = issue(tmp_path, "127.0.0.1"), believed(tmp_path)
+    with registrar(tmp_path, algorithm="SHA-256", tls=(certificate, authorities)) as domain:
+        proxy = f"sip:127.0.0.1:{domain.tls_port};transport=tls"
+        alice, bob = f"sip:alice@{domain.domain}", f"sip:bob@{domain.domain}"
+        names = ("alice", "bob")
+        both = "".join([account(domain.domain, name, registrar=proxy, outbound_proxy=proxy) for name in names])
+        config = f'[tls]\ncertificate = "{certificate}"\nauthorities = "{authorities}"\n{both}'
+        listen = ("udp:127.0.0.1:0", "tls:127.0.0.1:0")
+        with running("--answer", "echo", config=config, listen=listen) as service:
+            with Client(service.run_dir) as client, client.events(0) as events:
+                registered = [wait_for(events, becomes("", "registered")) for _ in range(2)]
+                assert sorted(each.account for each in registered) == [alice, bob]
+                assert all(";transport=tls" in each.contact for each in registered)
+                call = client.place(bob, account=alice)
+                wait_for(events, lambda e: isinstance(e, CallAnswered) and e.call == call)
+                client.hangup(call)
+                wait_for(events, lambda e: isinstance(e, CallEnded))
+            assert service.stop() == 0
+        assert domain.bindings() == {}
 
 
 def test_a_wrong_password_is_told_as_what_it_is(tmp_path: Path) -> None:
