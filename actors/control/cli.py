@@ -25,6 +25,7 @@ from actors.control.messaging import RequestAnswered
 from actors.control.protocol import plain
 from actors.control.records import Event
 from actors.control.render import accounts_table, calls_table, children_table, event_line, printable
+from actors.control.trace import trace_command
 
 
 class RunOptions(NamedTuple):
@@ -205,6 +206,7 @@ def command_line(
         keys_group,
         stats_command,
         metrics_command,
+        trace_command,
         *_CLIENT_COMMANDS,
     ):
         group.add_command(command)
