@@ -17,6 +17,8 @@ from actors.dialog.effects import (
     Cancel,
     Close,
     Find,
+    KeepFlow,
+    LetFlowGo,
     Prepare,
     Press,
     PutBehind,
@@ -89,6 +91,7 @@ class DialogActor(LayerActor):
                 m.key, m.status, m.reason, now, wall, client=m.client
             ),
             transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
+            transport.FlowDead: lambda m, now, wall: agent.flow_dead(m.owner, m.token, now, wall),
             transport.NetworkChanged: lambda m, now, wall: agent.network_changed(frozenset(m.gone), now, wall),
             media.SessionPrepared: lambda m, now, wall: calls.prepared(m.session, m.host, m.port, now, wall),
             media.SessionRefused: lambda m, now, wall: calls.session_refused(m.session, m.reason, now, wall),
@@ -170,6 +173,10 @@ class DialogActor(LayerActor):
             ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
+            KeepFlow: lambda e: tell(
+                "transport", transport.KeepAlive(e.target, e.owner, e.interval, agreed=e.interval > 0)
+            ),
+            LetFlowGo: lambda e: tell("transport", transport.LetGo(e.target, e.owner)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host)),
             Start: lambda e: tell(f"media-{e.process}", _start(e)),

@@ -56,6 +56,24 @@ class Find(Effect, frozen=True):
     uri: str
 
 
+class KeepFlow(Effect, frozen=True):
+    """Keep the way that a request to `target` took alive for the cell `owner` (RFC 5626 section 4.4).
+
+    `interval` is what the peer recommends, which then answers pings; 0 for nothing.
+    """
+
+    target: Target
+    owner: str
+    interval: float = 0.0
+
+
+class LetFlowGo(Effect, frozen=True):
+    """The cell `owner` needs the way to `target` no more."""
+
+    target: Target
+    owner: str
+
+
 class PutBehind(Effect, frozen=True):
     """This target failed: others come before it for a while (RFC 3263 section 4.3).
 

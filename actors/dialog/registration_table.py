@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
 from actors.dialog.call import Agent, Heard, Place
+from actors.dialog.effects import KeepFlow, LetFlowGo
 from actors.dialog.errand import Desk
 from actors.dialog.registration import (
     ALL,
@@ -28,6 +29,7 @@ from actors.dialog.registration import (
 from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import Response
 from actors.sip.headers import Path, ServiceRoute
+from actors.sip.vocabulary import Target
 
 SOONEST, LATEST = 0.5, 0.9  # the part of the granted time after which we refresh, by chance between them
 PATIENCE = 2.0  # times 64*T1: how long one transaction and its location may take before they count as lost
@@ -171,7 +173,26 @@ def _succeeded(
         # Once a round: a NAT that gives each request another port would keep us at it for ever.
         registration, effects = _send(replace(registration, moved=True, state=State.REGISTERING), given, now)
         return registration, (*effects, lapsed)
-    return registration, (Arm(Input.DUE, due), lapsed)
+    return registration, (Arm(Input.DUE, due), lapsed, *_keep_flow(registration, response))
+
+
+def _flow(registration: Registration) -> Target | None:
+    """What the last REGISTER was sent to."""
+    errand = registration.errand
+    return errand.attempt.candidate.target if errand is not None and errand.attempt.candidates else None
+
+
+def _keep_flow(registration: Registration, response: Response) -> Effects:
+    """Calls come by the way that the REGISTER went: its connection, or over UDP the hole that it made in a NAT.
+
+    An edge proxy that says how often also answers (RFC 5626 s4.4.1, Flow-Timer).
+    """
+    target = _flow(registration)
+    if target is None or (target.transport == "udp" and not registration.seen):
+        return ()
+    timer = response.get("Flow-Timer") or ""
+    interval = float(timer) if timer.isascii() and timer.isdigit() and len(timer) <= 6 else 0.0
+    return (KeepFlow(target, registration.tag, interval),)
 
 
 def _elsewhere(registration: Registration, account: Account) -> bool:
@@ -284,9 +305,12 @@ def _not_removed(
 
 
 def _after_removal(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+    target = _flow(registration)
+    effects: Effects = () if target is None else (LetFlowGo(target, registration.tag),)
     if registration.wish != "register":
-        return registration, ()
-    return begin(replace(registration, state=State.REGISTERING), given, now)
+        return registration, effects
+    registration, more = begin(replace(registration, state=State.REGISTERING), given, now)
+    return registration, effects + more
 
 
 def removal_lost(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:

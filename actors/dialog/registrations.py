@@ -10,7 +10,7 @@ from actors.dialog.accounts import Account
 from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
-from actors.dialog.registration import ALL, Input, Registration, State, info, news, replace, uri_is_loose
+from actors.dialog.registration import ALL, FLOOR, Input, Registration, State, info, news, replace, uri_is_loose
 from actors.dialog.registration_table import REGISTRATION, Given, step
 from actors.dialog.usage import Cells, Command, Usage, failure
 from actors.runtime.machine import Effects
@@ -141,6 +141,19 @@ class Registrations(Usage):
             due = tuple([(timer, now if timer is Input.DUE else at) for timer, at in registration.deadlines])
             registration = replace(registration, seen="", deadlines=due)
             self.cells.put(key, registration, registration.next_deadline)
+        return ()
+
+    def flow_dead(self, tag: str, token: str, now: float, wall: float) -> Effects:  # noqa: ARG002
+        """Calls can reach us no more by the way that we registered on: register on another (RFC 5626 section 4.5).
+
+        A registrar that closes its connections by itself after each response (no `token`) calls us on new ones.
+        """
+        registration: Registration | None = self.cells.get(tag.encode())
+        if registration is not None and token and registration.state is State.REGISTERED:
+            soon = now + FLOOR
+            due = tuple([(timer, min(at, soon) if timer is Input.DUE else at) for timer, at in registration.deadlines])
+            registration = replace(registration, deadlines=due)
+            self.cells.put(tag.encode(), registration, registration.next_deadline)
         return ()
 
     def leave(self, key: bytes, now: float, wall: float) -> Effects:

@@ -91,6 +91,10 @@ class Usage:
         """The next hops that a request of the cell with this tag may take."""
         return ()
 
+    def flow_dead(self, tag: str, token: str, now: float, wall: float) -> Effects:  # noqa: ARG002
+        """The way that the cell with this tag had kept alive is dead; without a `token` there was none any more."""
+        return ()
+
     def expire(self, key: bytes, now: float, wall: float) -> Effects:  # noqa: ARG002
         """Fire the timers of one cell that are due."""
         return ()

@@ -128,6 +128,10 @@ class UserAgent:
         tag = tag_of_ref(ref)
         return self._of(tag).located(tag, Place(ref, candidates, reason), now, wall)
 
+    def flow_dead(self, owner: str, token: str, now: float, wall: float) -> Effects:
+        """The way that a cell of ours had kept alive is dead; without a `token` there was none any more."""
+        return self._of(owner).flow_dead(owner, token, now, wall)
+
     def network_changed(self, gone: frozenset[str], now: float, wall: float) -> Effects:
         """Addresses of ours are gone."""
         effects: Effects = ()

@@ -24,7 +24,10 @@ class TransmitFailed(Event, frozen=True):
 
 
 class FlowDead(Event, frozen=True):
-    """The flow `token` is gone; its transactions fail at once, and who had it kept alive is told as `owner`."""
+    """The flow `token` is gone; its transactions fail at once, and who had it kept alive is told as `owner`.
+
+    The token is empty where there was none to be kept alive.
+    """
 
     token: str
     reason: str

@@ -66,10 +66,11 @@ class Keeping:
         target, owner = asked.target, (peer, asked.owner)
         token = self._token(target)
         if token is None:
-            self._shell.tell(peer, FlowDead(target.flow, "there is no connection", asked.owner))
+            self._shell.tell(peer, FlowDead("", "there is no connection", asked.owner))
             return
         key = alive_key(target, token)
-        news = News(_chance(), keepalive.terms(stream=bool(token), interval=asked.interval, agreed=asked.agreed))
+        agreed = asked.agreed and (token != "" or asked.by != "crlf")  # nobody answers line ends over UDP
+        news = News(_chance(), keepalive.terms(stream=bool(token), interval=asked.interval, agreed=agreed))
         cell: AliveCell | None = self._shell.cells.get(key)
         if cell is None:
             by, name = ("crlf" if token else asked.by), secrets.token_hex(stun.TRANSACTION)
@@ -159,7 +160,7 @@ class Keeping:
         for effect in effects:
             if isinstance(effect, Dead):
                 for peer, owner in cell.owners:
-                    self._shell.tell(peer, FlowDead(cell.token, effect.reason, owner))
+                    self._shell.tell(peer, FlowDead(cell.token or cell.target.flow or "udp", effect.reason, owner))
                 if cell.token:
                     self._connections.abandon(cell.token, effect.reason)
             else:

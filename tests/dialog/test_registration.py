@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from actors.dialog.account_events import ListAccounts, RegisterAccount, UnregisterAccount
 from actors.dialog.accounts import Account, Secret
-from actors.dialog.effects import PutBehind
+from actors.dialog.effects import KeepFlow, LetFlowGo, PutBehind
 from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.registration import MAX_ROUTES, Registration, State
+from actors.sip.vocabulary import Candidate, Target
 from tests.dialog.phone import WALL
 from tests.dialog.registrar import ALICE, HOP, SPARE, Line, contacts
 
@@ -497,3 +498,58 @@ def test_whatever_happens_it_is_registered_or_tried_again_or_not_wanted(steps: l
     line.pass_time(2 * HOUR)
     assert registration(line).standing(line.now) == "registered"
     assert line.registrar.bindings["sip:alice@192.0.2.1:5060"] > line.now
+
+
+# The way that calls come by
+
+TCP = Candidate(Target("tcp", "192.0.2.50", 5060), "192.0.2.1:5060")
+
+
+def _kept(line: Line) -> list[KeepFlow]:
+    return [effect for effect in line.done if isinstance(effect, KeepFlow)]
+
+
+def _registered_by_tcp(**headers: str) -> Line:
+    line = Line()
+    line.registrar.hops = (TCP,)
+    line.registrar.headers = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    line.begin()
+    return line
+
+
+def test_the_connection_to_the_registrar_is_kept_alive_as_often_as_it_says() -> None:
+    (kept,) = _kept(_registered_by_tcp(Flow_Timer="120"))
+    assert (kept.target, kept.interval) == (TCP.target, 120.0)
+    for nonsense in ("", "x", "-1", "9" * 7):
+        assert _kept(_registered_by_tcp(Flow_Timer=nonsense))[0].interval == 0.0
+
+
+def test_over_udp_only_a_hole_in_a_nat_is_kept_open() -> None:
+    line = Line()
+    line.begin()
+    assert not _kept(line)
+    line = Line()
+    line.registrar.sees = "198.51.100.7:40001"
+    line.begin()
+    assert [kept.target for kept in _kept(line)] == [HOP.target]
+
+
+def test_a_dead_flow_is_replaced_by_a_register_on_another() -> None:
+    line = _registered_by_tcp()
+    before = len(line.registrar.requests)
+    owner = _kept(line)[0].owner
+    line._did(line.agent.flow_dead(owner, "", *line.clock))  # it never kept the connection
+    line.pass_time(60.0)
+    assert len(line.registrar.requests) == before
+    line._did(line.agent.flow_dead(owner, "tcp:1.1", *line.clock))
+    line.pass_time(5.0)
+    assert len(line.registrar.requests) == before + 1
+    assert len(_kept(line)) == 2
+    line._did(line.agent.flow_dead("rnobody", "tcp:1.1", *line.clock))
+
+
+def test_once_nothing_is_bound_the_flow_is_let_go() -> None:
+    line = _registered_by_tcp()
+    line.order(UnregisterAccount("1", ALICE.aor))
+    (gone,) = [effect for effect in line.done if isinstance(effect, LetFlowGo)]
+    assert (gone.target, gone.owner) == (TCP.target, _kept(line)[0].owner)

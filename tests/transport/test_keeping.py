@@ -138,7 +138,7 @@ def _udp_target(peer: socket.socket) -> Target:
 
 def test_over_udp_a_double_crlf_keeps_the_way_open_and_nobody_answers_it(service: Service) -> None:
     with service.harness() as it, service.udp() as peer:
-        it.send(DIALOG, KeepAlive(_udp_target(peer), "one", OFTEN))
+        it.send(DIALOG, KeepAlive(_udp_target(peer), "one", OFTEN, agreed=True))
         assert datagram(it, peer) == b"\r\n\r\n"
         assert datagram(it, peer) == b"\r\n\r\n"  # no answer is waited for
 
