@@ -132,15 +132,15 @@ class Pinger:
         return len(self.asked) - len(self.open)
 
 
-def ping_through_kills(client: Client, pinger: Pinger, kills: int, between: float) -> None:
-    """Kill the transport `kills` times under the pinger's load.
+def ping_through_kills(client: Client, pinger: Pinger, kills: int, between: float, actor: str = "transport") -> None:
+    """Kill an actor `kills` times under the pinger's load.
 
     Each time once it is ready again, `between` seconds are over, and nothing that a kill cost is still on its way: so
     that no request can meet two of them.
     """
     for _ in range(kills):
-        before, at = kill(client, "transport")
-        wait_restarted(client, "transport", before)
+        before, at = kill(client, actor)
+        wait_restarted(client, actor, before)
         seen = pinger.answered()
         end = time.monotonic() + PATIENCE
         while time.time() < at + between or pinger.answered() <= seen or pinger.repeated_and_open():
