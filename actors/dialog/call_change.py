@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
-from actors.dialog.call import Asked, Call, Change, Early, Given, Heard, Input, Media, Outcome, State, replace, tell
+from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_end import ended
+from actors.dialog.call_parts import Change, Early, Media, Outcome
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallHoldChanged, CallNoticed, HoldCall

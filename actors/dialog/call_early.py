@@ -8,7 +8,8 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
-from actors.dialog.call import Call, Early, Given, Heard, Outcome, replace, tell
+from actors.dialog.call import Call, Given, Heard, replace, tell
+from actors.dialog.call_parts import Early, Outcome
 from actors.dialog.dialog_state import Path
 from actors.dialog.effects import Report, Start
 from actors.dialog.events import CallProgressed

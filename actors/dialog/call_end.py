@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
-from actors.dialog.call import Call, Fork, Given, Heard, Input, Outcome, Place, State, replace, tell
+from actors.dialog.call import Call, Given, Heard, Input, Place, State, replace, tell
+from actors.dialog.call_parts import Fork, Outcome
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from actors.dialog import call_account, call_reliable, dialog_state, session_timer
-from actors.dialog.call import Agent, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
+from actors.dialog.call import Agent, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_end import announced, ended
+from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, unopened

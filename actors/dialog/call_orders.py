@@ -1,12 +1,31 @@
-"""The commands for a call that is there: what input each is, and what may be wrong with it."""
+"""The commands for calls: what input each is, what may be wrong with it, and that it is carried out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from actors.dialog import call_out
-from actors.dialog.call import Call, Input
-from actors.dialog.events import AnswerCall, HangUp, HoldCall, ProgressCall, RejectCall, ResumeCall, TransferCall
+from actors.dialog import call_invite
+from actors.dialog.call import Call, Input, State, info, replace
+from actors.dialog.call_cells import HEXADECIMAL, CallCells
+from actors.dialog.call_table import CALL
+from actors.dialog.call_transfer import target_of
+from actors.dialog.effects import Press, Report
+from actors.dialog.events import (
+    AnswerCall,
+    CommandDone,
+    HangUp,
+    HoldCall,
+    ListCalls,
+    PlaceCall,
+    ProgressCall,
+    RejectCall,
+    ResumeCall,
+    SendDigits,
+    TransferCall,
+)
+from actors.dialog.usage import Command, failure
+from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError
 from actors.sip import uri as uris
 from actors.sip.grammar import header_line
@@ -41,7 +60,7 @@ def _ill_made(command: Order) -> str:
     lines: tuple[tuple[str, str], ...] = getattr(command, "headers", ())
     try:
         for name, value in lines:
-            call_out.check_name(name)
+            call_invite.check_name(name)
             header_line(name, value)
         for contact in command.contacts if isinstance(command, RejectCall) else ():
             uris.parse(contact)
@@ -52,3 +71,74 @@ def _ill_made(command: Order) -> str:
     if isinstance(command, ProgressCall) and not 180 <= command.status <= 189:
         return "a status is 180 to 189"
     return ""
+
+
+class CallOrders(CallCells):
+    """Carries out the commands for calls."""
+
+    @property
+    def commands(self) -> Mapping[type, Command]:
+        """Those for calls."""
+        return {
+            PlaceCall: self._place,
+            ListCalls: self._list,
+            SendDigits: self._press,
+            **dict.fromkeys(ORDERS, self._decide),
+        }
+
+    def _list(self, command: ListCalls, now: float, wall: float) -> Effects:
+        calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in HEXADECIMAL]  # noqa: SIM118
+        return (Report(CommandDone(command.ref, tuple(info(call, now, wall) for call in calls))),)
+
+    def _decide(self, command: Order, now: float, wall: float) -> Effects:
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        event = ORDERS[type(command)]
+        if CALL.edge(call.state, event) is None:
+            return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
+        fault = wrong(command, call)
+        if fault is not None:
+            return failure(command.ref, *fault)
+        if isinstance(command, TransferCall):
+            other = self._of_id(command.replaces) if command.replaces else None
+            if command.replaces and (other is None or other.dialog is None or other.state < State.ANSWERED):
+                return failure(command.ref, "no_such_call", f"there is no call {command.replaces} that is up here")
+            try:
+                target = target_of(command, None if other is None else other.dialog)
+            except RemoteProtocolError:
+                return failure(command.ref, "bad_uri", f"{command.target!r} is no URI")
+            command = replace(command, target=target)
+        return (Report(CommandDone(command.ref)), *self._step(call, event, command, now, wall))
+
+    def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        media = call.media
+        if not media.open or media.agreed is None:
+            return failure(command.ref, "bad_state", "the call has no audio yet")
+        press = Press(media.process, media.session, command.digits, command.duration)
+        return (Report(CommandDone(command.ref)), press)
+
+    def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
+        if self._unwilling():
+            code = "draining" if self.agent.draining else "busy"
+            return failure(command.ref, code, f"no new calls are taken; there are {self.number}")
+        if self._of_tag(self._names.tag_of_call_out(command.call)) is not None:
+            return failure(command.ref, "bad_value", f"there is a call {command.call} already")
+        try:
+            call_invite.check_uris(command)
+        except LocalProtocolError as error:
+            return failure(command.ref, "bad_uri", str(error))
+        try:
+            call = call_invite.new_call(self.agent, command, now)
+        except LocalProtocolError as error:
+            return failure(command.ref, "bad_value", str(error))
+        if self._full(call):
+            return failure(command.ref, "busy", f"{command.account} has as many calls as it may")
+        return (Report(CommandDone(command.ref)), *self._step(call, Input.PLACE, command, now, wall))
+
+    def leave(self, key: bytes, now: float, wall: float) -> Effects:
+        """Hang up."""
+        return self._step(self._cells.get(key), Input.HANG_UP, None, now, wall)

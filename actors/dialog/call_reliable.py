@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from actors.dialog.call import Asked, Call, Given, Input, Invitation, Reliable, State, replace, tell
+from actors.dialog.call import Asked, Call, Given, Input, State, replace, tell
+from actors.dialog.call_parts import Invitation, Reliable
 from actors.dialog.call_up import accept
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallProgressed, ProgressCall

@@ -9,6 +9,7 @@ from actors.dialog import call_change as change
 from actors.dialog import call_early as early
 from actors.dialog import call_end as end
 from actors.dialog import call_in as into
+from actors.dialog import call_invite as begin
 from actors.dialog import call_out as out
 from actors.dialog import call_reliable as reliable
 from actors.dialog import call_transfer as transfer
@@ -20,16 +21,16 @@ S = State
 I = Input  # noqa: E741 - as in the table's columns
 
 OUT = (
-    Row(S.NEW, I.PLACE, S.LOCATING, (out.place,)),
-    Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.INVITING, S.CLOSING, S.TERMINATED), (out.located,)),
-    Row(S.LOCATING, I.HANG_UP, (S.CLOSING, S.TERMINATED), (out.give_up_early,)),
-    Row(S.LOCATING, I.RUNG_OUT, (S.CLOSING, S.TERMINATED), (out.rung_out_early,)),
+    Row(S.NEW, I.PLACE, S.LOCATING, (begin.place,)),
+    Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.INVITING, S.CLOSING, S.TERMINATED), (begin.located,)),
+    Row(S.LOCATING, I.HANG_UP, (S.CLOSING, S.TERMINATED), (begin.give_up_early,)),
+    Row(S.LOCATING, I.RUNG_OUT, (S.CLOSING, S.TERMINATED), (begin.rung_out_early,)),
     Row(S.LOCATING, I.MEDIA_LOST, None, (out.media_lost_early,)),  # after a 3xx
-    Row(S.PREPARING, I.PREPARED, S.INVITING, (out.ready,)),
-    Row(S.PREPARING, I.MEDIA_LOST, S.TERMINATED, (out.no_media,)),
-    Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (out.no_media,)),
-    Row(S.PREPARING, I.HANG_UP, S.CLOSING, (out.give_up_early,)),
-    Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (out.rung_out_early,)),
+    Row(S.PREPARING, I.PREPARED, S.INVITING, (begin.ready,)),
+    Row(S.PREPARING, I.MEDIA_LOST, S.TERMINATED, (begin.no_media,)),
+    Row(S.PREPARING, I.MEDIA_LATE, S.CLOSING, (begin.no_media,)),
+    Row(S.PREPARING, I.HANG_UP, S.CLOSING, (begin.give_up_early,)),
+    Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (begin.rung_out_early,)),
     Row(S.INVITING, I.PROVISIONAL, (S.INVITING, S.CANCELLING), (out.progressed,)),
     Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.CLOSING), (out.accepted,)),
     Row(S.INVITING, I.BYE_ANSWERED, None, (end.bye_answered,)),  # of a candidate that was given up

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import begin
-from actors.dialog.call import Asked, Call, Given, Heard, State, Transfer, replace, tell
+from actors.dialog.call import Asked, Call, Given, Heard, State, replace, tell
 from actors.dialog.call_early import request_done
 from actors.dialog.call_end import ended
+from actors.dialog.call_parts import Transfer
 from actors.dialog.call_up import HUNG_UP
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Place, Reply

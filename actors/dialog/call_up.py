@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actors.dialog import dialog_state, session_timer
-from actors.dialog.call import Acknowledged, Asked, Call, Given, Input, Invitation, Outcome, State, replace, tell
+from actors.dialog.call import Acknowledged, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_change import told
 from actors.dialog.call_end import ended
+from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallAnswered, CallPlayFinished, CallRecordFailed, HangUp
 from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unopened

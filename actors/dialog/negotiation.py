@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from actors.dialog.call import Agent, Call, Media, replace
+from actors.dialog.call import Agent, Call, replace
+from actors.dialog.call_parts import Media
 from actors.dialog.effects import Close, Prepare, Start, Treat
 from actors.dialog.names import session_id
 from actors.runtime.machine import Effects

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from actors.dialog.call import Call, Input, SessionTimer
+from actors.dialog.call import Call, Input
+from actors.dialog.call_parts import SessionTimer
 from actors.runtime.machine import Arm, Disarm, Effects
 from actors.sip import RemoteProtocolError, Request, Response
 from actors.sip.headers import MinSe, SessionExpires

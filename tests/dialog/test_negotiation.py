@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.dialog.call import Agent, Call, Media, State, replace
+from actors.dialog.call import Agent, Call, State, replace
+from actors.dialog.call_parts import Media
 from actors.dialog.names import Names
 from actors.dialog.negotiation import PLACEHOLDER, answered, received_at
 from actors.dialog.settings import DialogSettings

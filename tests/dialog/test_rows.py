@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from actors.dialog import call_table, calls
+from actors.dialog import call_cells, call_table
 from actors.dialog.attempt import AttemptState
-from actors.dialog.call import Call, Change, Input, State, Transfer, replace
+from actors.dialog.call import Call, Input, State, replace
+from actors.dialog.call_parts import Change, Transfer
 from actors.dialog.call_table import ALL_TIMERS, CALL
 from actors.dialog.call_transfer import Progress
 from actors.dialog.dialog_state import attempt, request
@@ -305,8 +306,8 @@ def test_a_row_is_taken_and_leads_where_it_says(row: Row, monkeypatch: pytest.Mo
         taken.extend((call.state, timer, after.state) for timer in due)
         return after, effects
 
-    monkeypatch.setattr(calls, "step", step)
-    monkeypatch.setattr(calls, "expire", expire)
+    monkeypatch.setattr(call_cells, "step", step)
+    monkeypatch.setattr(call_cells, "expire", expire)
     COMES[row.input](phone)  # type: ignore[index]
     targets = row.next if isinstance(row.next, tuple) else (row.next or row.state,)
     assert any(pair[:2] == (row.state, row.input) and pair[2] in targets for pair in taken), taken

@@ -1,0 +1,167 @@
+"""Calls in their cells: a step that raises has changed nothing, and what one call is to another is told beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from actors.dialog import call_in, call_invite, dialog_state
+from actors.dialog.attempt import begin
+from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
+from actors.dialog.call_end import ending
+from actors.dialog.call_parts import Outcome
+from actors.dialog.call_table import expire, step
+from actors.dialog.call_transfer import Progress
+from actors.dialog.effects import Cancel, Place, Reply, Report
+from actors.dialog.events import (
+    CallAnswered,
+    CallEnded,
+    CallProgressed,
+)
+from actors.dialog.negotiation import closed
+from actors.dialog.usage import Cells, Usage
+from actors.runtime.machine import Effects
+
+LINGERING = lingering("")
+HEXADECIMAL = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
+
+
+class CallCells(Usage):
+    """All calls of one shard, each in its cell.
+
+    Args:
+        agent: what all usages share.
+        cells: where calls are kept, among others.
+    """
+
+    def __init__(self, agent: Agent, cells: Cells) -> None:
+        super().__init__(agent, cells)
+        self._names = agent.names
+        self._cells = cells
+        self.number = 0
+        self._used: Counter[str] | None = None  # calls of each account, counted when a limit asks for it
+        self.count()
+
+    def count(self) -> None:
+        """Count the calls afresh, without a look into their cells."""
+        self.number = sum(1 for key in self._cells.keys() if key[0] in HEXADECIMAL)  # noqa: SIM118
+        self._used = None
+
+    def _unwilling(self) -> int:
+        """The status that a new call is refused with, 0 if it is not."""
+        if self.agent.draining:
+            return 503
+        return 486 if self.number >= self.agent.settings.max_calls else 0
+
+    def _of_tag(self, tag: str) -> Call | None:
+        key = tag.encode()
+        call: Call | None = self._cells.get(key)
+        return call if call is not None else self._cells.get(LINGERING + key)
+
+    def _of_id(self, call_id: str) -> Call | None:
+        """The call that control knows by this id."""
+        for tag in self._names.tags_of_call(call_id):
+            call: Call | None = self._cells.get(tag.encode("utf-8", "replace"))
+            if call is not None and call.call == call_id:
+                return call
+        return None
+
+    def _step(self, call: Call, event: Input, what: object, now: float, wall: float) -> Effects:
+        after, effects = step(call, event, Given(self.agent, wall, what), now)
+        self._keep(after, call)
+        if effects and type(effects[-1]) is Place:
+            return effects[:-1] + self._refer(effects[-1], now, wall)
+        if after.on_behalf or after.replaces:
+            return effects + self._beside(after, call, effects, now, wall)
+        return effects
+
+    def _refer(self, place: Place, now: float, wall: float) -> Effects:
+        """Place the call that the peer of another asked for; or tell it that none could be placed."""
+        order = place.order
+        if not self._unwilling():
+            call = replace(call_invite.new_call(self.agent, order, now), on_behalf=place.tag)
+            return self._step(call, Input.PLACE, order, now, wall)
+        old = self._cells.get(place.tag.encode())
+        return self._step(old, Input.REFERRED, Progress(503, "Service Unavailable"), now, wall)
+
+    def _beside(self, after: Call, before: Call, effects: Effects, now: float, wall: float) -> Effects:
+        """What a step of one call is to another: the call whose place it takes, the one that it was referred by."""
+        more: Effects = ()
+        if after.replaces and before.state < State.ANSWERED <= after.state < State.CLOSING:
+            old = self._cells.get(after.replaces.encode())
+            if old is not None:  # else it has hung up meanwhile, and the new call lives alone
+                more += self._step(old, Input.REPLACED, None, now, wall)
+        if after.on_behalf:
+            old = self._cells.get(after.on_behalf.encode())
+            for event in (effect.event for effect in effects if type(effect) is Report):
+                progress = _progress_of(event)
+                if old is not None and progress is not None:
+                    more += self._step(old, Input.REFERRED, progress, now, wall)
+                    old = self._cells.get(after.on_behalf.encode())
+        return more
+
+    def _use(self, call: Call, change: int) -> None:
+        if self._used is not None and call.identity is not None:
+            self._used[call.identity.aor] += change
+
+    def _full(self, call: Call) -> bool:
+        """Whether the account of a new call has as many calls here as it may."""
+        account = None if call.identity is None else self.agent.accounts.get(call.identity.aor)
+        if account is None or not account.max_calls:
+            return False
+        if self._used is None:
+            calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in HEXADECIMAL]  # noqa: SIM118
+            self._used = Counter(each.identity.aor for each in calls if each.identity is not None)
+        return self._used[account.aor] >= account.max_calls
+
+    def _keep(self, after: Call, before: Call) -> None:
+        """Store what a step made of a call."""
+        if after is before:
+            return
+        gone = after.state >= State.LINGERING
+        if before.state is State.NEW:
+            self.number += not gone
+            self._use(after, int(not gone))
+        elif gone and before.state is not after.state:
+            self._cells.delete(before.key)
+            self.number -= before.state is not State.LINGERING
+            self._use(before, -int(before.state is not State.LINGERING))
+        if after.state is not State.TERMINATED:
+            self._cells.put(after.key, after, after.next_deadline)
+
+    def expire(self, key: bytes, now: float, wall: float) -> Effects:
+        """Fire the timers of one call that are due."""
+        call = self._cells.get(key)
+        if call is None:
+            return ()
+        after, effects = expire(call, Given(self.agent, wall), now)
+        self._keep(after, call)
+        return effects + self._beside(after, call, effects, now, wall) if after.on_behalf else effects
+
+    def abandon(self, call: Call, now: float, wall: float) -> Effects:
+        """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""
+        effects = closed(call)
+        invitation = call.invitation
+        up = (State.ANSWERED, State.LEAVING, State.CONFIRMED, State.MODIFYING)
+        if call.state in (State.RECEIVED, State.RINGING) and invitation is not None:
+            effects += (Reply(invitation.key, 500, call_in.response(invitation.ringing, 500)),)
+        elif call.dialog is not None and call.state in up:
+            seq = call.dialog.local_seq + 1
+            bye, hop = dialog_state.attempt(call.dialog, "bye", "BYE", dialog_state.request(call.dialog, "BYE", seq))
+            effects += begin(bye, hop, self._names, now)[1] if hop is not None else ()
+        elif call.state is State.INVITING and call.attempt is not None and call.attempt.key is not None:
+            effects += (Cancel(call.attempt.key),)
+        if call.announced and not call.told:
+            over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
+            effects += (ending(over, Given(self.agent, wall), now),)
+        return effects
+
+
+def _progress_of(event: object) -> Progress | None:
+    """What the peer that referred us is told of an event of the call."""
+    if isinstance(event, CallProgressed):
+        return Progress(event.status, event.reason)
+    if isinstance(event, CallAnswered):
+        return Progress(200, "OK")
+    if isinstance(event, CallEnded):
+        return Progress(event.status if event.status >= 300 else 503, event.reason)
+    return None

@@ -1,0 +1,274 @@
+"""The INVITE of a call out: where it goes, what is in it, and that it is sent again (RFC 3261 sections 8.1, 13.2.1)."""
+
+from __future__ import annotations
+
+from actors.dialog import call_account, dialog_state, session_timer
+from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, begin
+from actors.dialog.attempt import step as attempt_step
+from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace
+from actors.dialog.call_end import ended
+from actors.dialog.call_parts import Outcome
+from actors.dialog.dialog_state import MAX_FORWARDS
+from actors.dialog.events import PlaceCall
+from actors.dialog.negotiation import (
+    abandoned,
+    closed,
+    offered,
+    prepared,
+    received_at,
+    unopened,
+)
+from actors.dialog.reply import ALLOW, SUPPORTED
+from actors.runtime.machine import Arm, Effects
+from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
+from actors.sip.bodies import SDP
+from actors.sip.offer_answer import Carrier
+from actors.sip.offer_answer import State as Turn
+from actors.sip.vocabulary import Candidate
+
+MAX_TRIES = 8  # INVITEs beyond the first that a call may send, by 3xx and 422
+# The header lines that are never the caller's to give, compact forms among them.
+OURS = {"via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "content-length", "content-type", "allow"}
+OURS |= {"user-agent", "route", "record-route", "require", "proxy-require", "v", "f", "t", "i", "m", "l", "c"}
+
+
+def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
+    """The call that a command places.
+
+    Raises:
+        LocalProtocolError: a header that may not be sent, an account that is none of ours.
+    """
+    if command.account and agent.accounts.get(command.account) is None:
+        raise LocalProtocolError(f"there is no account {command.account}")
+    for name, _ in command.headers:
+        check_name(name)
+    # What may not be sent is refused before anything happens.
+    Request.build("INVITE", command.uri, (("Call-ID", command.call), *command.headers))
+    return Call(
+        State.NEW,
+        (),
+        agent.names.tag_of_call_out(command.call),
+        command.call,
+        inbound=False,
+        remote=command.uri,
+        local=command.caller,
+        begun=now,
+        treatment=command.treatment,
+        duration=command.duration,
+        order=command,
+        announced=True,
+        identity=call_account.of_order(agent, command.account) if command.account else None,
+        interval=command.session_expires or agent.settings.session_expires,
+    )
+
+
+def check_name(name: str) -> None:
+    """Check the name of a header that an application gives.
+
+    Raises:
+        LocalProtocolError: it is ours.
+    """
+    if name.lower() in OURS:
+        raise LocalProtocolError(f"the header {name} is not yours to give")
+
+
+def check_uris(command: PlaceCall) -> None:
+    """Check the URIs of a command.
+
+    Raises:
+        LocalProtocolError: one of them is no SIP URI that may stand in an INVITE (RFC 3261 s19.1.1, table 1).
+    """
+    for text in (command.uri, command.caller or command.uri):
+        try:
+            parsed = uri.parse(text)
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(f"{text!r} is no SIP URI") from error
+        if parsed.scheme not in {"sip", "sips"} or parsed.headers or "method" in parsed.params:
+            raise LocalProtocolError(f"{text!r} is no SIP URI that can be called")
+
+
+def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
+    """The INVITE but for Via and Contact (s8.1.1, 13.2.1)."""
+    order = call.order
+    assert order is not None
+    sender, seq, routes = call_account.line(call, agent, order.caller or f"sip:{agent.settings.user}@{sent_by}")
+    target, preset = dialog_state.routed(call.target or order.uri, _preset(call, agent))
+    headers = (
+        *routes,
+        *[("Route", f"<{route}>") for route in preset],
+        ("Max-Forwards", MAX_FORWARDS),
+        ("From", sender),
+        ("To", f"<{order.uri}>"),
+        ("Call-ID", call.call),
+        ("CSeq", f"{seq} INVITE"),
+        ALLOW,
+        SUPPORTED,
+        ("User-Agent", agent.settings.user_agent),
+        *session_timer.wished(call.interval, call.least),
+        *order.headers,
+    )
+    offer = call.media.exchange.offer
+    if offer:
+        headers = (*headers, ("Content-Type", SDP))
+    return bytes(Request.build("INVITE", target, headers, offer))
+
+
+def _preset(call: Call, agent: Agent) -> tuple[str, ...]:
+    """The routes that a call of no account takes first (s8.1.2); one that was sent elsewhere goes there straight."""
+    return agent.settings.routes if call.identity is None and not call.target else ()
+
+
+# Actions: before the INVITE is sent
+
+
+def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Locate the next hops."""
+    order: PlaceCall = given.what
+    agent, identity = given.agent, call.identity
+    preset = _preset(call, agent)
+    if identity is None:
+        hop = preset[0] if preset else order.uri
+    else:
+        hop = call_account.first_hop(identity, agent, order.uri)
+    invite, effects = begin(_invitation(call, given, hop), None, agent.names, now)
+    if order.ring_timeout > 0:
+        effects += (Arm(Input.RUNG_OUT, now + order.ring_timeout),)
+    return replace(call, attempt=invite), effects
+
+
+def located(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The next hops are known, in order."""
+    place: Place = given.what
+    assert call.attempt is not None
+    news = News(given.agent.names, place.candidates, 0, place.reason)
+    invite, effects = attempt_step(call.attempt, AttemptInput.LOCATED, news, now)
+    call, more = onward(replace(call, attempt=invite), given, now)
+    return call, effects + more
+
+
+def onward(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Send the INVITE to the chosen candidate, once media receives where that candidate reaches us; or give up."""
+    invite = call.attempt
+    assert invite is not None
+    if invite.state is not AttemptState.CHOSEN:
+        reason = invite.reason or "no answer"
+        return ended(call, given, now, Outcome("unreachable", invite.status, reason, "error"))
+    host = _host(invite.candidate.sent_by)
+    media = call.media
+    if media.open and media.port and media.asked == host:
+        return _send(call, given, now)
+    effects = closed(call)
+    call, more = prepared(call, given.agent, host)
+    late = Arm(Input.MEDIA_LATE, now + given.agent.media_wait)
+    return replace(call, state=State.PREPARING), (*effects, *more, late)
+
+
+def _host(sent_by: str) -> str:
+    return sent_by[1 : sent_by.index("]")] if sent_by.startswith("[") else sent_by.partition(":")[0]
+
+
+def _send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    invite = call.attempt
+    assert invite is not None
+    request = _invite(call, given.agent, invite.candidate.sent_by)
+    if call.identity is not None:
+        call = call_account.located(call, invite)
+        call, request = call_account.proven(call, given.agent, "INVITE", request, call_account.seq(call))
+    invite, effects = attempt_step(replace(invite, request=request), AttemptInput.SEND, News(given.agent.names), now)
+    return replace(call, attempt=invite, state=State.INVITING), effects
+
+
+def ready(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media receives: our offer can be made, and sent."""
+    host, port = given.what
+    call = received_at(call, given.agent, host, port)
+    assert call.order is not None
+    if call.order.late_offer:
+        return _send(call, given, now)
+    if call.media.exchange.state is not Turn.STABLE:  # that of a candidate which reached us elsewhere
+        call = abandoned(call)
+    return _send(offered(call, given.agent, Carrier.INVITE), given, now)
+
+
+def no_media(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media has no ports, or does not answer."""
+    if given.what is not None:
+        call = replace(call, media=unopened(call.media))
+    return ended(call, given, now, Outcome("failed", 0, "no media", "error"))
+
+
+def give_up_early(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """We hang up before an INVITE was sent."""
+    return ended(call, given, now, Outcome("cancelled", 0, "", "local"))
+
+
+def rung_out_early(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The time to ring is over before an INVITE was sent."""
+    return ended(call, given, now, Outcome("no_answer", 0, "ring timeout", "local"))
+
+
+def proven_again(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, Effects] | None:
+    """The INVITE again, with the credentials that a 401 or 407 asked for; None where there are none to show."""
+    assert call.attempt is not None
+    seq, hop = call_account.seq(call) + 1, call.attempt.uri
+    proven = call_account.challenged(call, given.agent, heard, call.attempt, hop, seq)
+    if proven is None:
+        return None
+    call, invite = proven
+    invite, effects = attempt_step(invite, AttemptInput.SEND, News(given.agent.names), now)
+    return replace(call, attempt=invite, early=(), state=State.INVITING), effects
+
+
+def again(call: Call, heard: Heard, given: Given, now: float) -> tuple[Call, Effects] | None:
+    """The INVITE anew, with a CSeq number of its own, where its final response says how; None where it does not.
+
+    A 3xx names where else to go (s8.1.3.4, 21.3), a 422 how long a session has to be (RFC 4028 s7.3).
+    """
+    order, invite = call.order, call.attempt
+    assert order is not None
+    assert invite is not None
+    if heard.response is None or call.tries >= MAX_TRIES:
+        return None
+    if heard.status == 422 and call.interval:
+        least = session_timer.demanded(heard.response)
+        if least <= call.least:
+            return None
+        call = replace(_counted(call), least=least, interval=max(call.interval, least))
+        return _send(replace(call, attempt=_invitation(call, given, invite.uri, invite.candidates)), given, now)
+    targets = call.targets
+    if 300 <= heard.status < 400 and order.follow:
+        tried = (*targets, call.target or order.uri)
+        targets += tuple([one for one in contacts_of(heard.response) if one not in tried])
+    if not targets:
+        return None
+    call = replace(_counted(call), target=targets[0], targets=targets[1:])
+    sought, effects = begin(_invitation(call, given, targets[0]), None, given.agent.names, now)
+    return replace(call, attempt=sought, state=State.LOCATING), effects
+
+
+def _counted(call: Call) -> Call:
+    """The call before one more INVITE, whose CSeq number is higher."""
+    identity = call.identity
+    if identity is not None:
+        identity = replace(identity, seq=identity.seq + 1)
+    return replace(call, tries=call.tries + 1, identity=identity)
+
+
+def _invitation(call: Call, given: Given, hop: str, candidates: tuple[Candidate, ...] = ()) -> Attempt:
+    """The attempt of the call's next INVITE; a chosen one where its candidates are known."""
+    agent, identity = given.agent, call.identity
+    user = agent.settings.user if identity is None else call_account.user(identity, agent)
+    name = f"invite {call.tries}" if call.tries else "invite"
+    state = AttemptState.CHOSEN if candidates else AttemptState.NEW
+    return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates)
+
+
+def contacts_of(response: Response) -> tuple[str, ...]:
+    """The URIs that a 3xx names, the most liked first (s21.3); only those that can be called."""
+    try:
+        contacts = [contact for contact in response.contacts if not contact.is_star]
+    except RemoteProtocolError:
+        return ()
+    liked = sorted(contacts, key=lambda contact: -(contact.q if contact.q is not None else 1.0))
+    found = [str(contact.uri) for contact in liked if contact.uri.scheme == "sip" and not contact.uri.headers]
+    return tuple(dict.fromkeys(found))[:MAX_TRIES]

@@ -1,0 +1,197 @@
+"""What a call is made of: its part in media, the INVITE in hand, early dialogs, changes, timers, transfers, forks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from actors.dialog.attempt import Attempt
+from actors.dialog.dialog_state import Dialog
+from actors.sip.offer_answer import Exchange, Negotiated
+from actors.sip.offer_answer import State as Turn
+from actors.sip.vocabulary import TransactionKey
+
+
+class Media(msgspec.Struct, frozen=True, array_like=True):
+    """The call's part in media and in offer/answer.
+
+    Attributes:
+        process: the number of the media process.
+        session: the id of the session.
+        number: how many sessions the call has had.
+        asked: the address of ours that the session was asked for.
+        host, port: where it receives; port 0 until media said so.
+        open: whether it was asked for and has not ended.
+        exchange: the offers and answers of the dialog (of a call out that is not answered: before any of them).
+        draft: our answer to the peer's open offer, until it is sent.
+        drafted: what it comes to.
+        agreed: what both came to.
+        direction: what we want: sendrecv, or sendonly while we hold the peer.
+    """
+
+    process: int = 0
+    session: str = ""
+    number: int = 0
+    asked: str = ""
+    host: str = ""
+    port: int = 0
+    open: bool = False
+    exchange: Exchange = Exchange()
+    draft: bytes = b""
+    drafted: Negotiated | None = None
+    agreed: Negotiated | None = None
+    direction: str = "sendrecv"
+
+    @property
+    def held_by_us(self) -> bool:
+        """Whether we hold the peer."""
+        return self.direction != "sendrecv"
+
+    @property
+    def held_by_peer(self) -> bool:
+        """Whether the peer holds us: it takes no sound."""
+        return (
+            self.agreed is not None and self.exchange.state is Turn.STABLE and not _hears(self.agreed, self.direction)
+        )
+
+
+def _hears(agreed: Negotiated, wanted: str) -> bool:
+    return agreed.sends or wanted not in ("sendrecv", "sendonly")
+
+
+class Reliable(msgspec.Struct, frozen=True, array_like=True):
+    """A reliable provisional response of ours that waits for its PRACK (RFC 3262 s3).
+
+    Attributes:
+        rseq: its number.
+        raw: the response.
+        interval: seconds to its next repetition.
+    """
+
+    rseq: int
+    raw: bytes
+    interval: float
+
+
+class Invitation(msgspec.Struct, frozen=True, array_like=True):
+    """The peer's INVITE (or re-INVITE) in hand.
+
+    Attributes:
+        key: its server transaction.
+        seq: its CSeq number.
+        ringing: the 180 to it: every other response is made of it, so that the INVITE need not be kept.
+        response: the last response sent, empty before any.
+        interval: seconds to the next repetition of a 2xx.
+        late: whether the 2xx carries our offer, and the ACK its answer.
+        able: the option tags in its Supported and Require of those that matter here.
+        rseq: the number of our last reliable provisional response, 0 before any.
+        reliable: the one that waits for its PRACK.
+        accepting: it is to be answered once the PRACK is there.
+        extra: more header lines for the 2xx.
+    """
+
+    key: TransactionKey
+    seq: int
+    ringing: bytes
+    response: bytes = b""
+    interval: float = 0.0
+    late: bool = False
+    able: tuple[str, ...] = ()
+    rseq: int = 0
+    reliable: Reliable | None = None
+    accepting: bool = False
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+class Early(msgspec.Struct, frozen=True, array_like=True):
+    """An early dialog of a call out.
+
+    Attributes:
+        remote_tag: the To tag of its responses.
+        exchange: its part in offer and answer (each answers the one offer for itself).
+        dialog: made by its first reliable response, None before.
+        rseq: the number of its last reliable response that was taken, 0 before any.
+    """
+
+    remote_tag: str
+    exchange: Exchange
+    dialog: Dialog | None = None
+    rseq: int = 0
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """A re-INVITE or UPDATE of ours (RFC 3261 s14.1, RFC 3311).
+
+    Attributes:
+        attempt: the request, None while it waits for its turn after a 491.
+        direction: what we want by it.
+        refresh: it is for the session timer only.
+        update: it is an UPDATE without a description.
+        tries: how often it met a 491.
+    """
+
+    attempt: Attempt | None
+    direction: str
+    refresh: bool = False
+    update: bool = False
+    tries: int = 0
+
+
+class SessionTimer(msgspec.Struct, frozen=True, array_like=True):
+    """The session timer of a call that is up (RFC 4028).
+
+    Attributes:
+        interval: seconds that the session lives without a refresh.
+        ours: whether we refresh it.
+        update: whether the peer takes UPDATE.
+        least: the Min-SE of the dialog, 0 where none was told.
+    """
+
+    interval: int
+    ours: bool
+    update: bool
+    least: int = 0
+
+
+class Transfer(msgspec.Struct, frozen=True, array_like=True):
+    """A REFER that we sent and whose outcome is awaited, or that we follow (RFC 3515).
+
+    Attributes:
+        ours: whether we sent it.
+        seq: its CSeq number: the id of its subscription.
+        target: the URI.
+        told: the last status that was told of it.
+        silent: no NOTIFY belongs to it (RFC 4488).
+    """
+
+    ours: bool
+    seq: int
+    target: str
+    told: int = 0
+    silent: bool = False
+
+
+class Fork(msgspec.Struct, frozen=True, array_like=True):
+    """A 2xx of another fork: it is acknowledged and hung up.
+
+    Attributes:
+        remote_tag: the To tag of that 2xx.
+        ack, bye: its two requests.
+    """
+
+    remote_tag: str
+    ack: Attempt
+    bye: Attempt
+
+
+class Outcome(NamedTuple):
+    """How a call ended: see CallEnded."""
+
+    outcome: str
+    status: int
+    reason: str
+    by: str
+    cause: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
