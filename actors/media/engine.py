@@ -44,6 +44,8 @@ _ROUNDS = 32
 _REPORT_SIZE = 100.0
 # What a recorded session should have heard while nobody served it is made up for, so many ticks at most.
 _MADE_UP = 250
+# The second byte of RTCP packets, where RTP has marker and payload type (RFC 5761 section 4).
+_CONTROL = frozenset(bytes((number,)) for number in range(192, 224))
 # A closed session waits at most so many ticks for its recording to be ended.
 _CLOSING = 75
 
@@ -332,7 +334,6 @@ class Engine:
 
     def _drain(self, now: float, wall: float) -> None:
         """Read what has come, a datagram a socket in turn."""
-        arrival = int(now * 8000)
         find = self._sockets.get
         for _ in range(_ROUNDS):
             ready = self._ports.ready()
@@ -350,22 +351,25 @@ class Engine:
                         if plain is not None:
                             session.peer.accept_control(plain, address, now, ntp_time(wall))
                     else:
-                        self._hear(session, arrival)
+                        self._hear(session, now, wall)
                 except OSError:
                     self.receive_errors += 1
                 except Exception as error:  # noqa: BLE001 - a session's fault is that session's end, not the process's
                     self._lose(session, error)
 
-    def _hear(self, session: Session, arrival: int) -> None:
-        """Read one datagram of the RTP port."""
+    def _hear(self, session: Session, now: float, wall: float) -> None:
+        """Read one datagram of the RTP port; RTCP may come there, too (RFC 5761 section 4)."""
         data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
+        peer = session.peer
+        control = data[1:2] in _CONTROL and data[1] & 0x7F not in peer.formats
         if session.srtp is not None:
-            plain = session.unsealed(data)
+            plain = session.unsealed(data, control=control)
             if plain is None:
                 return
             data = plain
-        peer = session.peer
-        if peer.accept(data, address, arrival):
+        if control:
+            peer.accept_control(data, address, now, ntp_time(wall))
+        elif peer.accept(data, address, int(now * 8000)):
             if session.resting:
                 self._wake(session)
         elif peer.farewell is not None:

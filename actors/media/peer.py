@@ -333,7 +333,9 @@ class Peer:
         self.notices.append(("ssrc_collision", "the peer uses our SSRC; ours was changed"))
 
     def accept_control(self, data: bytes, address: Address, now: float, ntp: int) -> bool:
-        """Take in a datagram of the RTCP port; True when it was the peer's. A BYE alone ends nothing.
+        """Take in a datagram of RTCP; True when it was the peer's. A BYE alone ends nothing.
+
+        Compound packets and those of reduced size (RFC 5506) are taken, from who is heard and in its name only.
 
         Args:
             data: at most MAX_DATAGRAM bytes.
@@ -349,21 +351,22 @@ class Peer:
             self.malformed += 1
             return False
         try:
-            packets = rtcp.parse_compound(data)
+            packets = rtcp.parse(data)
         except rtcp.RtcpError:
             self.malformed += 1
             return False
         source = self.source
-        if source is None or getattr(packets[0], "ssrc", None) != source.ssrc:
+        if source is None or not packets or rtcp.sender_of(packets[0]) != source.ssrc:
             self.invalid += 1
             return False
         self.control_heard = now
+        compound = isinstance(packets[0], rtcp.SenderReport | rtcp.ReceiverReport)
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport):
                 self.lsr, self.lsr_at = packet.ntp >> 16 & 0xFFFFFFFF, now
             if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
                 self._measure(packet.blocks, ntp)
-            elif isinstance(packet, rtcp.Bye):
+            elif isinstance(packet, rtcp.Bye) and compound:
                 self.left = self.left or source.ssrc in packet.ssrcs
         return True
 

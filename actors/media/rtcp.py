@@ -187,6 +187,19 @@ def parse_compound(data: bytes) -> tuple[RtcpPacket, ...]:
     return parse(data)
 
 
+def sender_of(packet: RtcpPacket) -> int | None:
+    """The SSRC that a packet says it is from; None where it names none."""
+    match packet:
+        case SenderReport() | ReceiverReport():
+            return packet.ssrc
+        case SourceDescription():
+            return packet.chunks[0][0] if packet.chunks else None
+        case Bye():
+            return packet.ssrcs[0] if packet.ssrcs else None
+        case Unread():
+            return _WORD.unpack_from(packet.body)[0] if len(packet.body) >= 4 else None
+
+
 def _packet(count: int, packet_type: int, body: bytes) -> bytes:
     return _COMMON.pack(0x80 | count, packet_type, len(body) // 4) + body
 

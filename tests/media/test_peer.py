@@ -197,10 +197,27 @@ def test_a_bye_ends_nothing_and_only_the_peers_is_believed(rig: Rig) -> None:  #
     for noise in (b"", b"\x80\xc9", rtcp.build([rtcp.Bye((phone.ssrc,))]), b"\x80\xcf\0\0", bytes(5000)):
         phone.rtcp.sendto(noise, ("127.0.0.1", port + 1))
     rig.step()
-    assert (peer.left, peer.malformed) == (False, 5)
+    assert (peer.left, peer.malformed, peer.invalid) == (False, 2, 3)
     control(rig, phone, port, rtcp.ReceiverReport(phone.ssrc), rtcp.Bye((phone.ssrc,)))
     assert peer.left
     assert VOICE in [packet.payload for packet in talk(rig, phone, port)]
+
+
+def test_reports_on_the_rtp_port_and_of_reduced_size_are_taken(rig: Rig) -> None:  # RFC 5761, RFC 5506
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    talk(rig, phone, port)
+    peer = rig.engine.sessions["a"].peer
+    report = rtcp.SenderReport(phone.ssrc, 0x1122334455667788, 1, 1, 160)
+    phone.rtp.sendto(rtcp.build([report]), ("127.0.0.1", port))
+    rig.step()
+    assert peer.lsr == 0x33445566
+    heard = peer.control_heard
+    name = rtcp.SourceDescription(((phone.ssrc, ((rtcp.CNAME, b"x"),)),))
+    phone.rtcp.sendto(rtcp.build([name]), ("127.0.0.1", port + 1))
+    rig.step()
+    assert peer.control_heard > heard
+    assert (peer.malformed, peer.strangers) == (0, 0)
 
 
 def test_addresses_are_written_as_the_sockets_write_them() -> None:
