@@ -33,6 +33,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "async_client",
         "keys",
         "metrics",
+        "front",
         "trace",
         "cli_figures",
         "audit",
