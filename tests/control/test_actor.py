@@ -12,7 +12,7 @@ import zmq
 
 from actors.control.client import Client, CommandRefused, Lost, NoService
 from actors.control.protocol import decode_frame, encode_request, pack, unpack
-from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted
+from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted, Subscribe
 from actors.dialog import events as dialog
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
 from actors.runtime.slots import Slots
@@ -416,3 +416,31 @@ def test_the_casual_listen_to_the_feed_without_a_word_to_control(tmp_path: Path)
             assert unpack(event)["outcome"] == "answered"
         context.term()
     assert not path.exists()
+
+
+def test_fault_69_a_worker_that_stops_reading_costs_nobody_else_anything(tmp_path: Path) -> None:
+    with control(tmp_path, max_events=200) as house, calling(house) as caller:
+        context: zmq.Context[Any] = zmq.Context()
+        with context.socket(zmq.DEALER) as deaf:
+            deaf.setsockopt(zmq.LINGER, 0)
+            deaf.setsockopt(zmq.RCVHWM, 1)
+            deaf.setsockopt(zmq.SNDHWM, 0)
+            deaf.connect(f"ipc://{house.context.run_dir / 'control'}")
+            deaf.send(encode_request(Request("s", "", 5.0, Subscribe(0, 1_024))))
+            for number in range(5_000):
+                deaf.send(encode_request(Request(str(number), "", 5.0, HangUp(""))))
+            stream = caller.do(lambda client: client.events())
+            for number in range(1_000):
+                house.send("dialog-0", received(f"c{number}"))
+            house.settle()
+            seen = 0
+            while seen < 1_000:  # some as lost, for the log is short
+                event = caller.events(stream, 1)[0]
+                seen = event.next - 2 if isinstance(event, Lost) else event.seq - 1
+            placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4"))
+            command = house.expect("dialog-0", dialog.PlaceCall)
+            house.send("dialog-0", dialog.CommandDone(command.ref))
+            assert caller.wait(placing) == command.call
+            house.settle()
+            assert len(house.actor._chronicle.log) <= 200
+        context.term()
