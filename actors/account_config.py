@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from actors.config import AccountSection, ConfigError
+from actors.config import AccountSection, AuthSection, ConfigError, UserSection
 from actors.dialog.accounts import Account, Secret
+from actors.dialog.guard import User
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.uri import Uri
 
@@ -30,6 +31,25 @@ def accounts(sections: Iterable[AccountSection]) -> tuple[Account, ...]:
         if account.aor in found:
             raise ConfigError(f"accounts.aor: {account.aor!r} is there twice")
         found[account.aor] = account
+    return tuple(found.values())
+
+
+def users(section: AuthSection) -> tuple[User, ...]:
+    """Who may send us what begins something.
+
+    Raises:
+        ConfigError: a secret is missing or cannot be read, or there is a realm without users.
+    """
+    if section.realm and not section.users:
+        raise ConfigError("auth.users: none; nobody could send anything to the realm")
+    if any(ord(each) < 0x20 or each in '"\\\x7f' for each in section.realm):
+        raise ConfigError("auth.realm: it holds a quote, a backslash or a control character")
+    found: dict[str, User] = {}
+    for user in section.users:
+        secret = user.password or _from_file(user) or _from_environment(user)
+        if not secret or user.name in found:
+            raise ConfigError(f"auth.users: {user.name!r} has no password, or is there twice")
+        found[user.name] = User(name=user.name, secret=Secret(secret), identities=user.identities)
     return tuple(found.values())
 
 
@@ -107,20 +127,20 @@ def _secret(section: AccountSection) -> Secret:
     return Secret(section.password or _from_file(section) or _from_environment(section))
 
 
-def _from_file(section: AccountSection) -> str:
+def _from_file(section: AccountSection | UserSection) -> str:
     if not section.password_file:
         return ""
     try:
         return Path(section.password_file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"accounts.password_file: {section.password_file}: {what}") from None
+        raise ConfigError(f"password_file: {section.password_file}: {what}") from None
 
 
-def _from_environment(section: AccountSection) -> str:
+def _from_environment(section: AccountSection | UserSection) -> str:
     if not section.password_env:
         return ""
     found = os.environ.get(section.password_env)
     if found is None:
-        raise ConfigError(f"accounts.password_env: {section.password_env} is not in the environment")
+        raise ConfigError(f"password_env: {section.password_env} is not in the environment")
     return found

@@ -336,6 +336,38 @@ class AccountSection(_Section, frozen=True, kw_only=True):
         return f"AccountSection({self.aor!r})"
 
 
+class UserSection(_Section, frozen=True, kw_only=True):
+    """[[auth.users]]: somebody who may send us what begins a call or another thing.
+
+    Attributes:
+        name: of the credentials.
+        password, password_file, password_env: the secret, a file whose first line it is, or a variable of the
+            environment; one of them.
+        identities: the users of From URIs that are theirs beside `name`; ``*`` for any, as trunks need.
+    """
+
+    name: str
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    identities: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"UserSection({self.name!r})"
+
+
+class AuthSection(_Section, frozen=True, kw_only=True):
+    """[auth]: digest as a server.
+
+    Attributes:
+        realm: where it is not empty, every request that begins something has to be proved by one of `users`.
+        users: who may send.
+    """
+
+    realm: str = ""
+    users: tuple[UserSection, ...] = ()
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, each section a table of the TOML file."""
 
@@ -350,6 +382,7 @@ class Config(_Section, frozen=True, kw_only=True):
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
     accounts: tuple[AccountSection, ...] = ()
+    auth: AuthSection = AuthSection()
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:

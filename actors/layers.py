@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from actors import config as configuration
-from actors.account_config import accounts
+from actors.account_config import accounts, users
 from actors.config import Config
 from actors.control.settings import ControlSettings
 from actors.dialog.settings import Answer, DialogSettings
@@ -54,6 +54,7 @@ def transaction(config: Config) -> TransactionSettings:
         trying_after=sip.trying_after,
         timeout=sip.timeout,
         timer_d=sip.timer_d,
+        realm=config.auth.realm,
         max_machines=sip.max_transactions,
     )
 
@@ -81,6 +82,8 @@ def dialog(config: Config) -> DialogSettings:
         t1=sip.t1,
         t2=sip.t2,
         accounts=accounts(config.accounts),
+        realm=config.auth.realm,
+        users=users(config.auth),
     )
 
 

@@ -76,8 +76,8 @@ def test_the_dialog_layer_is_told_and_the_section_shows_no_secret(tmp_path: Path
         ('aor = "sip:a@b"\npassword = "x"\nha1 = "y"', "password and ha1"),
         ('aor = "sip:a@b"\nha1 = "xyz"\nrealms = ["b"]', "accounts.ha1"),
         (f'aor = "sip:a@b"\nha1 = "{"0" * 32}"', "accounts.realms"),
-        ('aor = "sip:a@b"\npassword_file = "/nowhere"', "accounts.password_file"),
-        ('aor = "sip:a@b"\npassword_env = "NOT_THERE_AT_ALL"', "accounts.password_env"),
+        ('aor = "sip:a@b"\npassword_file = "/nowhere"', "password_file: /nowhere"),
+        ('aor = "sip:a@b"\npassword_env = "NOT_THERE_AT_ALL"', "password_env: NOT_THERE_AT_ALL"),
         ('aor = "sip:a@b"\n[[accounts]]\naor = "sip:a@b"', "twice"),
     ],
 )
@@ -86,3 +86,30 @@ def test_what_is_wrong_is_one_line_that_names_it(tmp_path: Path, text: str, wher
         read(tmp_path, f"[[accounts]]\n{text}\n")
     assert where in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_users_of_a_realm_are_told_to_both_layers_and_show_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "sipactors.toml"
+    file.write_text('[auth]\nrealm = "here"\n[[auth.users]]\nname = "alice"\npassword = "wonderland"\n')
+    whole = config.load(file)
+    assert layers.transaction(whole).realm == "here"
+    told = layers.dialog(whole)
+    assert (told.realm, [user.name for user in told.users]) == ("here", ["alice"])
+    assert "wonderland" not in repr(whole) + repr(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('[auth]\nrealm = "here"', "auth.users"),
+        ('[auth]\nrealm = "here"\n[[auth.users]]\nname = "alice"', "no password"),
+        ('[auth]\nrealm = "a\\"b"\n[[auth.users]]\nname = "a"\npassword = "x"', "auth.realm"),
+        ('[[auth.users]]\nnonsense = "a"', "auth.users.nonsense"),
+    ],
+)
+def test_a_realm_without_users_or_passwords_is_refused(tmp_path: Path, text: str, where: str) -> None:
+    file = tmp_path / "sipactors.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        layers.dialog(config.load(file))
+    assert where in str(caught.value)

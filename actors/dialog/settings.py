@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from actors.dialog.accounts import Account
+from actors.dialog.guard import User
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,8 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891); else it gets 403.
         routes: the URIs that requests of no account visit first (RFC 3261 section 8.1.2): an outbound proxy.
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
+        realm: where it is not empty, what begins something has to be sent by one of `users`, proved by digest.
+        users: who may send.
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
 
@@ -67,3 +70,5 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     t1: float = 0.5
     t2: float = 4.0
     accounts: tuple[Account, ...] = ()
+    realm: str = ""
+    users: tuple[User, ...] = ()

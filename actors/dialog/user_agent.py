@@ -10,6 +10,7 @@ from actors.dialog.call import Agent, Asked, Place
 from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, Drain, FromControl
+from actors.dialog.guard import Guard
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
 from actors.dialog.peers import Peers
@@ -44,6 +45,7 @@ class UserAgent:
         self.agent = Agent(settings, names, draining=draining)
         self._names = names
         self._cells = cells
+        self._guard = Guard(settings.realm, settings.users) if settings.realm else None
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
         others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers)])
@@ -84,6 +86,8 @@ class UserAgent:
             message.validate()
             if head.to_tag:
                 return self._of(head.to_tag).inside(asked, now, wall)
+            if self._guard is not None and (status := self._guard.judge(message)):
+                return (answer(self.agent, asked, status, self._guard.challenge() if status == 401 else ()),)
             usage = self._methods.get(head.method)
             if usage is not None:
                 return usage.outside(asked, now, wall)

@@ -99,3 +99,20 @@ def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_pa
             wait_for(events, PublicationChanged, publication=state, state="removed")
     report = sipp.report(tmp_path / "uas", 0)
     assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
+
+
+@pytest.mark.parametrize("password", ["wonderland", "guess"])
+def test_a_service_with_a_realm_lets_in_who_proves_it(tmp_path: Path, password: str) -> None:
+    """Both ends are ours: Debian's SIPp answers the topmost challenge, and cannot do SHA-256."""
+    users = '[auth]\nrealm = "here"\n[[auth.users]]\nname = "100"\npassword = "wonderland"\n'
+    with running("--answer", "echo", config=users) as house:
+        host, port = house.addresses["udp"]
+        with running(config=trunk(port).replace("wonderland", password)) as service:
+            words = ("call", f"sip:echo@{host}:{port}", "--duration", "0.3", "--json")
+            done = service.command(*words, "--account", f"sip:100@127.0.0.1:{port}")
+            right = password == "wonderland"
+            assert done.returncode == (0 if right else 1), done.stdout + done.stderr
+            assert ('"answered"' if right else "403") in done.stdout
+            stranger = sipp.call(tmp_path / "uac", (host, port), "-m", "1", "-timeout", "10s")
+            assert stranger.failed == 1
+            assert "401" in stranger.errors

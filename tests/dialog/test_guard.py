@@ -1,0 +1,119 @@
+"""Digest as a server: whose requests are let in, and what a replay, a guess and a borrowed name get."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.dialog.accounts import Secret
+from actors.dialog.events import CallReceived
+from actors.dialog.guard import STALE, User
+from actors.sip import Request, parse
+from actors.sip.credentials import Challenge, parse_challenge
+from actors.sip.digest import Session, ha1
+from tests.dialog.phone import Phone, invite, message
+
+USERS = (
+    User(name="alice", secret=Secret("wonderland")),
+    User(name="trunk", secret=Secret("looking-glass"), identities=("*",)),
+    User(name="bob", secret=Secret("snark"), identities=("alice",)),
+)
+
+
+def house() -> Phone:
+    return Phone(realm="sipactors", users=USERS)
+
+
+def session(
+    name: str = "alice", password: str = "wonderland", *, algorithm: str = "SHA-256", **more: object
+) -> Session:
+    wanted = {"qop": ("auth",), "algorithm": algorithm, **more}
+    challenge = Challenge("sipactors", "nonce-1", **wanted)  # type: ignore[arg-type]
+    return Session.begin(challenge, name, ha1(algorithm, name, "sipactors", password), "cnonce")
+
+
+def signed(raw: bytes, of: Session) -> tuple[Session, bytes]:
+    request = parse(raw)
+    assert isinstance(request, Request)
+    of, proof = of.authorize(request.method, request.uri, request.body)
+    return of, raw.replace(b"Max-Forwards", f"Authorization: {proof}\r\nMax-Forwards".encode(), 1)
+
+
+def status(phone: Phone, raw: bytes) -> int:
+    phone.request(raw)
+    return phone.statuses[-1]
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE"])
+def test_whoever_proves_it_is_let_in(method: str, algorithm: str) -> None:
+    _, raw = signed(message(method, body=b"hi"), session(algorithm=algorithm))
+    assert status(house(), raw) == 200
+
+
+def test_an_invite_that_is_proved_begins_a_call() -> None:
+    phone = house()
+    phone.receive_call(signed(invite(), session())[1])
+    assert phone.reports(CallReceived)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "REFER", "NOTIFY", "BYE"])
+def test_fault_42_every_method_that_begins_something_is_asked(method: str) -> None:
+    phone = house()
+    assert status(phone, message(method)) == 403
+    assert not phone.cells
+
+
+def test_fault_48_a_wrong_password_and_a_user_that_does_not_exist_get_the_same() -> None:
+    replies = []
+    for name, password in (("alice", "guess"), ("nobody", "guess"), ("nobody", "nobody")):
+        phone = house()
+        assert status(phone, signed(message("MESSAGE", body=b"x"), session(name, password))[1]) == 403
+        replies.append(bytes(phone.last_response()))
+    assert len(set(replies)) == 1
+
+
+def test_fault_40_a_count_serves_once_in_any_order_and_the_replay_is_told_that_its_nonce_is_stale() -> None:
+    phone, used = house(), []
+    of = session()
+    for number in range(4):
+        of, raw = signed(message("MESSAGE", body=b"x", branch=f"m{number}"), of)
+        used.append(raw)
+    for raw in (used[0], used[3], used[1], used[2]):
+        assert status(phone, raw) == 200
+    for raw in used:
+        assert status(phone, raw) == 401
+        challenge = parse_challenge(phone.last_response().get("WWW-Authenticate") or "")
+        assert isinstance(challenge, Challenge)
+        assert (challenge.stale, challenge.nonce, challenge.realm) == (True, STALE, "sipactors")
+
+
+def test_a_nonce_without_counts_serves_once() -> None:
+    phone = house()
+    raw = signed(message("MESSAGE", body=b"x"), session(algorithm="MD5", qop=()))[1]
+    assert [status(phone, raw), status(phone, raw)] == [200, 401]
+    assert status(house(), signed(message("MESSAGE"), session(algorithm="SHA-256", qop=()))[1]) == 403
+
+
+def test_fault_41_another_name_in_the_from_is_refused_unless_it_is_theirs() -> None:
+    as_alice = message("MESSAGE", body=b"x")
+    as_carol = as_alice.replace(b"<sip:alice@", b"<sip:carol@", 1)
+    bob, trunk = session("bob", "snark"), session("trunk", "looking-glass")
+    assert status(house(), signed(as_alice, bob)[1]) == 200
+    assert status(house(), signed(as_carol, bob)[1]) == 403
+    assert status(house(), signed(as_carol, trunk)[1]) == 200
+    assert status(house(), signed(as_carol, session())[1]) == 403
+
+
+def test_credentials_for_another_request_or_realm_are_none() -> None:
+    raw = signed(message("MESSAGE", body=b"x"), session())[1]
+    elsewhere = raw.replace(b"MESSAGE sip:us@", b"MESSAGE sip:them@", 1)
+    assert status(house(), elsewhere) == 403
+    assert status(house(), raw.replace(b'realm="sipactors"', b'realm="other"')) == 403
+    assert status(house(), raw.replace(b"Authorization: Digest", b"Authorization: Basic")) == 403
+
+
+def test_requests_in_a_dialog_are_not_asked() -> None:
+    phone = house()
+    phone.receive_call(signed(invite(), session())[1])
+    tag = phone.our_tag()
+    assert status(phone, message("OPTIONS", to_tag=tag, cseq=2)) == 200
