@@ -57,7 +57,8 @@ def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 def refresh(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Half of the session timer is over: refresh it, by UPDATE where the peer takes that (RFC 4028 s7.4)."""
     timer = call.timer
-    if timer is None or call.change is not None:  # a change that waits for its turn refreshes as well
+    assert timer is not None
+    if call.change is not None:  # a change that waits for its turn refreshes as well
         return call, (Arm(Input.REFRESH, now + LATER),)
     change = Change(None, call.media.direction, refresh=True, update=timer.update)
     return _request(call, change, given, now)

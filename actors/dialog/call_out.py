@@ -192,8 +192,7 @@ def _outcome(heard: Heard) -> Outcome:
     if heard.head is None:
         return Outcome("unreachable", heard.status, heard.reason, "error")
     response = heard.response
-    if response is None:
-        return Outcome(outcome_of(heard.status), heard.status, heard.reason, "remote")
+    assert response is not None
     contacts = contacts_of(response) if heard.status < 400 else ()
     cause, headers = told_cause(response), shown(response)
     return Outcome(outcome_of(heard.status), heard.status, heard.reason, "remote", cause, headers, contacts)
