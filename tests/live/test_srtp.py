@@ -1,7 +1,8 @@
-"""baresip over SRTP: a tone is heard at its frequency both ways, over kills of media too, and plain RTP is refused."""
+"""baresip and linphonec over SRTP: tones are heard both ways, over kills of media too, and plain RTP is refused."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ pytest.importorskip("pylibsrtp", reason="the package pylibsrtp is not installed:
 
 from actors.control.client import Client
 from tests.chaos.killing import kill, next_event, wait_restarted
+from tests.live import linphone
 from tests.live.baresip import Baresip, phone
 from tests.live.service import Service, running
 from tests.live.sound import read_wav, tone, write_wav
@@ -97,3 +99,35 @@ def test_plain_rtp_is_refused_where_srtp_is_required(tmp_path: Path) -> None:
         client.place(peer.uri)
         ended = next_event(stream, "CallEnded", [])
         assert (ended.outcome, ended.status) == ("rejected", 488), ended
+
+
+@pytest.mark.skipif(shutil.which("linphonec") is None, reason="linphonec is not installed: the package linphone-cli")
+@pytest.mark.parametrize(
+    ("caller", "suite"),
+    [("linphonec", "AES_256_CM_HMAC_SHA1_32"), ("us", "AES_256_CM_HMAC_SHA1_80")],
+)
+def test_a_tone_is_heard_by_linphonec_and_here(tmp_path: Path, caller: str, suite: str) -> None:
+    said = write_wav(tmp_path / "theirs.wav", tone(THEIRS, 60.0))
+    ours = write_wav(tmp_path / "ours.wav", tone(OURS, SECONDS))
+    recording = tmp_path / "heard.wav"
+    media = f'[media]\nsrtp = "required"\nsrtp_suites = ["{suite}"]\njitter = 100\n'
+    theirs = f"media_encryption=srtp\nmedia_encryption_mandatory=1\nsrtp_crypto_suites={suite}"
+    with (
+        running("--answer", "ring", config=media) as service,
+        linphone.phone(tmp_path / "linphone", said, more=theirs) as peer,
+        Client(service.run_dir) as client,
+        client.events() as stream,
+    ):
+        if caller == "us":
+            call = client.place(peer.uri, play=str(ours), record=str(recording))
+        else:
+            host, port = service.addresses["udp"]
+            peer.command(f"call sip:service@{host}:{port}")
+            call = next_event(stream, "CallReceived", []).call
+            client.answer(call, play=str(ours), record=str(recording))
+        next_event(stream, "CallPlayFinished", [])
+        client.hangup(call)
+        assert next_event(stream, "CallEnded", []).packets_received > 40
+        peer.wait("ended (No error)")
+    assert is_tone(read_wav(recording), THEIRS)
+    assert is_tone(peer.heard(), OURS)
