@@ -13,14 +13,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 SCRATCH = ROOT / "build" / "fuzz"
-NAMES = ("message", "uri", "sdp", "multipart", "digest", "framing")
+NAMES = ("message", "uri", "sdp", "multipart", "digest", "framing", "control")
 
 
 def fuzz(name: str, options: list[str]) -> None:
     """Be the process that fuzzes one target; never returns."""
     import atheris
 
-    with atheris.instrument_imports(include=["actors.sip"]):
+    with atheris.instrument_imports(include=["actors.sip", "actors.control"]):
         from tests.fuzz.targets import SEEDS, TARGETS
 
     corpus = SCRATCH / name

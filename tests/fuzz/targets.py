@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from actors.control import records
+from actors.control.commands import check
+from actors.control.protocol import ProtocolError, decode_frame, decode_request, encode_frame, encode_request
 from actors.sip import LocalProtocolError, MediaType, RemoteProtocolError, Request, multipart, parse, sdp
 from actors.sip import uri as uris
 from actors.sip.build import build_refusal
@@ -121,6 +124,20 @@ def framing(data: bytes) -> None:
         end = frame.end
 
 
+def control(data: bytes) -> None:
+    """A frame of the API is read or refused, whichever end reads it, and goes out as what reads the same."""
+    for read, write in ((decode_request, encode_request), (decode_frame, encode_frame)):
+        try:
+            found: Any = read(data)
+            if read is decode_request:
+                check(found.body)
+            again = write(found)
+        except ProtocolError as error:
+            assert error.code  # noqa: PT017 - that it may succeed is the point
+            continue
+        assert read(again) == found
+
+
 def _cut(chunks: list[bytes]) -> tuple[list[Any], object]:
     framer = Framer()
     frames: list[Any] = []
@@ -157,6 +174,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "multipart": parts,
     "digest": authentication,
     "framing": framing,
+    "control": control,
 }
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "message": (_INVITE, _RESPONSE),
@@ -171,4 +189,9 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"Basic eA==",
     ),
     "framing": (b"\x02" + _INVITE + b"\r\n\r\n" + _RESPONSE, b"\x00\r\n\r\n\r\nx"),
+    "control": (
+        encode_request(records.Request("1", "k", 5.0, records.Place("sip:bob@h"))),
+        encode_request(records.Request("1", "k", 5.0, records.Subscribe())),
+        encode_frame(records.Refused("1", "busy", "later")),
+    ),
 }
