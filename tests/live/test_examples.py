@@ -11,13 +11,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.config import AnswerSection, Config, MediaSection, ServiceSection, SipSection
 from actors.control.client import Client
+from actors.service import Service as Embedded
 from tests.live.peer import Caller
 from tests.live.service import ROOT, RTP_PORTS, Service, own_ports, running
 
@@ -107,6 +110,60 @@ def test_two_workers_in_asyncio_share_the_calls_and_one_that_dies_leaves_its_cal
                     kinds.append(type(events.receive(30.0)).__name__)
                 assert [call.state for call in client.calls()] == ["confirmed"]  # it waits for another worker
                 client.calls[client.calls()[0].call].claim(on_owner_lost="keep")
+
+
+@contextlib.contextmanager
+def caller(service: Service, **options: Any) -> Iterator[tuple[Client, str]]:
+    """A call to the service from another one; its client and its id, once it is up."""
+    with own_ports(RTP_PORTS) as first:
+        config = Config(
+            service=ServiceSection(placement="thread"),
+            sip=SipSection(listen=("udp:127.0.0.1:0",)),
+            answer=AnswerSection(mode="none"),
+            media=MediaSection(ports=(first, first + 9)),
+        )
+        with Embedded(config) as ua, ua.client() as client, client.events(topics=["Call*"]) as events:
+            call = client.calls.place(uri(service), **options)
+            while type(events.receive(30.0)).__name__ != "CallAnswered":
+                pass
+            yield client, call.id
+            while type(events.receive(30.0)).__name__ != "CallEnded":
+                pass
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Path:
+    path = tmp_path / "spoken.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\x00\x20\x00\xe0" * 4_000)
+    return path
+
+
+def test_voicemail_records_what_a_caller_says_until_the_hash(tmp_path: Path, spoken: Path) -> None:
+    words = (sys.executable, "examples/voicemail.py", str(spoken), str(tmp_path / "messages"))
+    with running("--answer", "ring") as service, program(*words, "--run-dir", str(service.run_dir)) as voicemail:
+        assert voicemail.stdout is not None
+        assert voicemail.stdout.readline() == "ready\n"
+        with caller(service, play=str(spoken)) as (client, call):
+            client.dtmf(call, ",,,#")
+            line = voicemail.stdout.readline()
+        name, _, said = line.partition(": ")
+        assert "s from sip:" in said
+        with wave.open(str(tmp_path / "messages" / name)) as message:
+            assert message.getnframes() > 8_000
+            assert any(message.readframes(8_000))
+
+
+def test_a_menu_hears_keys_and_hangs_up_at_the_star(spoken: Path) -> None:
+    words = (sys.executable, "examples/ivr.py", str(spoken), "--key", "1=sip:sales@127.0.0.1:9")
+    with running("--answer", "workers") as service, program(*words, "--run-dir", str(service.run_dir)) as menu:
+        assert menu.stdout is not None
+        assert menu.stdout.readline() == "ready\n"
+        with caller(service) as (client, call):
+            client.dtmf(call, "7*")
+            pressed = [menu.stdout.readline().split()[-1] for _ in range(3)]
+        assert pressed == ["7", "*", "answered"]
 
 
 @pytest.mark.skipif(
