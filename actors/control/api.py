@@ -200,6 +200,7 @@ class Commands(Verbs[M]):
     publish = Verb(verbs.publish)
     unpublish = Verb(verbs.unpublish)
     tree = Verb(verbs.tree)
+    do_not_disturb = Verb(verbs.do_not_disturb)
     drain = Verb(verbs.drain)
     stats = Verb(verbs.stats)
     reload = Verb(verbs.reload)

@@ -25,6 +25,7 @@ from actors.control.records import (
     Calls,
     Claim,
     Command,
+    DoNotDisturb,
     Drain,
     Dtmf,
     HangUp,
@@ -102,6 +103,11 @@ def _check_reject(command: Reject) -> None:
         _check_uri(contact, f"contacts[{index}]")
 
 
+def _check_disturb(command: DoNotDisturb) -> None:
+    if command.status and not 400 <= command.status <= 699:
+        raise ProtocolError("bad_value", f"status {command.status} is neither 0 nor between 400 and 699", "status")
+
+
 def _check_progress(command: Progress) -> None:
     if not 180 <= command.status <= 189:
         raise ProtocolError("bad_value", f"status {command.status} is not between 180 and 189", "status")
@@ -139,6 +145,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Dtmf: _check_dtmf,
     Reject: _check_reject,
     Progress: _check_progress,
+    DoNotDisturb: _check_disturb,
     Transfer: _check_transfer,
 }
 
@@ -263,6 +270,7 @@ ROUTES: dict[type, Route] = {
     Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),
     Unwatch: Route(lambda c, ref: subscriptions.Unwatch(ref, c.subscription), attrgetter("subscription")),
     Unpublish: Route(lambda c, ref: publications.Unpublish(ref, c.publication), attrgetter("publication")),
+    DoNotDisturb: Route(lambda c, ref: dialog.DoNotDisturb(ref, c.status), call=None),
     Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),
 }
 

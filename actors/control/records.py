@@ -176,6 +176,12 @@ class Tree(NamedTuple):
     """Ask for the supervisor's children; the result is a TreeList."""
 
 
+class DoNotDisturb(NamedTuple):
+    """Refuse every call in with `status` (400 to 699) from now on, 0 to let them in again; calls out are placed."""
+
+    status: int = 486
+
+
 class Drain(NamedTuple):
     """Refuse new calls from now on, or take them again."""
 
@@ -239,6 +245,7 @@ Command = (
     | Unregister
     | Tree
     | Drain
+    | DoNotDisturb
     | Stats
     | Reload
     | Stop
@@ -696,6 +703,7 @@ COMMANDS: dict[str, type[Command]] = {
     "unpublish": Unpublish,
     "tree": Tree,
     "drain": Drain,
+    "disturb": DoNotDisturb,
     "stats": Stats,
     "reload": Reload,
     "stop": Stop,

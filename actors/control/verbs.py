@@ -301,6 +301,11 @@ def tree() -> Wish[list[Child]]:
     return Wish(records.Tree(), records.TreeList, lambda parts: list(parts[0].children))
 
 
+def do_not_disturb(status: int = 486, *, key: str = "") -> Wish[None]:
+    """Refuse every call in with `status` from now on, 0 to let them in again. It lasts over restarts of any actor."""
+    return Wish(records.DoNotDisturb(status), Nothing, none, key)
+
+
 def drain(*, on: bool = True, key: str = "") -> Wish[None]:
     """Have the service refuse new calls from now on, or take them again; calls in progress go on."""
     return Wish(records.Drain(on), Nothing, none, key)

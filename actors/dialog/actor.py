@@ -47,6 +47,7 @@ from actors.sip.offer_answer import Codec
 
 _SECRET = b"secret"
 _DRAINING = b"draining"
+_REFUSAL = b"refusal"
 
 
 class DialogActor(LayerActor):
@@ -80,6 +81,7 @@ class DialogActor(LayerActor):
         names = Names(secret, lambda call: slots.shard(call) == self._number)
         draining = self.kept(_DRAINING) == b"1"
         agent = self._user_agent = UserAgent(self.context.settings, names, self.cells, draining=draining)
+        agent.agent.refusal = int(self.kept(_REFUSAL) or b"0")
         agent.agent.random = secrets.token_bytes
         calls = agent.calls
         self._receivers = {
@@ -104,6 +106,7 @@ class DialogActor(LayerActor):
             media.DigitReceived: lambda m, _, wall: calls.pressed(m.session, m.digit, m.duration, m.method, wall),
             media.Noticed: lambda m, _, wall: calls.noticed(m.session, m.kind, m.text, wall),
             events.Drain: self._begin_or_end_drain,
+            events.DoNotDisturb: self._refuse_or_let_in,
         }
         self._carry_out(agent.begin(clock(), time.time()))
 
@@ -153,6 +156,10 @@ class DialogActor(LayerActor):
 
     def _begin_or_end_drain(self, message: events.Drain, now: float, wall: float) -> Effects:
         self.keep(_DRAINING, b"1" if message.on else b"0")
+        return self._user_agent.command(message, now, wall)
+
+    def _refuse_or_let_in(self, message: events.DoNotDisturb, now: float, wall: float) -> Effects:
+        self.keep(_REFUSAL, b"%d" % message.status)
         return self._user_agent.command(message, now, wall)
 
     def _carry_out(self, effects: Effects) -> None:

@@ -210,6 +210,7 @@ class Agent:
         self.settings = settings
         self.names = names
         self.draining = draining
+        self.refusal = 0  # the status that every call in is refused with: do not disturb
         self.accounts = Accounts(settings.accounts)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found

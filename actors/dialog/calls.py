@@ -58,14 +58,14 @@ class Calls(CallMedia, CallOrders):
         if asked.head.method == "REFER":  # it would make calls that nobody here asked for
             return (answer(self.agent, asked, judged(asked, self.agent.settings)[1] or 603),)
         none = 480 if self.agent.settings.answer.mode == "none" else 200
-        return (options(self.agent, asked, self._unwilling() or none),)
+        return (options(self.agent, asked, self._unwilling() or self.agent.refusal or none),)
 
     def _invited(self, asked: Asked, now: float, wall: float) -> Effects:
         tag = self._names.tag_of_invite(asked.key)
         call = self._cells.get(tag.encode())
         if call is not None:
             return self._invited_again(call, asked, now, wall)
-        status = self._unwilling()
+        status = self._unwilling() or self.agent.refusal
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)

@@ -153,6 +153,13 @@ class Drain(Event, frozen=True):
     on: bool
 
 
+class DoNotDisturb(Event, frozen=True):
+    """Refuse every call in with `status` (400 to 699) from now on, 0 to let them in again; calls out are placed."""
+
+    ref: str
+    status: int
+
+
 class CallInfo(Event, frozen=True):
     """One line of a call list. Times are seconds since the Unix epoch, 0 when not yet."""
 
@@ -324,6 +331,7 @@ FromControl = (
     | SendDigits
     | ListCalls
     | Drain
+    | DoNotDisturb
     | AccountCommand
     | RequestCommand
     | SubscriptionCommand

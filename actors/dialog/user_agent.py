@@ -9,7 +9,7 @@ from __future__ import annotations
 from actors.dialog.call import Agent, Asked, Place
 from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CommandDone, Drain, FromControl
+from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl
 from actors.dialog.guard import Guard
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
@@ -55,6 +55,7 @@ class UserAgent:
         self._methods = {method: usage for usage in usages for method in usage.methods}
         self._commands = {kind: order for usage in usages for kind, order in usage.commands.items()}
         self._commands[Drain] = self._drain
+        self._commands[DoNotDisturb] = self._refuse
 
     def begin(self, now: float, wall: float) -> Effects:
         """Plan what is to be done unasked; once, at the start of the shard."""
@@ -151,6 +152,10 @@ class UserAgent:
 
     def _drain(self, command: Drain, _now: float, _wall: float) -> Effects:
         self.agent.draining = command.on
+        return (Report(CommandDone(command.ref)),)
+
+    def _refuse(self, command: DoNotDisturb, _now: float, _wall: float) -> Effects:
+        self.agent.refusal = command.status
         return (Report(CommandDone(command.ref)),)
 
     def leave(self, now: float, wall: float) -> Effects:

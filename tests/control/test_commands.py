@@ -14,6 +14,7 @@ from actors.control.records import (
     Answer,
     Calls,
     Done,
+    DoNotDisturb,
     Drain,
     HangUp,
     Hold,
@@ -54,6 +55,7 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
     assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
+    assert routed(DoNotDisturb(600), "!k") == dialog.DoNotDisturb("!k", 600)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
         (Reject("c", 302, contacts=("c",)), "contacts[0]"),
         (HangUp("c", (("Via", "x"),)), "headers[0][0]"),
         (Progress("c", 200), "status"),
+        (DoNotDisturb(302), "status"),
         (Transfer("c"), "target"),
         (Transfer("c", "tel:1"), "target"),
         (Place("sip:b@h", session_expires=-1), "session_expires"),

@@ -120,6 +120,16 @@ def test_a_successor_goes_on_with_the_call_and_the_drain(tmp_path: Path) -> None
         assert end_call(it, session).outcome == "answered"
 
 
+def test_a_successor_refuses_calls_as_it_was_told(tmp_path: Path) -> None:
+    with served(tmp_path) as it:
+        it.send("control", events.DoNotDisturb("d", 486))
+        it.expect("control", events.CommandDone)
+        it.settle()
+    with served(tmp_path, epoch=2) as it:
+        ask(it, invite())
+        assert it.expect("transaction-0", transaction.Respond).status == 486
+
+
 def test_an_ordered_stop_hangs_up_first(tmp_path: Path) -> None:
     with served(tmp_path) as it:
         _, session = take_call(it)

@@ -15,6 +15,7 @@ from actors.dialog.events import (
     CallProgressed,
     CallReceived,
     CommandFailed,
+    DoNotDisturb,
     HangUp,
     RejectCall,
     Treatment,
@@ -237,6 +238,19 @@ def test_no_call_lasts_longer_than_the_service_allows() -> None:
     phone.response(answer_to(sent(phone, "INVITE"), 200, body=OFFER), key)
     phone.wait(21)
     assert phone.sent("BYE")
+
+
+def test_calls_in_are_refused_while_nobody_is_to_be_disturbed_and_calls_out_are_placed() -> None:
+    phone = Phone("echo")
+    phone.command(DoNotDisturb("d", 486))
+    phone.request(invite())
+    phone.request(message("OPTIONS"))
+    assert phone.statuses == [486, 486]
+    assert not phone.cells
+    assert phone.place_call()
+    phone.command(DoNotDisturb("e", 0))
+    phone.request(invite(branch="later", Call_ID="later@peer"))
+    assert len(phone.calls) == 2
 
 
 def test_auto_answer_headers_of_anybody_are_ignored() -> None:
