@@ -10,7 +10,7 @@ from actors.dialog.call_early import described, early_of, progress
 from actors.dialog.call_end import ended
 from actors.dialog.call_invite import again, contacts_of, onward, proven_again
 from actors.dialog.call_parts import Fork, Outcome
-from actors.dialog.call_up import LOST, up
+from actors.dialog.call_up import lost, up
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.names import Names
 from actors.dialog.negotiation import (
@@ -210,7 +210,7 @@ def rung_out(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 def cancel_without_media(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Media lost the session of our offer: CANCEL."""
-    return _cancel(replace(call, media=unopened(call.media)), given, now, LOST)
+    return _cancel(replace(call, media=unopened(call.media)), given, now, lost(given))
 
 
 def _cancel(call: Call, given: Given, now: float, outcome: Outcome) -> tuple[Call, Effects]:

@@ -216,17 +216,19 @@ def session_over_early(call: Call, _: Given, __: float) -> tuple[Call, Effects]:
     return replace(call, outcome=EXPIRED), ()
 
 
-LOST = Outcome("failed", 0, "media was lost", "error")
+def lost(given: Given) -> Outcome:
+    """Media lost the session, or cannot do what was agreed; it says why."""
+    return Outcome("failed", 0, given.what or "media was lost", "error")
 
 
 def media_lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Media lost the session: the call ends."""
-    return ended(replace(call, media=unopened(call.media)), given, now, LOST, bye=True)
+    return ended(replace(call, media=unopened(call.media)), given, now, lost(given), bye=True)
 
 
-def leave_without_media(call: Call, _: Given, __: float) -> tuple[Call, Effects]:
+def leave_without_media(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     """Media lost the session: the call ends after the ACK."""
-    return replace(call, media=unopened(call.media), outcome=call.outcome or LOST), ()
+    return replace(call, media=unopened(call.media), outcome=call.outcome or lost(given)), ()
 
 
 def played(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -206,3 +206,13 @@ def test_no_event_holds_a_key() -> None:
         assert key(9) not in repr(report)
     told: list[Any] = [effect for effect in phone.effects if type(effect) is Start]
     assert str(keys.send)[2:-1] not in repr(told)
+
+
+def test_a_call_that_cannot_have_srtp_here_ends_with_the_line_that_says_what_to_install() -> None:
+    phone = Secured("required")
+    receive(phone, offer(SECURE, f"1 {CM} {key(9)}"))
+    why = "SRTP needs pylibsrtp: pip install 'sipactors[srtp]'"
+    phone._did(phone.agent.calls.session_refused(phone.session, why, *phone.clock))
+    assert phone.sent("BYE")
+    phone.finish()
+    assert (phone.ended.outcome, phone.ended.reason) == ("failed", why)
