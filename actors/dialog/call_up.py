@@ -10,7 +10,7 @@ from actors.dialog.call_change import told
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallAnswered, CallPlayFinished, CallRecordFailed, HangUp
+from actors.dialog.events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed, HangUp
 from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unopened
 from actors.dialog.policy import told_cause
 from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_contact, refusal, shown
@@ -83,7 +83,18 @@ def up(call: Call, given: Given, headers: tuple[tuple[str, str], ...] = ()) -> E
     codec = call.media.agreed
     assert codec is not None
     event = CallAnswered(call.call, codec.send.encoding, codec.send.clock_rate, given.wall, headers)
-    return (*started(call), *treated(call), tell(event))
+    effects = (*started(call), *treated(call), tell(event))
+    return effects if codec.keys is None else (*effects, *_overheard(call, given))
+
+
+def _overheard(call: Call, given: Given) -> Effects:
+    """A notice where the keys of SRTP went in clear: whoever reads the signalling hears the call (RFC 4568 s8.3)."""
+    assert call.dialog is not None
+    transport = call.dialog.path.transport
+    if transport in ("tls", "wss"):
+        return ()
+    text = f"the keys of SRTP were exchanged over {transport}, for all to read"
+    return (tell(CallNoticed(call.call, "srtp_keys_in_clear", text, given.wall)),)
 
 
 # Actions

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from actors.dialog.effects import Report, Send, Start
-from actors.dialog.events import HoldCall
+from actors.dialog.events import CallNoticed, HoldCall
 from actors.sip import sdp
 from actors.sip.offer_answer import Capabilities, Codec, Negotiated, make_answer
 from actors.sip.sdp_crypto import KEY_LENGTHS
 from actors.sip.sdp_protection import PLAIN, SECURE, Keys
-from tests.dialog.phone import OFFER, Phone, answer_to, invite, message
+from tests.dialog.phone import FLOW, OFFER, Phone, answer_to, invite, message
 from tests.sip.test_sdp_protection import counting, key, lines
 
 CM, GCM = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"
@@ -216,3 +216,14 @@ def test_a_call_that_cannot_have_srtp_here_ends_with_the_line_that_says_what_to_
     assert phone.sent("BYE")
     phone.finish()
     assert (phone.ended.outcome, phone.ended.reason) == ("failed", why)
+
+
+@pytest.mark.parametrize(("transport", "told"), [("udp", True), ("tcp", True), ("tls", False)])
+def test_keys_that_went_in_clear_are_told_of(transport: str, told: bool) -> None:  # FAULTS 57
+    phone = Secured("optional")
+    phone.receive_call(invite(offer(SECURE, f"1 {CM} {key(9)}")), flow=FLOW._replace(transport=transport))
+    notices = [event.kind for event in phone.reports(CallNoticed)]
+    assert notices == ["srtp_keys_in_clear"] * told
+    phone = Secured("optional")
+    receive(phone, offer(PLAIN))
+    assert not phone.reports(CallNoticed)
