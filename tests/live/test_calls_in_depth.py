@@ -92,8 +92,13 @@ def test_a_hold_of_ours_that_meets_491_is_made_again(tmp_path: Path, echo: Servi
 
 
 def insist(command: Callable[[], None], events: EventStream) -> None:
-    """A command for a call that is up, once its ACK is there."""
+    """A command for a call, once it is answered and its ACK is there."""
     next_event(events, "CallAnswered")
+    when_up(command)
+
+
+def when_up(command: Callable[[], None]) -> None:
+    """A command for a call that is up, once no ACK is missing: only the wire tells when it comes."""
     while True:
         try:
             return command()
@@ -117,7 +122,7 @@ def test_a_callee_finds_what_the_rules_say(
 ) -> None:
     with Client(echo.run_dir) as client, client.events() as events:
         with sipp.playing(tmp_path, scenario(name)) as (host, port):
-            call = client.place(f"sip:tester@{host}:{port}", duration=1.0, **order)
+            call = client.place(f"sip:tester@{host}:{port}", duration=3.0, **order)
         ended = next_event(events, "CallEnded", call)
         assert (ended.outcome, ended.status) == (outcome, status)
 
