@@ -179,8 +179,7 @@ class Engine:
     def press(self, key: str, keys: str, duration: int) -> None:
         """Press keys, each for `duration` milliseconds, after those still to be pressed."""
         session = self.sessions[key]
-        if session.keys is not None:
-            session.keys.press(keys, duration)
+        session.press(keys, duration)
         self._wake(session)
 
     def echo(self, key: str) -> None:
@@ -268,9 +267,9 @@ class Engine:
         self._sockets[session.pair.rtcp.fileno()] = (session, True)
         if facts.play is not None:
             self._play(session, facts.play)
-        if facts.keys and session.keys is not None:
-            for each in facts.keys:
-                session.keys.press(each.digits.upper(), each.duration)
+        for each in facts.keys:
+            session.press(each.digits.upper(), each.duration)
+        if session.keys is not None:
             session.keys.resume(session.pressed, session.key_begun)
         if facts.record is not None:
             start = session.recorded_from or self._tick + 1

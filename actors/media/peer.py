@@ -222,14 +222,21 @@ class Peer:
 
     def _sound(self, timestamp: int, payload: bytes, law: int, arrival: int) -> None:
         """Take in a payload of the source that is heard."""
+        source = self.source
+        if 0 < law < OPAQUE and source is not None and self.buffer is not None and self.kept is None:
+            # What nearly every packet is, without the calls.
+            source.arrived(arrival, timestamp)
+            if self.listening:
+                self.buffer.put(timestamp, payload, law)
+            return
         if law == EVENT:
             if self.keys is not None and self.listening:
                 self.pressed += self.keys.take(timestamp, payload, arrival // FRAME)
             return
         if law >= OPAQUE:
             timestamp = self._place(timestamp, law)
-        if self.source is not None:
-            self.source.arrived(arrival, timestamp)
+        if source is not None:
+            source.arrived(arrival, timestamp)
         if self.listening:
             self._hold(timestamp, payload, law)
 

@@ -7,7 +7,9 @@ the clock through pauses of the loop and restarts of the process, and a gap is a
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
-from actors.media.events import Protection, StartSession
+from actors.media.events import Format, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
@@ -66,20 +68,29 @@ class RecordError(ValueError):
     """A session's record is missing, torn twice or another's: the session cannot go on."""
 
 
-def _kinds(start: StartSession) -> tuple[dict[int, int], dict[int, Codec]]:
-    """The kind of each payload type that may come, and the codec of each kind that is not G.711."""
+class _Kinds(NamedTuple):
+    """What negotiated formats come to: kinds by payload type, codecs by kind, the clock rate of keys or 0."""
+
+    formats: Mapping[int, int]
+    codecs: Mapping[int, Codec]
+    key_rate: int
+
+
+@lru_cache(maxsize=256)
+def _kinds(send: Format, receive: tuple[Format, ...]) -> _Kinds:
+    """Read the formats that may come, where we send in `send`; a service sees the same few again and again."""
     formats: dict[int, int] = {}
     codecs: dict[int, Codec] = {}
-    for form in start.receive:
+    for form in receive:
         kind = law_of(form)
         if kind is None and (codec := codec_of(form)) is not None:
             kind = OPAQUE + form.payload_type
             codecs[kind] = codec
         if kind is not None:
             formats[form.payload_type] = kind
-    if codecs or law_of(start.send) not in tuple(Law):
+    if codecs or law_of(send) not in tuple(Law):
         codecs |= {int(law): Companded(law) for law in Law}
-    return formats, codecs
+    return _Kinds(formats, codecs, next((form.clock_rate for form in receive if law_of(form) == EVENT), 0))
 
 
 class Session:
@@ -257,19 +268,26 @@ class Session:
 
     def _take_keys(self, start: StartSession) -> None:
         """The formats of keys, ours and the peer's; what is being pressed goes on."""
-        rate = next((form.clock_rate for form in start.receive if law_of(form) == EVENT), 0)
+        rate = _kinds(start.send, start.receive).key_rate
         if not rate:
             self.peer.keys = None
         elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
             self.peer.keys = KeyReader(rate)
         self.detector = KeyDetector() if self.inband and not rate else None
         self.event_type = None if start.event is None else start.event.payload_type
-        if self.keys is None or self.keys.units != self.clock_rate // TICKS:
+        if self.keys is not None and self.keys.units != self.clock_rate // TICKS:
+            self.keys = None  # what was being pressed is of another clock
+
+    def press(self, keys: str, duration: int) -> KeySender:
+        """Press keys after those still to be pressed, each for `duration` milliseconds."""
+        if self.keys is None:
             self.keys = KeySender(self.clock_rate // TICKS)
+        self.keys.press(keys, duration)
+        return self.keys
 
     def _speak(self, start: StartSession) -> None:
         """Take the formats: codes of G.711 are passed on as they are, everything else is a voice of samples."""
-        formats, codecs = _kinds(start)
+        formats, codecs, _ = _kinds(start.send, start.receive)
         law = max(0, law_of(start.send) or 0)
         before = self.form
         if law and not codecs:
