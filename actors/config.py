@@ -63,6 +63,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
         listen: ``TRANSPORT:ADDRESS:PORT`` each, IPv6 in brackets.
         user: the user part of the service's own URI.
         user_agent: the User-Agent and Server header.
+        packages: the event packages that others may subscribe to, such as presence; a client tells their state.
         t1, t2, t4: RFC 3261 table 4.
         trying_after: how long an INVITE waits for a first answer before it gets 100.
         timeout: timers B, F, H, J, L and M; 0 for 64*T1.
@@ -81,6 +82,7 @@ class SipSection(_Section, frozen=True, kw_only=True):
     listen: tuple[str, ...] = ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060")
     user: str = "sipactors"
     user_agent: str = "sipactors"
+    packages: tuple[str, ...] = ()
     t1: Seconds = 0.5
     t2: Seconds = 4.0
     t4: Seconds = 5.0

@@ -84,6 +84,7 @@ def dialog(config: Config) -> DialogSettings:
         accounts=accounts(config.accounts),
         realm=config.auth.realm,
         users=users(config.auth),
+        packages=sip.packages,
     )
 
 

@@ -199,6 +199,7 @@ class Commands(Verbs[M]):
     unwatch = Verb(verbs.unwatch)
     publish = Verb(verbs.publish)
     unpublish = Verb(verbs.unpublish)
+    notify = Verb(verbs.notify)
     tree = Verb(verbs.tree)
     do_not_disturb = Verb(verbs.do_not_disturb)
     drain = Verb(verbs.drain)

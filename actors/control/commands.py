@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import actors.dialog.account_events as accounts
 import actors.dialog.events as dialog
+import actors.dialog.feed_events as feeds
 import actors.dialog.publication_events as publications
 import actors.dialog.request_events as requests
 import actors.dialog.subscription_events as subscriptions
 from actors.control.claims import seconds_of
-from actors.control.messaging import Begun, Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import Begun, Notify, Publish, Send, Unpublish, Unwatch, Watch
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
     AccountInfo,
@@ -269,6 +270,10 @@ ROUTES: dict[type, Route] = {
     Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),
     Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),
     Unwatch: Route(lambda c, ref: subscriptions.Unwatch(ref, c.subscription), attrgetter("subscription")),
+    Notify: Route(
+        lambda c, ref: feeds.Notify(ref, c.subscription, c.content_type, _body(c.body), c.reason),
+        attrgetter("subscription"),
+    ),
     Unpublish: Route(lambda c, ref: publications.Unpublish(ref, c.publication), attrgetter("publication")),
     DoNotDisturb: Route(lambda c, ref: dialog.DoNotDisturb(ref, c.status), call=None),
     Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),

@@ -77,6 +77,22 @@ class Unpublish(NamedTuple):
     publication: str
 
 
+class Notify(NamedTuple):
+    """Tell a subscriber to us a state; the first makes its subscription active.
+
+    Attributes:
+        subscription: its id, of SubscriptionReceived.
+        body: the state, line by line; empty for none.
+        content_type: of it.
+        reason: where it is not empty the subscription ends with this: noresource, rejected, deactivated, ...
+    """
+
+    subscription: str
+    body: tuple[str, ...] = ()
+    content_type: str = "application/pidf+xml"
+    reason: str = ""
+
+
 # Results.
 
 
@@ -194,6 +210,40 @@ class MessagesWaiting(NamedTuple):
     time: float
 
 
+class SubscriptionReceived(NamedTuple):
+    """Somebody subscribed to a package that the configuration names, and waits for a Notify.
+
+    Attributes:
+        subscription: its id.
+        remote: the URI of its From.
+        local: the Request-URI: whose state is asked for.
+        account: it came for, empty where it is none of ours.
+        event: the package, with its parameters.
+        accept: what it can read.
+        expires: seconds that it asked for.
+    """
+
+    seq: int
+    subscription: str
+    remote: str
+    local: str
+    account: str
+    event: str
+    accept: str
+    expires: int
+    time: float
+
+
+class SubscriberLeft(NamedTuple):
+    """The last event of a subscription to us: why it ended, and the status of the NOTIFY that failed, if one did."""
+
+    seq: int
+    subscription: str
+    status: int
+    reason: str
+    time: float
+
+
 class PublicationChanged(NamedTuple):
     """A publication is published until `until`, failing because of `status` and `reason`, or removed."""
 
@@ -206,7 +256,7 @@ class PublicationChanged(NamedTuple):
     time: float
 
 
-Command = Send | Watch | Unwatch | Publish | Unpublish
+Command = Send | Watch | Unwatch | Publish | Unpublish | Notify
 Event = (
     RequestAnswered
     | MessageReceived
@@ -215,6 +265,8 @@ Event = (
     | NotifyReceived
     | MessagesWaiting
     | PublicationChanged
+    | SubscriptionReceived
+    | SubscriberLeft
 )
 EVENTS = (
     RequestAnswered,
@@ -224,4 +276,6 @@ EVENTS = (
     NotifyReceived,
     MessagesWaiting,
     PublicationChanged,
+    SubscriptionReceived,
+    SubscriberLeft,
 )

@@ -6,7 +6,7 @@ Named tuples, so that a client needs nothing but pyzmq and msgpack. How they loo
 from typing import Any, NamedTuple
 
 from actors.control import messaging
-from actors.control.messaging import Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import Notify, Publish, Send, Unpublish, Unwatch, Watch
 
 
 class Treatment(NamedTuple):
@@ -701,6 +701,7 @@ COMMANDS: dict[str, type[Command]] = {
     "unwatch": Unwatch,
     "publish": Publish,
     "unpublish": Unpublish,
+    "notify": Notify,
     "tree": Tree,
     "drain": Drain,
     "disturb": DoNotDisturb,

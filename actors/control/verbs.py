@@ -291,6 +291,19 @@ def publish(
     return Wish(command, messaging.Begun, _id, key)
 
 
+def notify(
+    subscription: str,
+    body: str = "",
+    *,
+    content_type: str = "application/pidf+xml",
+    reason: str = "",
+    key: str = "",
+) -> Wish[None]:
+    """Tell a subscriber to us a state; the first makes its subscription active, a `reason` ends it."""
+    lines = tuple(body.splitlines())
+    return Wish(messaging.Notify(subscription, lines, content_type, reason), Nothing, none, key)
+
+
 def unpublish(publication: str, *, key: str = "") -> Wish[None]:
     """Remove a publication."""
     return Wish(messaging.Unpublish(publication), Nothing, none, key)

@@ -30,6 +30,7 @@ from actors.dialog.effects import (
     Start,
     Treat,
 )
+from actors.dialog.feed import Feed
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
@@ -59,7 +60,7 @@ class DialogActor(LayerActor):
         "media": media.ToDialog,
         "control": events.FromControl,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -8,6 +8,7 @@ call in. It is also the Call-ID of the SIP dialog for a call out.
 from __future__ import annotations
 
 from actors.dialog.account_events import AccountCommand, AccountEvent, AccountInfo
+from actors.dialog.feed_events import FeedCommand, FeedEvent
 from actors.dialog.publication_events import PublicationCommand, PublicationEvent
 from actors.dialog.request_events import RequestCommand, RequestEvent
 from actors.dialog.subscription_events import SubscriptionCommand, SubscriptionEvent
@@ -336,6 +337,7 @@ FromControl = (
     | RequestCommand
     | SubscriptionCommand
     | PublicationCommand
+    | FeedCommand
 )
 CallEvent = (
     CallReceived
@@ -350,4 +352,13 @@ CallEvent = (
     | CallTransferProgressed
     | CallTransferRequested
 )
-ToControl = CommandDone | CommandFailed | CallEvent | AccountEvent | RequestEvent | SubscriptionEvent | PublicationEvent
+ToControl = (
+    CommandDone
+    | CommandFailed
+    | CallEvent
+    | AccountEvent
+    | RequestEvent
+    | SubscriptionEvent
+    | PublicationEvent
+    | FeedEvent
+)

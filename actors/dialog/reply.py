@@ -14,7 +14,10 @@ from actors.sip.scan import METHODS as KNOWN
 from actors.sip.usual import Look
 from actors.sip.vocabulary import Flow, host_port
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
+METHODS = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER"),
+    *("NOTIFY", "MESSAGE", "SUBSCRIBE"),
+)
 ALLOW = ("Allow", ", ".join(METHODS))
 UNDERSTOOD = frozenset({SDP})
 ACCEPT = ("Accept", SDP)

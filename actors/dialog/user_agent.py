@@ -10,6 +10,7 @@ from actors.dialog.call import Agent, Asked, Place
 from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl
+from actors.dialog.feeds import Feeds
 from actors.dialog.guard import Guard
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
@@ -48,7 +49,7 @@ class UserAgent:
         self._guard = Guard(settings.realm, settings.users) if settings.realm else None
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers)])
+        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers, Feeds)])
         usages: tuple[Usage, ...] = (self.calls, self.registrations, *others)  # here a usage is added
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}

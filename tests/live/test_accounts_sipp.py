@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from actors.control.client import Client, EventStream
-from actors.control.messaging import MessageReceived, MessagesWaiting, PublicationChanged, SubscriptionEnded
+from actors.control.messaging import (
+    MessageReceived,
+    MessagesWaiting,
+    NotifyReceived,
+    PublicationChanged,
+    SubscriberLeft,
+    SubscriptionChanged,
+    SubscriptionEnded,
+    SubscriptionReceived,
+)
 from tests.live import sipp
+from tests.live.processes import kill
 from tests.live.service import running
 
 pytestmark = pytest.mark.live
@@ -116,3 +126,26 @@ def test_a_service_with_a_realm_lets_in_who_proves_it(tmp_path: Path, password: 
             stranger = sipp.call(tmp_path / "uac", (host, port), "-m", "1", "-timeout", "10s")
             assert stranger.failed == 1
             assert "401" in stranger.errors
+
+
+def test_one_service_watches_the_state_that_another_one_tells() -> None:
+    """Both ends are ours, each held against SIPp elsewhere; here they meet, over a kill of the notifier."""
+    with running(config='[sip]\npackages = ["presence"]\n') as house, running() as service:
+        host, port = house.addresses["udp"]
+        with (
+            Client(house.run_dir) as desk,
+            desk.events() as asked,
+            Client(service.run_dir) as watcher,
+            watcher.events() as told,
+        ):
+            box = watcher.watch(f"sip:us@{host}:{port}", "presence", expires=600)
+            name = wait_for(asked, SubscriptionReceived).subscription
+            wait_for(told, SubscriptionChanged, subscription=box, state="pending")
+            kill(house.pid("dialog-0"))
+            desk.notify(name, "open to all", content_type="text/plain")
+            assert wait_for(told, NotifyReceived, state="active").body == "open to all"
+            watcher.unwatch(box)
+            assert wait_for(asked, SubscriberLeft, subscription=name).reason == "timeout"
+            assert wait_for(told, SubscriptionEnded, subscription=box).reason == "timeout"
+            refused = watcher.watch(f"sip:us@{host}:{port}", "dialog")
+            assert wait_for(told, SubscriptionEnded, subscription=refused).status == 489
