@@ -6,6 +6,8 @@ import itertools
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.dialog.effects import Report, Send, Start
 from actors.dialog.events import CallNoticed, HoldCall
@@ -227,3 +229,42 @@ def test_keys_that_went_in_clear_are_told_of(transport: str, told: bool) -> None
     phone = Secured("optional")
     receive(phone, offer(PLAIN))
     assert not phone.reports(CallNoticed)
+
+
+CRYPTO = st.sampled_from(
+    [
+        *(f"{tag} {CM} {key(byte)}" for tag, byte in ((1, 9), (2, 9), (1, 8))),
+        f"1 {CM} {key(9)} KDR=1",
+        f"7 {GCM} {key(5, GCM)}",
+        "1 broken",
+        f"1 {CM} {key(1)[:-4]}",
+    ]
+)
+
+
+@given(
+    st.sampled_from(["off", "optional", "required"]),
+    st.lists(st.tuples(st.sampled_from([PLAIN, SECURE, "RTP/SAVPF"]), st.lists(CRYPTO, max_size=3)), min_size=1),
+)
+def test_whatever_is_offered_keys_once_agreed_stay_and_are_never_shared(
+    srtp: str, offers: list[tuple[str, list[str]]]
+) -> None:
+    phone = Secured(srtp)
+    before: Keys | None = None
+    for cseq, (protocol, cryptos) in enumerate(offers, 1):
+        body = offer(protocol, *cryptos, version=cseq)
+        if phone.cells:
+            reinvite(phone, body, cseq)
+        else:
+            receive(phone, body.replace(b"one@", b"%d@" % cseq))
+        assert phone.statuses[-1] in (200, 488)
+        if phone.statuses[-1] == 488:
+            continue
+        keys = phone.keys
+        assert keys is not None or (srtp != "required" and before is None)
+        if keys is not None:
+            assert srtp != "off"
+            assert keys.send != keys.receive
+        if before is not None and keys is not None:
+            assert (keys.send == before.send) == (keys.receive == before.receive)
+        before = keys
