@@ -284,7 +284,8 @@ def test_a_draining_service_refuses_new_calls_keeps_the_old_and_stop_ends_them(a
         assert done.returncode == 1
         assert re.search(r": unreachable: 503 ", done.stdout)
         done = service.command("call", uri(away))
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", "sipactors: no new calls are taken\n")
+        refusal = "sipactors: no new calls are taken; there are 1\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", refusal)
         assert [each["call"] for each in service.json("calls")] == [call]
         assert service.command("drain", "--off").returncode == 0
         assert away.command("call", uri(service), "--duration", "0.1").returncode == 0

@@ -36,7 +36,7 @@ def refused(*words: str) -> str:
         ("[sip]\nt3 = 1", "sip.t3", "t1, t2, t4"),
         ("[sip]\nlisten = ['tls:127.0.0.1:5061']", "tls.certificate", "the path of a PEM file"),
         ("[sip]\nlisten = ['sctp:127.0.0.1:5061']", "sip.listen", "udp:ADDRESS:PORT"),
-        ("[sips]", "sips", "service, sip, answer, media"),
+        ("[sips]", "sips", "service, sip, answer, calls, media"),
         ("[answer]\nmode = 'sing'", "answer.mode", "'echo', 'play', 'record', 'ring', 'workers' or 'none'"),
         ("[answer]\nmode = 'play'", "answer.file", "the path of a WAV file"),
         ("[media]\nports = [20000, 20000]", "media.ports", "the second must be above the first"),
