@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -160,3 +164,10 @@ def test_a_long_loss_falls_silent_after_60_ms_and_joins_again() -> None:
     assert laws[15:22] == [0] * 7
     assert laws[23:] == [1] * 17
     assert mender.made == 3
+
+
+def test_the_example_draws_the_delay_and_the_loss(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.svg"
+    words = [sys.executable, "examples/bad_network.py", str(picture)]
+    subprocess.run(words, cwd=Path(__file__).parents[2], check=True, capture_output=True, timeout=60)
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
