@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.control.client import CommandRefused
 from actors.dialog import events as dialog
-from tests.control.api import ControlProcess, calling
+from tests.control.api import Caller, ControlProcess, calling
 
 
 def placed(house: ControlProcess) -> list[dialog.PlaceCall]:
@@ -85,3 +86,23 @@ def test_who_owns_a_call_is_known_after_a_kill(tmp_path: Path) -> None:
         assert isinstance(inbox[0], dialog.HangUp)
         house.peers["dialog-1"].send(dialog.CommandDone(inbox[0].ref))
         caller.wait(hanging_up)
+
+
+def test_a_claim_outlives_control_and_its_owner_does_not_outlive_it_unnoticed(tmp_path: Path) -> None:
+    with ControlProcess(tmp_path) as house, calling(house) as other:
+        owner = Caller(house, house.context.run_dir)
+        peer = house.peers["dialog-0"]
+        stream = other.do(lambda client: client.events(topics=["CallReceived"]))
+        peer.send(dialog.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
+        other.events(stream, 1)
+        owner.do(lambda client: client.calls["c1"].claim(on_owner_lost="hangup"))
+        house.kill()
+        house.start()
+        with pytest.raises(CommandRefused) as caught:
+            other.do(lambda client: client.calls["c1"].claim())
+        assert caught.value.code == "already_claimed"
+        owner.do(lambda client: client.calls["c1"].claim(on_owner_lost="hangup"))  # it is its own still
+        assert not peer.inbox
+        owner.close()
+        house.wait_for(lambda: bool(peer.inbox))
+        assert isinstance(peer.inbox[0], dialog.HangUp)
