@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -170,4 +170,4 @@ def test_the_example_draws_the_delay_and_the_loss(tmp_path: Path) -> None:
     picture = tmp_path / "picture.svg"
     words = [sys.executable, "examples/bad_network.py", str(picture)]
     subprocess.run(words, cwd=Path(__file__).parents[2], check=True, capture_output=True, timeout=60)
-    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    assert ET.parse(picture).getroot().tag.endswith("svg")
