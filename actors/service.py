@@ -26,6 +26,7 @@ from actors.config import Config, ConfigError
 from actors.control.cli import RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.media import srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
@@ -125,6 +126,8 @@ def configured(options: RunOptions) -> Config:
     config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
     check_answer_file(config.answer)
     check_codecs(config.media.codecs)
+    if config.media.srtp != "off" and not srtp.installed():
+        raise ConfigError(f"media.srtp: {srtp.MISSING}")
     return config
 
 

@@ -7,6 +7,7 @@ with those of a scratch sender that has the same key, in steps that keep the cou
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
@@ -16,6 +17,7 @@ from actors.media.events import Protection
 from actors.media.rtp import HEADER
 from actors.media.srtp_index import NO_KEY, WINDOW, Row, Window, fingerprint, way
 
+MISSING = "SRTP needs pylibsrtp: pip install 'sipactors[srtp]'"
 # A peer that has the key may begin new streams, but not without end: each is remembered.
 MAX_STREAMS = 64
 # Keys of ours in one session: each is remembered, that none begins anew.
@@ -49,7 +51,12 @@ def _library() -> Any:  # noqa: ANN401 - a module without types
     try:
         return importlib.import_module("pylibsrtp")
     except ImportError as error:
-        raise SrtpMissingError("SRTP needs pylibsrtp: pip install 'sipactors[srtp]'") from error
+        raise SrtpMissingError(MISSING) from error
+
+
+def installed() -> bool:
+    """Whether the library is there; it is not loaded."""
+    return importlib.util.find_spec("pylibsrtp") is not None
 
 
 def _context(suite: str, key: bytes, *, outward: bool) -> Any:  # noqa: ANN401 - as above

@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import secrets
 import sys
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pylibsrtp", reason="the package pylibsrtp is not installed: the extra srtp")
 
+from actors.config import ConfigError
+from actors.control.cli import RunOptions
 from actors.media import srtp as module
 from actors.media.events import Protection
 from actors.media.srtp import MAX_KEYS, MAX_PACKET, MAX_STREAMS, Receiver, Sender, Srtp, SrtpMissingError
 from actors.media.srtp_index import WINDOW, unpack
+from actors.service import configured
 from tests.media.srtp_packets import SSRC, control_packet, packet
 from tests.media.srtp_reference import SUITES, Reference
 
@@ -254,3 +258,13 @@ def test_a_library_that_is_absent_is_named_with_the_command_that_installs_it(mon
             Srtp(pair()[0])
     finally:
         module._library.cache_clear()
+
+
+def test_a_service_that_wants_srtp_without_the_library_says_so_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "installed", lambda: False)
+    config = tmp_path / "sipactors.toml"
+    config.write_text('[media]\nsrtp = "optional"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^media.srtp: SRTP needs pylibsrtp: pip install 'sipactors\[srtp\]'$"):
+        configured(RunOptions(config, (), None, tmp_path, tmp_path))
