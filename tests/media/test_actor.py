@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from actors.media import events, rtp
 from actors.media.actor import MediaActor, random_words
 from actors.media.events import (
     CloseSession,
     Echo,
+    Noticed,
     Play,
     PlayFinished,
     PrepareSession,
     Record,
     RecordFailed,
+    SendDigits,
     SessionClosed,
     SessionLost,
     SessionPrepared,
@@ -257,3 +260,25 @@ def test_the_sockets_of_the_store_are_left_open(place: Place) -> None:
         prepared(it)
     for sock in place.sockets:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_DGRAM
+
+
+def test_keys_are_pressed_once_and_forgotten_when_they_are_over(place: Place) -> None:
+    with place.actor() as it:
+        prepared(it)
+        it.send("dialog-0", replace(place.phone.start("a"), event=EVENTS))
+        it.send("dialog-0", SendDigits("a", "7", 60))
+        heard = place.hear(1)
+        while sum(packet.payload_type == 101 and packet.payload[1] >= 0x80 for packet in heard) < 3:
+            heard += place.hear(1)
+        assert {packet.payload[0] for packet in heard if packet.payload_type == 101} == {7}
+        while it.actor.cells.get(b"a").keys:
+            place.hear(1)
+        assert it.actor.cells.get(b"a").keys == ()
+
+
+def test_more_key_commands_than_are_kept_are_dropped_with_a_word(place: Place) -> None:
+    with place.actor() as it:
+        prepared(it)
+        for _ in range(33):
+            it.send("dialog-0", SendDigits("a", "1", 60))
+        assert it.expect("dialog-0", Noticed).kind == "keys_dropped"
