@@ -412,3 +412,16 @@ def test_a_shell_is_told_how_to_complete(shell: str) -> None:
     result = invoke("completion", shell)
     assert result.exit_code == 0
     assert "_SIPACTORS_COMPLETE" in result.output
+
+
+def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
+    with command(house, "redirect", "c1", "bob@h", "sips:eve@h") as done:
+        rejected = house.expect("dialog-0", dialog.RejectCall, timeout=PATIENCE)
+        assert (rejected.call, rejected.status, rejected.contacts) == ("c1", 302, ("sip:bob@h", "sips:eve@h"))
+        house.send("dialog-0", dialog.CommandDone(rejected.ref))
+        assert done.done()[0] == 0
+    with command(house, "dtmf", "c1", "12#") as done:
+        pressed = house.expect("dialog-0", dialog.SendDigits, timeout=PATIENCE)
+        assert (pressed.call, pressed.digits) == ("c1", "12#")
+        house.send("dialog-0", dialog.CommandDone(pressed.ref))
+        assert done.done()[0] == 0
