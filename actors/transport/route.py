@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -57,19 +56,20 @@ def top_via(raw: bytes) -> TopVia:
 def response_address(raw: bytes, flow: Flow) -> tuple[str, int]:
     """Where a response goes over UDP (RFC 3261 section 18.2.2, RFC 3581 section 4).
 
+    To the host that the request came from, whatever its `maddr` says: that is for requests by multicast, which we do
+    not take, and would have us send to anybody, and a failure to an INVITE eleven times over.
+
     Args:
         raw: the response; its top Via has our stamp.
         flow: the one its request came on.
     """
     usual = _USUAL_VIA.match(raw)
-    if usual is not None and b"maddr" not in usual[2].lower():
+    if usual is not None:
         # As below, for the form that nearly all Vias have, our stamp among them.
         _, rport, rest = usual[2].partition(b";rport=")
         port = rest.partition(b";")[0] if rport else usual[1]
         return flow.host, int(port or DEFAULT_PORT)
     via = top_via(raw)
-    if via.maddr and _is_numeric(via.maddr):
-        return via.maddr, via.port or DEFAULT_PORT
     # `received` is the flow's address as we stamped it; the flow has its zone as well. Without it sent-by was equal.
     return flow.host, via.rport or via.port or DEFAULT_PORT
 
@@ -233,14 +233,6 @@ class Listeners:
 def is_loopback(host: str) -> bool:
     """Whether a numeric address is this machine's own."""
     return host.startswith("127.") or host == "::1"
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _same_family(one: str, other: str) -> bool:

@@ -31,6 +31,7 @@ _RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVER
 _QUOTED, _CONTROL = 2048, 512  # bytes; an ICMP message has 576, or 1,280 of IPv6
 _IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen at connect, so that ports are not used up by addresses (ip(7))
 _DEVICE = 16  # bytes of a device's name, its end included (IFNAMSIZ)
+_HIGHEST_PORT = 65_535
 _PROBE_PORT = 9  # discard; connecting a UDP socket sends nothing
 
 
@@ -244,8 +245,11 @@ def sockaddr(host: str, port: int) -> tuple[str, int] | tuple[str, int, int, int
     """The kernel's form of a numeric address; a zone id names the interface of a link-local one.
 
     Raises:
-        OSError: the host is no address. A name is refused too: the system's resolver would block the loop.
+        OSError: the host is no address, or the port none. A name is refused too: the system's resolver would block
+            the loop.
     """
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # a peer may write any five digits
     if ":" not in host:
         socket.inet_pton(socket.AF_INET, host)
         return host, port

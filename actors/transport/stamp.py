@@ -27,21 +27,19 @@ class TopVia(NamedTuple):
         port: of sent-by, 0 if absent.
         received: the address a server stamped, without brackets, empty if absent.
         rport: the port a server stamped, 0 if absent or without a value.
-        maddr: as it stands, without brackets, empty if absent.
     """
 
     host: str
     port: int
     received: str
     rport: int
-    maddr: str
 
 
 def read(via: bytes) -> TopVia:
     """Read one Via value (RFC 3261 section 20.42, RFC 3581 section 3)."""
     match = _SENT_BY.match(via)
     if match is None:
-        return TopVia("", 0, "", 0, "")
+        return TopVia("", 0, "", 0)
     found = {}
     for param in _PARAM.findall(via, match.end()):
         name, _, value = param[1:].partition(b"=")
@@ -52,7 +50,6 @@ def read(via: bytes) -> TopVia:
         port=int(match[2] or 0),
         received=bare(found.get(b"received", "")),
         rport=int(rport) if _is_port(rport) else 0,
-        maddr=bare(found.get(b"maddr", "")),
     )
 
 
