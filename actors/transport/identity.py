@@ -12,6 +12,7 @@ from typing import Any
 
 from actors.sip import uri as sip_uri
 from actors.sip.errors import RemoteProtocolError
+from actors.transport.records import is_numeric
 
 # A host name of letters, digits and hyphens. A wildcard is none (section 7.2), and neither is a name with a NUL in it.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*").fullmatch
@@ -32,7 +33,8 @@ def identities(certificate: Mapping[str, Any]) -> frozenset[str]:
     domains = {_host(value) for kind, value in names if kind == "URI"} - {""}
     if not domains:
         domains = {plain(value) for kind, value in names if kind == "DNS" and _NAME(plain(value))}
-    return frozenset(domains | {plain(value) for kind, value in names if kind == "IP Address"})
+    addresses = {plain(value) for kind, value in names if kind == "IP Address" and is_numeric(plain(value))}
+    return frozenset(domains | addresses)
 
 
 def plain(name: str) -> str:

@@ -101,8 +101,11 @@ class Session:
 
     @property
     def certificate(self) -> Mapping[str, Any]:
-        """The peer's certificate where it was verified, else empty."""
-        return self._tls.getpeercert() or {}
+        """The peer's certificate where it was verified and can be read, else empty: it names nobody then."""
+        try:
+            return self._tls.getpeercert() or {}
+        except UnicodeDecodeError:  # a name that is no text: who signs certificates need not look at all of one
+            return {}
 
     @property
     def cipher(self) -> str:

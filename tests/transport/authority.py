@@ -26,18 +26,21 @@ def stranger() -> Any:
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-def issue(folder: Path, *names: str, by: Any = None, expired: bool = False, called: str = "own") -> Path:
+def issue(
+    folder: Path, *names: str, by: Any = None, expired: bool = False, early: bool = False, called: str = "own"
+) -> Path:
     """A certificate and its key for DNS names and addresses, in one PEM file."""
     ends = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if expired else None
-    made = (by or authority()).issue_cert(*names, not_after=ends, key_type=trustme.KeyType.ECDSA)
+    begins = dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=30) if early else None
+    made = (by or authority()).issue_cert(*names, not_before=begins, not_after=ends, key_type=trustme.KeyType.ECDSA)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{called}.pem"
     made.private_key_and_cert_chain_pem.write_to_path(str(path))
     return path
 
 
-def issue_for(folder: Path, *names: Any, called: str = "own") -> Path:
-    """A certificate for any names, as `cryptography` writes them."""
+def issue_for(folder: Path, *names: Any, called: str = "own", raw: bytes = b"") -> Path:
+    """A certificate for any names, as `cryptography` writes them, or as `raw` has them in DER."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -58,6 +61,9 @@ def issue_for(folder: Path, *names: Any, called: str = "own") -> Path:
     )
     if names:
         made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if raw:
+        unread = x509.UnrecognizedExtension(x509.OID_SUBJECT_ALTERNATIVE_NAME, raw)
+        made = made.add_extension(unread, critical=False)
     signed = made.sign(ca_key, hashes.SHA256())  # type: ignore[arg-type]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{called}.pem"

@@ -123,6 +123,41 @@ def test_a_nul_in_a_name_gives_it_to_nobody(folder: Path) -> None:
     assert identities(client.certificate) == set()
 
 
+def test_a_wildcard_speaks_for_no_domain(folder: Path) -> None:
+    path = issue(folder / "wild", "*.example")
+    server, client = _pair(TlsSettings(certificate=str(path)), tls_settings(folder / "c"))
+    _talk(server, client)
+    assert identities(client.certificate) == set()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x30\x05\x82\x03\xff\xfea",  # a DNS name that is no text
+        b"\x30\x09\x86\x07sip:\xff\xfea",
+        b"\x30\x07\x87\x05\1\2\3\4\5",  # an address of five bytes
+        b"\x30\x0a\x86\x08sip:[::]",
+        b"\x30\x00",
+    ],
+)
+def test_names_that_cannot_be_read_give_nobody_an_identity_and_break_nothing(folder: Path, raw: bytes) -> None:
+    path = issue_for(folder / "raw", raw=raw)
+    believer = tls_settings(folder / "c", "b.example", clients="required")
+    server, client = _pair(believer, TlsSettings(certificate=str(path), authorities=believer.authorities))
+    _talk(server, client)
+    assert server.ready
+    assert identities(server.certificate) == set()
+
+
+@pytest.mark.parametrize("when", ["expired", "early"])
+def test_a_client_whose_certificate_is_of_another_time_is_refused(folder: Path, when: str) -> None:
+    path = issue(folder / when, "a.example", expired=when == "expired", early=when == "early")
+    believer = tls_settings(folder / "c", "b.example", clients="optional")
+    server, client = _pair(believer, TlsSettings(certificate=str(path), authorities=believer.authorities))
+    with pytest.raises(TlsError, match=r"certificate (has expired|is not yet valid)"):
+        _talk(server, client)
+
+
 def test_a_sip_uri_in_a_certificate_names_its_domain(folder: Path) -> None:
     from cryptography import x509
 
