@@ -197,6 +197,11 @@ def test_a_person_is_read_in_each_of_the_three_forms(text: str, person: Person) 
     assert READERS["e"](text) == person
 
 
+@pytest.mark.parametrize("person", [Person("j.doe@example.com", "Jane Doe"), Person("j.doe@example.com")])
+def test_a_person_prints_as_it_is_read(person: Person) -> None:
+    assert READERS["e"](str(person)) == person
+
+
 def test_a_key_line_is_kept_whatever_it_says() -> None:
     assert READERS["k"]("prompt") == Key("prompt", None)
     assert str(READERS["k"]("base64:eA==")) == "base64:eA=="

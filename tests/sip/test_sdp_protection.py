@@ -59,6 +59,13 @@ def test_each_suite_is_offered_and_taken_with_a_key_for_each_direction(suite: st
     assert answer.media[0].protocol == SECURE
 
 
+@pytest.mark.parametrize("protocol", ["RTP/SAVPF", "RTP/AVPF", "UDP/TLS/RTP/SAVP"])
+@pytest.mark.parametrize("security", [OFF, OPTIONAL, REQUIRED])
+def test_a_stream_of_another_protocol_is_refused(protocol: str, security: str) -> None:
+    with pytest.raises(NotAcceptable):
+        make_answer(said(f"crypto:1 {CM} {key(1)}", protocol=protocol), side(2, security))
+
+
 def test_the_first_of_their_lines_that_we_can_take_is_taken() -> None:
     offer = said(
         f"crypto:1 F8_128_HMAC_SHA1_80 {key(1)}",
