@@ -283,10 +283,10 @@ def _parse_params(text: str) -> dict[str, str | None]:
         if _param_text(part) is None:
             raise RemoteProtocolError(400, "Malformed URI parameter")
         name, equals, value = part.partition("=")
-        name = unescape(name).lower()
-        if not name or name in parsed:  # s19.1.1: a name MUST NOT appear more than once
+        name, meant = unescape(name).lower(), unescape(value) if equals else None
+        # s19.1.1: a name MUST NOT appear more than once. The very same again, as baresip writes, misleads nobody.
+        if not name or parsed.setdefault(name, meant) != meant:
             raise RemoteProtocolError(400, "Malformed URI parameter")
-        parsed[name] = unescape(value) if equals else None
     return parsed
 
 

@@ -21,6 +21,7 @@ from actors.sip.uri import Uri, parse
             Uri(host="2001:db8::1", port=5061, params={"transport": "TCP", "lr": None}),
         ),
         ("sip:+1-212;isub=1@gw.com;user=phone", Uri(user="+1-212;isub=1", host="gw.com", params={"user": "phone"})),
+        ("sip:h;transport=tcp;Transport=tcp", Uri(host="h", params={"transport": "tcp"})),  # baresip
         ("sip:j%40s0n@h", Uri(user="j@s0n", host="h")),
         ("sip:*21#@h", Uri(user="*21#", host="h")),
         ("sip:h?to=sip:b%40h&subject=x%20y", Uri(host="h", headers=(("to", "sip:b@h"), ("subject", "x y")))),
@@ -50,7 +51,8 @@ def test_a_uri_is_read_into_its_components_and_prints_as_it_came(text: str, uri:
         "sip:a@h;",
         "sip:a@h;;x",
         "sip:a@h;x=|",
-        "sip:a@h;x;X",
+        "sip:a@h;x=1;X=2",
+        "sip:a@h;x;x=",
         "sip:a%4@h",
         "sip:a%zz@h",
         "sip:[::1",
