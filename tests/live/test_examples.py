@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import wave
@@ -66,9 +67,11 @@ def echo() -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-def test_an_example_is_short(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= 80
+@pytest.mark.parametrize(
+    "name", ["bridge_to_asyncio", "dialer", "embed", "ivr", "media_in_pykka", "transaction_only", "voicemail"]
+)
+def test_an_example_is_short(name: str) -> None:
+    assert len((ROOT / "examples" / f"{name}.py").read_text("utf-8").splitlines()) < 80
 
 
 @pytest.mark.parametrize("placement", ["process", "thread"])
@@ -164,6 +167,18 @@ def test_a_menu_hears_keys_and_hangs_up_at_the_star(spoken: Path) -> None:
             client.dtmf(call, "7*")
             pressed = [menu.stdout.readline().split()[-1] for _ in range(3)]
         assert pressed == ["7", "*", "answered"]
+
+
+def test_the_media_actor_alone_in_a_pykka_program_plays_to_an_rtp_peer(spoken: Path) -> None:
+    with own_ports(RTP_PORTS) as first, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(30.0)
+        words = (str(spoken), "127.0.0.1", str(peer.getsockname()[1]), "--ports", str(first))
+        with program(sys.executable, "examples/media_in_pykka.py", *words) as player:
+            heard = [peer.recv(2_000) for _ in range(40)]
+            assert player.communicate(timeout=60.0)[0].splitlines()[-1] == "played"
+    assert {(data[0] >> 6, data[1] & 0x7F, len(data)) for data in heard} == {(2, 0, 172)}
+    assert any(len(set(data[12:])) > 1 for data in heard)
 
 
 @pytest.mark.skipif(
