@@ -15,7 +15,7 @@ BELOW = {  # layers never import upward, so an actor speaks the language of the 
     "transaction": {"transport"},
     "dialog": {"transaction", "transport", "media"},
     "media": set[str](),
-    "control": {"dialog"},
+    "control": {"dialog", "media"},  # of media, how the audio channel looks
 }
 IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multiprocessing", "subprocess", "asyncio"}
 CLOCKS = {"time", "random", "secrets", "datetime"}
@@ -24,7 +24,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
-    "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player"},
+    "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams"},
     "control": {
         "actor",
         "sockets",

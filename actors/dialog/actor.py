@@ -186,7 +186,7 @@ class DialogActor(LayerActor):
             ),
             LetFlowGo: lambda e: tell("transport", transport.LetGo(e.target, e.owner)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
-            Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host)),
+            Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host, e.call)),
             Start: lambda e: tell(f"media-{e.process}", _start(e)),
             Treat: self._treat,
             Press: lambda e: tell(f"media-{e.process}", media.SendDigits(e.session, e.digits, e.duration)),

@@ -88,11 +88,12 @@ class PutBehind(Effect, frozen=True):
 
 
 class Prepare(Effect, frozen=True):
-    """Take ports for a session that the peer reaches at `host`."""
+    """Take ports for a session of `call` that the peer reaches at `host`."""
 
     process: int
     session: str
     host: str
+    call: str = ""
 
 
 class Start(Effect, frozen=True):

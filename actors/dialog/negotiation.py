@@ -47,7 +47,7 @@ def prepared(call: Call, agent: Agent, host: str) -> tuple[Call, Effects]:
     process = int(call.tag[:8], 16) % agent.settings.media
     session = session_id(call.tag, number)
     media = replace(call.media, process=process, session=session, number=number, asked=host, port=0, open=True)
-    return replace(call, media=media), (Prepare(process, session, host),)
+    return replace(call, media=media), (Prepare(process, session, host, call.call),)
 
 
 def closed(call: Call) -> Effects:

@@ -19,6 +19,8 @@ from actors.media.record import Records
 from actors.media.session import ROW
 from actors.media.settings import MediaSettings
 from actors.media.sockets import Ports
+from actors.media.streams import Streams
+from actors.media.taps import KEPT
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.journal import JournalCorrupt
@@ -76,6 +78,7 @@ class MediaActor(LayerActor):
         target = settings.jitter * SAMPLES_A_MS
         inband = settings.inband_keys
         self._engine = Engine(self._ports, self._records, self._disk, random_words(), target, inband=inband)
+        self._open_streams()
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):
             try:
@@ -92,6 +95,15 @@ class MediaActor(LayerActor):
             self.log.error("session_lost", session=session, reason=reason)
             self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
 
+    def _open_streams(self) -> None:
+        """The audio channel, whose messages are taken between ticks."""
+        engine, run_dir = self._engine, self.context.run_dir
+        positions = Records(self._records.path.with_name("spoken"), len(self._ports), KEPT)
+        path = run_dir / self.name.replace("media", "audio", 1)
+        self._streams = Streams(path, positions, engine.of_call, engine.tapped)
+        self.mailbox.watch(self._streams.fileno(), self._streams.receive, edge=True)
+        self.mailbox.again(self._streams.fileno())  # what came before is no news
+
     # The pacing.
 
     def next_wake(self) -> float | None:
@@ -101,6 +113,8 @@ class MediaActor(LayerActor):
     def wake(self, now: float) -> None:
         """A tick is due."""
         self._engine.tick(now, time.time())
+        if self._streams.tick():
+            self.mailbox.again(self._streams.fileno())
         self._tell_events()
 
     def _tell_events(self) -> None:
@@ -155,11 +169,11 @@ class MediaActor(LayerActor):
             if ":" in message.host and not self._ports.v6:
                 self.tell(peer, events.SessionRefused(message.session, "the RTP ports are of IPv4"))
                 return
-            session = self._engine.prepare(message.session, now)
+            session = self._engine.prepare(message.session, now, message.call)
             if session is None:
                 self.tell(peer, events.SessionRefused(message.session, "no RTP ports are left"))
                 return
-            facts = Facts(peer, session.pair.port, message.host, session.identity)
+            facts = Facts(peer, session.pair.port, message.host, session.identity, call=message.call)
             self.cells.put(key, facts)
         self.tell(peer, events.SessionPrepared(message.session, facts.host, facts.port))
 
@@ -234,6 +248,7 @@ class MediaActor(LayerActor):
         if self._writer is not None:
             self._disk.stop()
             self._writer.join(_FLUSH_TIMEOUT)
+        self._streams.close()
         self._records.close()
         self._ports.close()
 

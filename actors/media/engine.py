@@ -117,14 +117,15 @@ class Engine:
 
     # What the dialog asks for.
 
-    def prepare(self, key: str, now: float) -> Session | None:
-        """Make a session and take its ports; None when none are left."""
+    def prepare(self, key: str, now: float, call: str = "") -> Session | None:
+        """Make a session of `call` and take its ports; None when none are left."""
         pair = self._ports.take()
         if pair is None:
             return None
         token = self._token
         session = Session(key, pair, token() << 32 | token(), token, self._target)
         session.inband = self._inband
+        session.call = call
         # Both copies, so that the slot tells of no earlier session: what cannot be read later is then surely spoiled.
         row = session.row(0)
         for generation in (1, 2):
@@ -188,6 +189,14 @@ class Engine:
         session.echo = True
         self._wake(session)
 
+    def of_call(self, call: str) -> Session | None:
+        """The session of a call that was prepared last."""
+        return next((each for each in reversed(self.sessions.values()) if each.call == call), None)
+
+    def tapped(self, session: Session) -> None:
+        """Somebody hears or speaks: serve it every tick from the next one on."""
+        self._wake(session)
+
     def close(self, key: str, now: float, wall: float) -> SessionClosed | None:
         """Say BYE and give the ports back. None while a recording is being ended: then an event tells."""
         session = self.sessions[key]
@@ -230,6 +239,7 @@ class Engine:
                 continue
             session = Session(key, pair, facts.identity, self._token, self._target)
             session.inband = self._inband
+            session.call = facts.call
             try:
                 self._resume(session, facts)
             except ValueError as error:
@@ -389,12 +399,12 @@ class Engine:
         """One frame of one session: hear, record, and send what is due."""
         peer = session.peer
         codes, law = session.hear()
-        recorder = session.recorder
+        taps, recorder = session.taps, session.recorder
         if recorder is not None and not recorder.push(tick, codes, law):
             self.events += self._recordings.fail(session, "the disk does not keep up", tick)
         destination = peer.destination
         if session.sending and destination is not None:
-            payload = None if session.player is None else self._played(session, session.player)
+            payload = None if taps is None and session.player is None else self._said(session, tick)
             if payload is None:
                 payload = session.frame_to_send(codes, law)
             keys = session.keys
@@ -414,12 +424,14 @@ class Engine:
             self._save(session, tick)
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
-        if peer.keys is not None or peer.notices or session.detector is not None:
+        if peer.keys is not None or peer.notices or session.detector is not None or taps is not None:
             self._tell_of(session, tick, codes, law)
 
     def _tell_of(self, session: Session, tick: int, codes: bytes, law: int) -> None:
-        """The peer's keys, and what people should know of it, become events."""
+        """The peer's keys, and what people should know of it, become events; other programs hear it."""
         peer = session.peer
+        if session.taps is not None:
+            session.taps.hear(codes, law, tick)
         for key, lasted in session.keys_heard(codes, law):
             self.events.append((session.key, DigitReceived(session.key, key, lasted, "inband")))
         if peer.keys is not None and peer.keys.down:
@@ -446,6 +458,13 @@ class Engine:
         self._records.write(session.pair.slot, session.generation, session.row(tick))
         if session.srtp is not None:
             self._srtp.write(session, session.srtp)
+
+    def _said(self, session: Session, tick: int) -> bytes | None:
+        """What another program writes, else what is played; None where neither is."""
+        payload = None if session.taps is None else session.taps.say(tick)
+        if payload is None and session.player is not None:
+            return self._played(session, session.player)
+        return payload
 
     def _played(self, session: Session, playing: Playing) -> bytes | None:
         """The player's next frame; None when it is over, which ends it."""
@@ -515,6 +534,9 @@ class Engine:
         self._resting[session.pair.slot % TICKS].pop(session.key, None)
         del self._sockets[session.pair.rtp.fileno()], self._sockets[session.pair.rtcp.fileno()]
         self._ports.release(session.pair)
+        if session.taps is not None:
+            session.taps.close("the audio of the call is over")
+            session.taps = None
         if session.player is not None:
             self._stop_playing(session)
         if session.recorder is not None:

@@ -41,10 +41,12 @@ class PrepareSession(Event, frozen=True):
         session: the id of the session, chosen by the dialog, unique for ever.
         host: the local address that the peer reaches us by; the sockets of the pool are bound to all addresses of
             its family.
+        call: the id of its call, by which other processes know it.
     """
 
     session: str
     host: str
+    call: str = ""
 
 
 class StartSession(Event, frozen=True):

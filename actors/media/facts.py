@@ -23,6 +23,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
         identity: 64 random bits that tie the journal's cell to the mapped record.
         start, play, record, echo: the commands in force.
         keys: those to be pressed until all of them are.
+        call: the id of its call.
         closing: it was told to close and waits for its recording.
     """
 
@@ -36,6 +37,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     echo: bool = False
     closing: bool = False
     keys: tuple[SendDigits, ...] = ()
+    call: str = ""
 
 
 def law_of(form: Format) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from actors.media.srtp import Srtp
 from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
 from actors.media.voice import Voice
 from actors.media.watching import Watching
+
+if TYPE_CHECKING:  # it knows sessions itself
+    from actors.media.taps import Taps
 
 MASK = 0xFFFFFFFF
 TICKS = 50  # a second
@@ -121,6 +124,8 @@ class Session:
         inband: keys are sought in the sound of a peer that takes no telephone events.
         detector: seeks them.
         sending: the direction and an address allow it.
+        call: the id of its call.
+        taps: other programs that hear or speak; None for none.
         awake_until: the tick before which the session does not go to rest.
     """
 
@@ -133,6 +138,7 @@ class Session:
         "_spoken",
         "awake_until",
         "base",
+        "call",
         "clock_rate",
         "detector",
         "echo",
@@ -172,12 +178,15 @@ class Session:
         "silence",
         "srtp",
         "started",
+        "taps",
         "voice",
         "watching",
     )
 
     def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
         self.key = key
+        self.call = ""
+        self.taps: Taps | None = None
         self.pair = pair
         self.identity = identity
         self.generation = 0
@@ -324,7 +333,7 @@ class Session:
             return b"", 0
         if self.voice is not None:
             return self.voice.hear(buffer)
-        if not self.echo and self.recorder is None:
+        if not self.echo and self.recorder is None and self.taps is None:
             return buffer.take()  # nobody listens
         if self.mender is None:
             self.mender = Mender()
@@ -442,6 +451,7 @@ class Session:
             and arrival - self.peer.heard > _QUIET
             and self.player is None
             and self.recorder is None
+            and self.taps is None
             and (self.keys is None or not self.keys.busy)
         )
 

@@ -1,0 +1,309 @@
+"""The audio channel between a media process and other programs: its records, and their bytes. Pure.
+
+A client's DEALER socket sends to the ROUTER ``RUN_DIR/audio-N`` of the media process N, one msgpack map a message:
+``{v, asks}``, each of them ``{op, ...}``. The service sends one map a tick to each client, ``{v, told, frames}``: what
+it has to tell, each ``{t, ...}``, and the frames of all its taps. Positions count samples of what was written, from 0,
+at the tap's rate.
+
+Named tuples, so that a client needs nothing but pyzmq and msgpack.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, get_type_hints
+
+import msgpack
+
+VERSION = 1
+MAX_MESSAGE = 65_536  # bytes
+RATES = (8_000, 16_000, 24_000, 48_000)
+WINDOW = 2  # seconds of written audio that may wait to be played
+MAX_NAME = 64  # characters of a token or of the name of a mark
+FRAMES_A_SECOND = 50
+
+
+class Open(NamedTuple):
+    """Tap a call, or go on with a tap; answered by Opened or Refused. To repeat it does no harm.
+
+    Attributes:
+        tap: a token of the client's own, unique: 1 to 64 characters.
+        call: the call's id, as in events.
+        rate: samples a second of all its frames: 8000, 16000, 24000 or 48000.
+        hear: send me what the peer says.
+        speak: I write what the peer is to hear; one tap of a call may.
+        played: the position last told, for a tap that goes on where nothing better is known.
+    """
+
+    tap: str
+    call: str
+    rate: int = 16_000
+    hear: bool = True
+    speak: bool = True
+    played: int = 0
+
+
+class Write(NamedTuple):
+    """Audio to be played when all before it has been; written twice, it is played once.
+
+    Attributes:
+        tap: which.
+        at: the position of its first sample; one beyond what was written is answered by Full.
+        data: s16le mono.
+    """
+
+    tap: str
+    at: int
+    data: bytes
+
+
+class Mark(NamedTuple):
+    """Tell me, by Marked, when all before the position `at` has been played."""
+
+    tap: str
+    name: str
+    at: int
+
+
+class Flush(NamedTuple):
+    """Stop now: nothing before the position `to` is played any more. Flushed tells where it was cut.
+
+    Attributes:
+        tap: which.
+        to: the position up to which the client has written; it goes on writing there.
+    """
+
+    tap: str
+    to: int
+
+
+class Leave(NamedTuple):
+    """The tap is over; what was written and not played is not played any more."""
+
+    tap: str
+
+
+class Opened(NamedTuple):
+    """The tap stands.
+
+    Attributes:
+        tap: which.
+        rate: as asked for.
+        window: samples that may be written ahead of what was played.
+        played: the position up to which written audio was played: write from there on.
+        kept: `played` is exact; else the service lost it in a restart, and it is what the client said.
+        cut, flushed: the last flush: where it was cut, and up to which position.
+    """
+
+    tap: str
+    rate: int
+    window: int
+    played: int
+    kept: bool
+    cut: int
+    flushed: int
+
+
+class Refused(NamedTuple):
+    """A tap cannot be had.
+
+    Attributes:
+        tap: which.
+        code: no_such_call, taken (another tap speaks), bad_value, too_many.
+        message: one line.
+    """
+
+    tap: str
+    code: str
+    message: str
+
+
+class Progress(NamedTuple):
+    """How far written audio was played; the client may write up to `played` + window."""
+
+    tap: str
+    played: int
+
+
+class Full(NamedTuple):
+    """Audio was not taken, for lack of room or because something before it is missing: write on from `at`."""
+
+    tap: str
+    at: int
+
+
+class Marked(NamedTuple):
+    """A mark was reached, or cut off by a flush.
+
+    Attributes:
+        tap: which.
+        name: the mark's.
+        at: its position.
+        cut: it was flushed: what was before it has not all been played.
+        timestamp: the RTP timestamp of the frame that reached it, 0 where it was cut.
+    """
+
+    tap: str
+    name: str
+    at: int
+    cut: bool
+    timestamp: int
+
+
+class Flushed(NamedTuple):
+    """A flush was done.
+
+    Attributes:
+        tap: which.
+        to: as in the Flush.
+        at: the position of the first sample that was not played; `to` where all had been.
+        timestamp: the RTP timestamp behind the last frame that was played of it, 0 where nothing was.
+    """
+
+    tap: str
+    to: int
+    at: int
+    timestamp: int
+
+
+class Closed(NamedTuple):
+    """The tap is over: the call ended, or its session did."""
+
+    tap: str
+    reason: str
+
+
+class Frame(NamedTuple):
+    """20 ms of what the peer says.
+
+    Attributes:
+        tap: which.
+        seq: rises by one each 20 ms of time, over restarts too: what is missing was lost.
+        timestamp: the RTP timestamp of its first sample, in the peer's clock; 0 while the peer was never heard.
+        data: s16le mono.
+    """
+
+    tap: str
+    seq: int
+    timestamp: int
+    data: bytes
+
+
+Request = Open | Write | Mark | Flush | Leave
+Told = Opened | Refused | Progress | Full | Marked | Flushed | Closed
+
+REQUESTS: dict[str, type[Any]] = {"open": Open, "write": Write, "mark": Mark, "flush": Flush, "leave": Leave}
+TOLD: dict[str, type[Any]] = {
+    "opened": Opened,
+    "refused": Refused,
+    "progress": Progress,
+    "full": Full,
+    "marked": Marked,
+    "flushed": Flushed,
+    "closed": Closed,
+}
+_WORDS: dict[type[Any], str] = {kind: word for table in (REQUESTS, TOLD) for word, kind in table.items()}
+_FIELDS: dict[type[Any], dict[str, type[Any]]] = {
+    kind: get_type_hints(kind) for kind in (*REQUESTS.values(), *TOLD.values(), Frame)
+}
+
+
+class AudioError(ValueError):
+    """What came is no message of the audio channel."""
+
+
+def encode(asks: Iterable[Request]) -> bytes:
+    """A client's message."""
+    data: bytes = msgpack.packb({"v": VERSION, "asks": [{"op": _WORDS[type(each)], **each._asdict()} for each in asks]})
+    return data
+
+
+def decode(data: bytes) -> list[Request]:
+    """A client's message.
+
+    Raises:
+        AudioError: it is none.
+    """
+    asks = _unpacked(data).get("asks")
+    if type(asks) is not list:
+        raise AudioError("asks is an array")
+    return [_request(_map(each)) for each in asks]
+
+
+def _request(fields: dict[str, Any]) -> Request:
+    kind = REQUESTS.get(_text(fields.pop("op", "")))
+    if kind is None:
+        raise AudioError("op is not one of " + ", ".join(REQUESTS))
+    request: Request = _record(kind, fields, strict=True)
+    for text in (request.tap, getattr(request, "name", "-")):
+        if not 0 < len(text) <= MAX_NAME:
+            raise AudioError(f"a token or name is of 1 to {MAX_NAME} characters")
+    for number in (getattr(request, name, 0) for name in ("at", "to", "played")):
+        if not 0 <= number < 1 << 62:
+            raise AudioError("a position is not below 0, and below 2^62")
+    return request
+
+
+def encode_tick(told: Iterable[Told], frames: Iterable[Frame]) -> bytes:
+    """A message of the service."""
+    data: bytes = msgpack.packb(
+        {
+            "v": VERSION,
+            "told": [{"t": _WORDS[type(each)], **each._asdict()} for each in told],
+            "frames": [
+                {"tap": tap, "seq": seq, "timestamp": timestamp, "data": sound} for tap, seq, timestamp, sound in frames
+            ],
+        }
+    )
+    return data
+
+
+def decode_tick(data: bytes) -> tuple[list[Told], list[Frame]]:
+    """A message of the service; what it tells that is not known here is left out.
+
+    Raises:
+        AudioError: it is none.
+    """
+    fields = _unpacked(data)
+    told, frames = fields.get("told"), fields.get("frames")
+    if type(told) is not list or type(frames) is not list:
+        raise AudioError("told and frames are arrays")
+    known = [(TOLD.get(_text(_map(each).get("t"))), each) for each in told]
+    return (
+        [_record(kind, each, strict=False) for kind, each in known if kind is not None],
+        [_record(Frame, _map(each), strict=False) for each in frames],
+    )
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_MESSAGE:
+        raise AudioError(f"longer than {MAX_MESSAGE} bytes")
+    try:
+        fields = msgpack.unpackb(data, max_array_len=1024, max_map_len=16, max_ext_len=0)
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        raise AudioError(f"not msgpack: {error}") from None
+    if _map(fields).pop("v", None) != VERSION:
+        raise AudioError(f"this is version {VERSION} of the audio channel")
+    return _map(fields)
+
+
+def _map(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever came
+    if type(value) is not dict:
+        raise AudioError("not a map")
+    return value
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - as above
+    return value if type(value) is str else ""
+
+
+def _record(kind: type[Any], fields: dict[str, Any], *, strict: bool) -> Any:  # noqa: ANN401
+    hints = _FIELDS[kind]
+    for name, value in fields.items():
+        if name not in hints:
+            if strict:
+                raise AudioError(f"{name} is not a field of this message")
+        elif type(value) is not hints[name]:
+            raise AudioError(f"{name} is of another type")
+    try:
+        return kind(**{name: value for name, value in fields.items() if name in hints})
+    except TypeError as error:
+        raise AudioError(f"a field is missing: {error}") from None

@@ -1,0 +1,300 @@
+"""Taps: what a speaker writes is played once, in order, and cut at the very sample; what listeners get is the frame."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.media.audio_events import (
+    MAX_MESSAGE,
+    REQUESTS,
+    TOLD,
+    AudioError,
+    Closed,
+    Flushed,
+    Frame,
+    Full,
+    Mark,
+    Marked,
+    Open,
+    Opened,
+    Progress,
+    Write,
+    decode,
+    decode_tick,
+    encode,
+    encode_tick,
+)
+from actors.media.g711 import Law
+from actors.media.g711 import decode as expand
+from actors.media.g711 import encode as compress
+from actors.media.jitter import FRAME
+from actors.media.taps import Kept, Outlet, Speaker, Taps
+from tests.live.sound import pitch, tone
+from tests.media.rig import Rig
+
+WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=10)
+VALUES = {str: WORDS, int: st.integers(0, 1 << 40), bool: st.booleans(), bytes: st.binary(max_size=50)}
+
+
+def record(kind: type) -> st.SearchStrategy[object]:
+    hints = {"tap": str, **{name: type(value) for name, value in kind._field_defaults.items()}}  # type: ignore[attr-defined]
+    known = {
+        "call": str,
+        "name": str,
+        "code": str,
+        "message": str,
+        "reason": str,
+        "data": bytes,
+        "kept": bool,
+        "cut": int,
+    }
+    if kind is Marked:
+        known = {**known, "cut": bool}
+    fields = {name: VALUES[hints.get(name, known.get(name, int))] for name in kind._fields}  # type: ignore[attr-defined]
+    return st.builds(kind, **fields)
+
+
+@given(st.lists(st.one_of(*map(record, REQUESTS.values())), max_size=5))
+def test_what_a_client_asks_is_read_as_it_was_written(asks: list[object]) -> None:
+    assert decode(encode(asks)) == asks  # type: ignore[arg-type]
+
+
+@given(st.lists(st.one_of(*map(record, TOLD.values())), max_size=5), st.lists(record(Frame), max_size=5))
+def test_what_the_service_says_is_read_as_it_was_written(told: list[object], frames: list[object]) -> None:
+    assert decode_tick(encode_tick(told, frames)) == (told, frames)  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_a_message_or_an_error_of_ours(data: bytes) -> None:
+    for read in (decode, decode_tick):
+        try:
+            read(data)
+        except AudioError:
+            continue
+
+
+def test_what_is_too_long_or_of_another_shape_is_refused() -> None:
+    for data in (
+        bytes(MAX_MESSAGE + 1),
+        encode([Open("", "c")]),
+        encode([Write("t" * 65, 0, b"")]),
+        encode([Write("t", -1, b"")]),
+        encode([Write("t", "0", b"")]),  # type: ignore[arg-type]
+        encode([])[:-1],
+    ):
+        with pytest.raises(AudioError):
+            decode(data)
+
+
+def numbered(start: int, count: int) -> bytes:
+    return (np.arange(start, start + count) % 30_000).astype(np.int16).tobytes()
+
+
+ACTS = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 900)),
+    st.tuples(st.just("again"), st.integers(0, 900)),
+    st.tuples(st.just("take"), st.integers(1, 12)),
+    st.tuples(st.just("mark"), st.just(0)),
+    st.tuples(st.just("flush"), st.just(0)),
+)
+
+
+class Writer:
+    """Writes numbered samples to a speaker, and keeps what became of each."""
+
+    def __init__(self) -> None:
+        self.outlet = Outlet()
+        self.speaker = Speaker("t", 8000, self.outlet)
+        self.heard: list[int] = []
+        self.cut: list[int] = []
+        self.written = self.marks = 0
+
+    def write(self, count: int) -> None:
+        self.speaker.write(Write("t", self.written, numbered(self.written, count)))
+        self.written = self.speaker.written
+
+    def again(self, count: int) -> None:
+        at = max(self.speaker.flushed, self.written - count)
+        self.speaker.write(Write("t", at, numbered(at, self.written - at)))
+
+    def mark(self, _: int) -> None:
+        self.speaker.mark(Mark("t", f"m{self.marks}", self.written))
+        self.marks += 1
+
+    def flush(self, _: int) -> None:
+        anew = self.written > self.speaker.flushed
+        self.speaker.flush(self.written)
+        told = self.outlet.told[-1]
+        assert isinstance(told, Flushed)
+        if anew:
+            self.cut += range(told.at, self.written)
+        self.speaker.flush(self.written)
+        assert self.outlet.told[-1] == told
+
+    def take(self, ticks: int) -> None:
+        for _ in range(ticks):
+            at = self.speaker.played
+            frame = self.speaker.take(0, FRAME)
+            if frame is not None:
+                count = self.speaker.played - at
+                assert frame == numbered(at, count).ljust(2 * FRAME, b"\0")
+                self.heard += range(at, at + count)
+
+
+@given(st.lists(ACTS, max_size=40))
+def test_each_sample_is_played_once_in_order_or_cut_and_every_mark_is_told_once(acts: list[tuple[str, int]]) -> None:
+    writer = Writer()
+    speaker = writer.speaker
+    for act, number in acts:
+        getattr(writer, act)(number)
+        assert speaker.written == writer.written
+        assert speaker.played <= writer.written <= speaker.played + speaker.window
+    while speaker.played < writer.written:
+        writer.take(1)
+    assert writer.heard == sorted(writer.heard)
+    assert sorted(writer.heard + writer.cut) == list(range(writer.written))
+    told = [told.name for told in writer.outlet.told if isinstance(told, Marked)]
+    assert sorted(told) == sorted(f"m{number}" for number in range(writer.marks))
+
+
+def test_a_writer_that_does_not_wait_is_told_where_to_go_on() -> None:
+    outlet = Outlet()
+    speaker = Speaker("t", 8000, outlet)
+    speaker.write(Write("t", 0, bytes(2 * 20_000)))
+    assert outlet.told == [Full("t", 16_000)]
+    speaker.write(Write("t", 20_000, bytes(10)))
+    assert outlet.told[1:] == [Full("t", 16_000)]
+    speaker.take(0, FRAME)
+    speaker.write(Write("t", 16_000, bytes(2 * 200)))
+    assert outlet.told[2:] == [Full("t", 16_160)]
+
+
+def test_less_than_a_frame_waits_for_its_rest_unless_a_mark_ends_it() -> None:
+    outlet = Outlet()
+    speaker = Speaker("t", 8000, outlet)
+    speaker.write(Write("t", 0, numbered(0, 100)))
+    assert speaker.take(0, FRAME) is None
+    speaker.write(Write("t", 100, numbered(100, 100)))
+    assert speaker.take(0, FRAME) == numbered(0, FRAME)
+    speaker.mark(Mark("t", "end", 200))
+    assert speaker.take(FRAME, FRAME) == numbered(FRAME, 40).ljust(320, b"\0")
+    assert outlet.told == [Marked("t", "end", 200, False, FRAME), Progress("t", 200)]
+    speaker.write(Write("t", 200, bytes(2)))
+    assert [speaker.take(0, FRAME) is None for _ in range(6)] == [True] * 5 + [False]
+
+
+# In the engine.
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as rig:
+        yield rig
+
+
+def tapped(rig: Rig, key: str, kept: list[bytes] | None = None) -> Taps:
+    session = rig.engine.sessions[key]
+    session.taps = Taps(session, (kept if kept is not None else []).append)
+    rig.engine.tapped(session)
+    return session.taps
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
+def test_a_listener_hears_the_peer_and_the_peer_a_speaker_at_any_rate(rig: Rig, rate: int) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    outlet = Outlet()
+    assert tapped(rig, "a").open(Open("t", "c", rate), outlet, None)
+    assert outlet.told == [Opened("t", rate, 2 * rate, 0, True, 0, 0)]
+    said = compress(tone(440.0, 1.0), Law.PCMU).tobytes()
+    speaker = rig.engine.sessions["a"].taps.speaker  # type: ignore[union-attr]
+    assert speaker is not None
+    speaker.write(Write("t", 0, tone(1000.0, 1.0, rate).tobytes()))
+    heard = b""
+    for tick in range(50):
+        phone.say(said[tick * FRAME : (tick + 1) * FRAME], port)
+        rig.step()
+        heard += b"".join(packet.payload for packet in phone.heard())
+    frames = outlet.frames
+    assert [frame.seq for frame in frames] == list(range(frames[0].seq, frames[0].seq + 50))
+    assert {len(frame.data) for frame in frames} == {2 * rate // 50}
+    known = [frame.timestamp for frame in frames if frame.timestamp]
+    assert {(after - before) & 0xFFFFFFFF for before, after in itertools.pairwise(known)} == {FRAME}
+    sound = np.frombuffer(b"".join(frame.data for frame in frames[10:]), np.int16)
+    assert abs(pitch(sound, rate) - 440) < 3
+    assert abs(pitch(expand(np.frombuffer(heard[1600:], np.uint8), Law.PCMU)) - 1000) < 3
+    assert speaker.played == rate
+
+
+def test_the_timestamp_of_a_frame_is_that_of_the_packet_it_came_in(rig: Rig) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    outlet = Outlet()
+    tapped(rig, "a").open(Open("t", "c", 8000, speak=False), outlet, None)
+    sent: dict[bytes, int] = {}
+    for number in range(20):
+        payload = bytes((0x80 + number,)) * FRAME
+        sent[expand(np.frombuffer(payload, np.uint8), Law.PCMU).tobytes()] = phone.timestamp & 0xFFFFFFFF
+        phone.say(payload, port)
+        rig.step()
+    heard = [frame for frame in outlet.frames if frame.data in sent]
+    assert len(heard) > 10
+    assert all(frame.timestamp == sent[frame.data] for frame in heard)
+
+
+@given(ticks=st.integers(1, 40))
+def test_what_the_peer_heard_is_what_the_cut_says(tmp_path_factory: pytest.TempPathFactory, ticks: int) -> None:
+    with Rig(tmp_path_factory.mktemp("taps")) as rig:
+        phone = rig.phone()
+        rig.call("a", phone)
+        outlet = Outlet()
+        kept: list[bytes] = []
+        taps = tapped(rig, "a", kept)
+        taps.open(Open("t", "c", 8000, hear=False), outlet, None)
+        assert taps.speaker is not None
+        said = compress(tone(700.0, 2.0), Law.PCMU)
+        taps.speaker.write(Write("t", 0, expand(said, Law.PCMU).tobytes()))
+        rig.step(ticks)
+        taps.flush(16_000)
+        rig.step(5)
+        heard = b"".join(packet.payload for packet in phone.heard())
+        (flushed,) = [told for told in outlet.told if isinstance(told, Flushed)]
+        assert heard == said.tobytes()[: flushed.at] + b"\xff" * (5 * FRAME)
+        assert flushed.at == ticks * FRAME
+        left = Kept.unpacked(kept[-1])
+        assert (left.tap, left.played, left.cut, left.flushed) == ("t", 16_000, flushed.at, 16_000)
+
+
+def test_only_one_speaks_and_others_hear_and_a_closed_session_tells_them(rig: Rig) -> None:
+    phone = rig.phone()
+    rig.call("a", phone)
+    first, second = Outlet(), Outlet()
+    taps = tapped(rig, "a")
+    assert taps.open(Open("t", "c"), first, None)
+    assert not taps.open(Open("u", "c"), second, None)
+    assert taps.open(Open("u", "c", speak=False), second, None)
+    rig.step(3)
+    assert len(first.frames) == len(second.frames) == 3
+    rig.engine.close("a", rig.now, 0.0)
+    assert isinstance(first.told[-1], Closed)
+    assert isinstance(second.told[-1], Closed)
+
+
+def test_a_speaker_goes_on_where_the_record_says_and_says_so_where_there_is_none(rig: Rig) -> None:
+    phone = rig.phone()
+    rig.call("a", phone)
+    outlet = Outlet()
+    kept = Kept(rig.engine.sessions["a"].identity, "t", 16_000, 5_000, 100, 200)
+    tapped(rig, "a").open(Open("t", "c", played=4_000), outlet, kept)
+    assert outlet.told == [Opened("t", 16_000, 32_000, 5_000, True, 100, 200)]
+    for other in (kept._replace(identity=1), kept._replace(tap="u"), None):
+        outlet.told.clear()
+        tapped(rig, "a").open(Open("t", "c", played=4_000), outlet, other)
+        assert outlet.told == [Opened("t", 16_000, 32_000, 4_000, False, 0, 0)]
