@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from actors.runtime.channel import Channel
 from actors.sip.errors import RemoteProtocolError
-from actors.sip.framing import Frame, Framed, Ping
+from actors.sip.framing import Frame, Framed, Ping, Pong
 from actors.sip.vocabulary import Head
 from actors.transport import sockets
 from actors.transport.acceptor import Acceptor
@@ -212,22 +212,26 @@ class Connections:
 
     def _take_all(self, connection: Connection, framed: list[Framed], begin: int, now: float) -> None:
         """Take over what was framed, up to what has no room above: that and all behind it stays where it is."""
+        kinds = set()
         for number, item in enumerate(framed):
-            if not self._take(connection, item, now):
+            if not isinstance(item, Frame):
+                kinds.add(type(item))
+            elif not self._take(connection, item, now):
                 connection.stream.hold(framed[number:], begin)
                 self._wait_for_room(connection, now)
-                return
+                break
+            elif connection not in self._all:
+                return  # an answer was one too many for a peer that does not read
             begin = item.end
+        # Pings that came together get one pong (RFC 5626 section 4.4.1): a storm of line ends is no work.
+        if Ping in kinds:
+            self.write(connection, _PONG)
+        if Pong in kinds:
+            self.ponged(connection.token, now)
 
-    def _take(self, connection: Connection, item: Framed, now: float) -> bool:
-        """Take one thing over; False if there is no room for it now."""
+    def _take(self, connection: Connection, item: Frame, now: float) -> bool:
+        """Take one message over; False if there is no room for it now."""
         stream = connection.stream
-        if not isinstance(item, Frame):
-            if isinstance(item, Ping):
-                self.write(connection, _PONG)  # RFC 5626 section 4.4.1
-            else:
-                self.ponged(connection.token, now)
-            return True
         patient = connection.patience is None or now < connection.patience
         outcome = self._reception.take(item.data, stream.flow, now, patient=patient)
         if outcome is None:

@@ -11,13 +11,14 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from actors.transport.records import NONE, Answer, Naptr, Question, Srv, canonical, server_address
 
-THREADS = 8
+THREADS = 128  # at most, for each silent name holds one; they start as questions need them
 WAITING = 4096  # questions; more fail at once
 SYSTEM_TTL = 60.0  # seconds: the system's resolver tells none
 MISSING = "SRV and NAPTR records need dnspython: pip install 'sipactors[dns]'"
@@ -44,7 +45,7 @@ class Resolver:
     def __init__(self, servers: tuple[str, ...] = (), timeout: float = 5.0) -> None:
         self._servers = servers
         self._timeout = timeout
-        self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[tuple[Question, float] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Came] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Lock()
@@ -64,7 +65,7 @@ class Resolver:
         if self._threads < min(self._open, THREADS):
             self._threads += 1
             threading.Thread(target=self._serve, name="resolver", daemon=True).start()
-        self._questions.put(question)
+        self._questions.put((question, time.monotonic()))
 
     def collect(self) -> list[Came]:
         """The answers that have come."""
@@ -86,7 +87,11 @@ class Resolver:
 
     def _serve(self) -> None:
         look_up = _look_up(self._servers, self._timeout)
-        while (question := self._questions.get()) is not None:
+        while (waiting := self._questions.get()) is not None:
+            question, asked = waiting
+            if time.monotonic() - asked > 2 * self._timeout:  # its search is about to be given up: on to younger ones
+                self._answer(Came(question, Answer(failure="DNS: too many names without an answer"), 0.0))
+                continue
             try:
                 answer, ttl = look_up(question)
             except Exception as error:  # noqa: BLE001 - what a server or a library does must not end the thread

@@ -94,6 +94,33 @@ def test_fault_62_a_name_without_an_answer_holds_up_no_other(server: NameServer)
     asker.close()
 
 
+def test_fault_62_a_hundred_names_without_an_answer_hold_up_no_other(server: NameServer) -> None:
+    before = set(threading.enumerate())
+    asker = Resolver((server.address,), timeout=5.0)
+    silent = {Question(f"m{number}.mute.example", "A") for number in range(100)}
+    server.mute |= {f"{question.name}." for question in silent}
+    for question in silent:
+        asker.ask(question)
+    quick = Question("a.example", "A")
+    assert _ask(asker, quick)[quick].answer.records
+    asker.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+
+
+def test_fault_62_a_question_that_waited_too_long_behind_silent_ones_is_not_asked_any_more(
+    server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "THREADS", 1)
+    asker = Resolver((server.address,), timeout=0.2)
+    silent = [Question(f"w{number}.mute.example", "A") for number in range(9)]
+    server.mute |= {f"{question.name}." for question in silent}
+    came = _ask(asker, *silent)
+    assert came[silent[-1]].answer == Answer(failure="DNS: too many names without an answer")
+    assert f"{silent[-1].name}. A" not in server.asked
+    asker.close()
+
+
 def test_fault_62_a_forged_answer_is_not_believed(server: NameServer) -> None:
     """Its id is another's; the true one comes after it."""
     front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
