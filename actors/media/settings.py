@@ -15,3 +15,17 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     jitter: int = 40
     inband_keys: bool = False
+
+
+class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sound device's actor is told at its start: names or numbers of devices, empty for the system's default.
+
+    Attributes:
+        input: heard by peers.
+        output: hears peers.
+        ring: rings for calls in; none where it is empty.
+    """
+
+    input: str = ""
+    output: str = ""
+    ring: str = ""

@@ -1,0 +1,52 @@
+"""Frames between a session and the sound device: their datagrams, and a session's end of the line."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.media.g711 import Law, encode
+from actors.media.line import RATES, Frame, Line, pack, unpack
+
+
+def sound(khz: int, value: int = 1000) -> bytes:
+    return np.full(20 * khz, value, np.int16).tobytes()
+
+
+@given(st.text(max_size=200), st.sampled_from(sorted(RATES)), st.booleans())
+def test_a_frame_comes_out_as_it_went_in(session: str, khz: int, silent: bool) -> None:
+    frame = Frame(session, khz, b"" if silent else sound(khz))
+    assert unpack(pack(frame)) == frame
+
+
+@given(st.binary(max_size=2000))
+def test_what_is_no_frame_is_none(data: bytes) -> None:
+    frame = unpack(data)
+    assert frame is None or pack(frame) == data
+
+
+def test_codes_are_passed_on_as_samples_and_silence_as_nothing() -> None:
+    sent: list[bytes] = []
+    line = Line("a", sent.append)
+    line.hear(encode(np.full(160, 1000, np.int16), Law.PCMA).tobytes(), Law.PCMA, 8)
+    line.hear(sound(16), 16, 16)
+    line.hear(b"", 0, 8)
+    line.hear(sound(16), 16, 48)  # the codec has just changed
+    frames = [unpack(data) for data in sent]
+    assert [frame and (frame.khz, len(frame.samples)) for frame in frames] == [(8, 320), (16, 640), (8, 0), (48, 0)]
+    assert frames[0] is not None
+    assert abs(int(np.frombuffer(frames[0].samples, np.int16)[0]) - 1000) < 40
+
+
+def test_two_frames_wait_at_most_and_the_newest_do() -> None:
+    line = Line("a", lambda _: None)
+    for value in (1, 2, 3):
+        line.take(Frame("a", 8, sound(8, value)))
+    assert [line.say(8), line.say(8), line.say(8)] == [sound(8, 2), sound(8, 3), None]
+
+
+def test_a_frame_of_another_rate_is_not_said() -> None:
+    line = Line("a", lambda _: None)
+    line.take(Frame("a", 16, sound(16)))
+    assert line.say(8) is None
