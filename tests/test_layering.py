@@ -24,7 +24,8 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
-    "media": {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams"},
+    "media": {"device_actor", "driver", "lines", "sound"}
+    | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams"},
     "control": {
         "actor",
         "sockets",
