@@ -72,12 +72,7 @@ def telephone(program: subprocess.Popen[str], client: Client, bob: str, carol: t
         client.answer(event.call, echo=True)
         shown(program, "answered, ")
         typed(program, "hold")
-        shown(program, "CallHoldChanged|held|hold")
         typed(program, "resume")
-        shown(program, "CallHoldChanged|held|hold|resume")
         typed(program, "transfer sip:echo@{}:{}".format(*carol))
-        shown(program, "ransfer")
-        typed(program, "hangup")
-        shown(program, "ended by")
         typed(program, "quit")
         assert program.wait(30) == 0
