@@ -68,8 +68,7 @@ class Mailbox:
         self._watched: dict[int, tuple[Readable, Writable | None, int]] = {}
         self._hot_pipes: dict[int, None] = {}  # dicts for their order: served in turn
         self._hot: dict[int, None] = {}
-        self._began = clock()
-        self.moderation = Moderation(self._began)
+        self.moderation = Moderation(clock(), time.thread_time())
         self._closing = threading.Lock()
 
     # Pykka's protocol
@@ -89,9 +88,9 @@ class Mailbox:
         """Wait for the next turn: one local message, or all that pipes, sockets and deadlines have for it."""
         if self._local:
             return self._local.popleft()
-        self.moderation.turned(self._began, clock())
+        self.moderation.turned(clock(), time.thread_time())
         events = self._poll()
-        self._began = now = clock()
+        now = clock()
         batch = Batch(now)
         pipes = self._hot_pipes
         self._hot_pipes = {}

@@ -21,20 +21,28 @@ class Moderation:
         hurry: until this second there is no pause: somebody waits for an answer.
     """
 
-    __slots__ = ("_busy", "_ended", "hurry", "pause")
+    __slots__ = ("_at", "_busy", "_worked", "hurry", "pause")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, worked: float) -> None:
         self.pause = 0.0
         self.hurry = 0.0
         self._busy = 0.0
-        self._ended = now
+        self._at = now
+        self._worked = worked
 
-    def turned(self, began: float, ended: float) -> None:
-        """The work of a turn went on from `began` to `ended`."""
-        elapsed = ended - self._ended
+    def turned(self, now: float, worked: float) -> None:
+        """A turn is over.
+
+        Args:
+            now: seconds.
+            worked: seconds of CPU that the actor has had by now. The clock would count it busy while others had the
+                processor.
+        """
+        elapsed = now - self._at
         if elapsed <= 0.0:
             return  # a clock too coarse to tell two turns apart
-        self._ended = ended
-        self._busy += min(1.0, elapsed / WINDOW) * ((ended - began) / elapsed - self._busy)
+        share = (worked - self._worked) / elapsed
+        self._at, self._worked = now, worked
+        self._busy += min(1.0, elapsed / WINDOW) * (share - self._busy)
         pause = min(LONGEST, LONGEST * (self._busy - LIGHT) / (FULL - LIGHT))
-        self.pause = pause if pause >= SHORTEST and ended >= self.hurry else 0.0
+        self.pause = pause if pause >= SHORTEST and now >= self.hurry else 0.0
