@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 RECORD = 16_384  # bytes of plaintext in the largest record (RFC 8446 section 5.1)
@@ -56,7 +57,8 @@ class Session:
         self._in.write(data)
         try:
             if not self.ready:
-                self._tls.do_handshake()
+                with _unprinted():
+                    self._tls.do_handshake()
                 self.ready = True
             return self._read(into)
         except ssl.SSLWantReadError:
@@ -112,6 +114,25 @@ class Session:
         """The version and cipher suite in use, for the log."""
         used = self._tls.cipher()
         return "" if used is None else f"{used[1]} {used[0]}"
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """Keep the interpreter from printing a traceback for each client that asks for a name (SNI) that is no ASCII.
+
+    It refuses such a client before our callback is called, and offers no other way to take notice of it.
+    """
+    before = sys.unraisablehook
+
+    def notice(raised: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs, which is not there at run time
+        if not isinstance(raised.exc_value, UnicodeDecodeError):
+            before(raised)
+
+    sys.unraisablehook = notice
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _reason(error: ssl.SSLError) -> str:
