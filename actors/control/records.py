@@ -428,7 +428,14 @@ class CallAnswered(NamedTuple):
 
 
 class CallEnded(NamedTuple):
-    """The last event of a call. `ringing` and `talking` in seconds; the counts are RTP packets; `cause` is by Q.850."""
+    """The last event of a call. `ringing` and `talking` in seconds; the counts are RTP packets; `cause` is by Q.850.
+
+    Attributes:
+        jitter: of the peer's packets at the end, milliseconds (RFC 3550 s6.4.1).
+        round_trip: seconds, by RTCP; 0 where it was not measured.
+        burst: how many packets were lost together in the mean; 0 where none was.
+        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; 0 where nothing was heard.
+    """
 
     seq: int
     call: str
@@ -445,6 +452,10 @@ class CallEnded(NamedTuple):
     cause: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     contacts: tuple[str, ...] = ()
+    jitter: float = 0.0
+    round_trip: float = 0.0
+    burst: float = 0.0
+    mos: float = 0.0
 
 
 class CallHoldChanged(NamedTuple):

@@ -171,7 +171,8 @@ def ended(event: CallEnded) -> str:
     """How a call ended, for people."""
     if event.outcome == "answered":
         counts = f"{event.packets_sent} sent, {event.packets_received} received, {event.packets_lost} lost"
-        return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}"
+        heard = f"; MOS {event.mos:.1f}" if event.mos else ""
+        return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}{heard}"
     why = " ".join(filter(None, (str(event.status or ""), event.reason)))
     return event.outcome.replace("_", " ") + (f": {why}" if why else "")
 

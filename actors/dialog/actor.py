@@ -13,6 +13,7 @@ import actors.transaction.events as transaction
 import actors.transport.events as transport
 from actors.dialog import events
 from actors.dialog.call import Call
+from actors.dialog.call_parts import Totals
 from actors.dialog.effects import (
     Cancel,
     Close,
@@ -99,9 +100,7 @@ class DialogActor(LayerActor):
             media.SessionPrepared: lambda m, now, wall: calls.prepared(m.session, m.host, m.port, now, wall),
             media.SessionRefused: lambda m, now, wall: calls.session_refused(m.session, m.reason, now, wall),
             media.SessionLost: lambda m, now, wall: calls.session_lost(m.session, m.reason, now, wall),
-            media.SessionClosed: lambda m, now, wall: calls.session_closed(
-                m.session, (m.packets_sent, m.packets_received, m.packets_lost), now, wall
-            ),
+            media.SessionClosed: lambda m, now, wall: calls.session_closed(m.session, _totals(m), now, wall),
             media.PlayFinished: lambda m, now, wall: calls.played(m.session, m.path, m.error, now, wall),
             media.RecordFailed: lambda m, now, wall: calls.unrecorded(m.session, m.path, m.error, now, wall),
             media.DigitReceived: lambda m, _, wall: calls.pressed(m.session, m.digit, m.duration, m.method, wall),
@@ -209,6 +208,10 @@ def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects
     if asked.head.method not in transaction.STATELESS or asked.head.to_tag:
         return effects
     return tuple([ReplyDirect(asked.flow, e.raw) if isinstance(e, Reply) else e for e in effects])
+
+
+def _totals(m: media.SessionClosed) -> Totals:
+    return Totals(m.packets_sent, m.packets_received, m.packets_lost, m.jitter, m.round_trip, m.burst, m.mos)
 
 
 def _format(codec: Codec) -> media.Format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, Place, State, replace, tell
-from actors.dialog.call_parts import Fork, Outcome
+from actors.dialog.call_parts import Fork, Outcome, Totals
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened
@@ -14,6 +14,7 @@ from actors.dialog.reply import answer
 from actors.runtime.machine import Arm, Disarm, Effects
 
 CLOSE_WAIT = 2.0  # seconds until CallEnded is told without the totals of media
+_UNTOLD = Totals()
 
 
 def ended(call: Call, given: Given, now: float, outcome: Outcome, *, bye: bool = False) -> tuple[Call, Effects]:
@@ -69,7 +70,7 @@ def _settled(call: Call, given: Given, now: float, effects: Effects = ()) -> tup
     return replace(call, state=State.TERMINATED), effects
 
 
-def ending(call: Call, given: Given, now: float, totals: tuple[int, int, int] = (0, 0, 0)) -> Report:
+def ending(call: Call, given: Given, now: float, totals: Totals = _UNTOLD) -> Report:
     """The one CallEnded of a call."""
     outcome = call.outcome
     assert outcome is not None
@@ -84,12 +85,16 @@ def ending(call: Call, given: Given, now: float, totals: tuple[int, int, int] = 
             ringing=round(answered - call.begun, 3),
             talking=round(call.ended - answered, 3),
             time=given.wall - (now - call.ended),
-            packets_sent=totals[0],
-            packets_received=totals[1],
-            packets_lost=totals[2],
+            packets_sent=totals.sent,
+            packets_received=totals.received,
+            packets_lost=totals.lost,
             cause=outcome.cause or cause_of(outcome.outcome, outcome.status),
             headers=outcome.headers,
             contacts=outcome.contacts,
+            jitter=round(totals.jitter, 3),
+            round_trip=round(totals.round_trip, 6),
+            burst=round(totals.burst, 3),
+            mos=round(totals.mos, 3),
         )
     )
 
@@ -102,7 +107,7 @@ def media_closed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     call = replace(call, media=unopened(call.media))
     effects: Effects = (Disarm(Input.MEDIA_LATE),)
     if not call.told:
-        totals = given.what
+        totals: Totals = given.what
         call = replace(call, told=True)
         effects += (ending(call, given, now, totals),)
     return _settled(call, given, now, effects)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.dialog.call import Call, Input
 from actors.dialog.call_cells import CallCells
+from actors.dialog.call_parts import Totals
 from actors.dialog.call_up import Finished
 from actors.dialog.effects import Report
 from actors.dialog.events import (
@@ -34,8 +35,8 @@ class CallMedia(CallCells):
         """A session is gone."""
         return self._media(session, Input.MEDIA_LOST, reason, now, wall)
 
-    def session_closed(self, session: str, totals: tuple[int, int, int], now: float, wall: float) -> Effects:
-        """A session is over: packets sent, received, lost."""
+    def session_closed(self, session: str, totals: Totals, now: float, wall: float) -> Effects:
+        """A session is over."""
         return self._media(session, Input.MEDIA_CLOSED, totals, now, wall)
 
     def played(self, session: str, path: str, error: str, now: float, wall: float) -> Effects:

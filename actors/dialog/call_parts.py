@@ -185,6 +185,18 @@ class Fork(msgspec.Struct, frozen=True, array_like=True):
     bye: Attempt
 
 
+class Totals(NamedTuple):
+    """What media told of a call's audio at its end: see CallEnded."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    jitter: float = 0.0
+    round_trip: float = 0.0
+    burst: float = 0.0
+    mos: float = 0.0
+
+
 class Outcome(NamedTuple):
     """How a call ended: see CallEnded."""
 

@@ -233,6 +233,10 @@ class CallEnded(Event, frozen=True):
         by: who ended it: local, remote or error.
         ringing, talking: seconds.
         packets_sent, packets_received, packets_lost: RTP totals, 0 before media.
+        jitter: of the peer's packets at the end, milliseconds (RFC 3550 s6.4.1).
+        round_trip: seconds, by RTCP; 0 where it was not measured.
+        burst: how many packets were lost together in the mean; 0 where none was.
+        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; 0 where nothing was heard.
         cause: by Q.850: the peer's, where a Reason header told it (RFC 3326), else the one that the status stands for
             (RFC 3398 s8.2.6.1), 16 for a call that was hung up.
         headers: of the final response or the BYE.
@@ -253,6 +257,10 @@ class CallEnded(Event, frozen=True):
     cause: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     contacts: tuple[str, ...] = ()
+    jitter: float = 0.0
+    round_trip: float = 0.0
+    burst: float = 0.0
+    mos: float = 0.0
 
 
 class CallHoldChanged(Event, frozen=True):

@@ -62,13 +62,12 @@ def closed(session: Session) -> SessionClosed:
     if source is None:
         return SessionClosed(session.key, session.packets, 0, 0, 0.0)
     trip, opinion = peer.round_trip or 0.0, 0.0
+    lost = max(0, source.lost)
+    burst = max(1.0, lost / source.gaps) if lost and source.gaps else 0.0
     if source.expected > 0 and peer.buffer is not None:
         loss = min(1.0, max(0, source.lost + peer.buffer.late) / source.expected)
-        burst = max(1.0, source.lost / source.gaps) if source.gaps else 1.0
-        opinion = mos(rating(session.encoding, Heard(loss, burst, delay(peer, peer.buffer))))
-    return SessionClosed(
-        session.key, session.packets, source.received, max(0, source.lost), source.jitter / 8, trip, opinion
-    )
+        opinion = mos(rating(session.encoding, Heard(loss, max(1.0, burst), delay(peer, peer.buffer))))
+    return SessionClosed(session.key, session.packets, source.received, lost, source.jitter / 8, trip, opinion, burst)
 
 
 class Engine:

@@ -194,6 +194,7 @@ class SessionClosed(Event, frozen=True):
     Attributes:
         jitter: milliseconds.
         round_trip: seconds, 0 where it was not measured.
+        burst: how many packets were lost together in the mean; 0 where none was.
         mos: how the peer sounded here over the whole call (G.107), 1 to 4.5; 0 where nothing was heard.
     """
 
@@ -204,6 +205,7 @@ class SessionClosed(Event, frozen=True):
     jitter: float
     round_trip: float = 0.0
     mos: float = 0.0
+    burst: float = 0.0
 
 
 FromDialog = PrepareSession | StartSession | Play | Record | Echo | SendDigits | CloseSession

@@ -69,6 +69,7 @@ def test_how_a_call_ended_says_why() -> None:
     assert ended(end("answered", 200, "OK")) == (
         "ended by remote after 1 min 05 s; RTP packets: 10 sent, 9 received, 1 lost"
     )
+    assert ended(end("answered", 200, "OK")._replace(mos=4.21)).endswith("1 lost; MOS 4.2")
     assert ended(end("no_answer", 408, "Request Timeout")) == "no answer: 408 Request Timeout"
     assert ended(end("unreachable", 0, "no route")) == "unreachable: no route"
     assert ended(end("cancelled", 0, "")) == "cancelled"

@@ -9,6 +9,7 @@ import msgspec
 
 from actors.dialog.actor import DialogActor
 from actors.dialog.call import Call
+from actors.dialog.call_parts import Totals
 from actors.dialog.effects import Close, Find, Prepare, Reply, Report, Send, SendAck, Start
 from actors.dialog.events import CallEnded, CommandDone, CommandFailed, PlaceCall, Treatment
 from actors.dialog.names import Names
@@ -120,7 +121,7 @@ class Phone:
         return self._did(self.agent.calls.session_refused(session, "no ports", *self.clock))
 
     def closed(self, session: str) -> list[Any]:
-        return self._did(self.agent.calls.session_closed(session, (10, 20, 1), *self.clock))
+        return self._did(self.agent.calls.session_closed(session, Totals(10, 20, 1, 2.5, 0.04, 1.0, 4.2), *self.clock))
 
     def played(self, session: str) -> list[Any]:
         return self._did(self.agent.calls.played(session, "/tmp/a.wav", "", *self.clock))

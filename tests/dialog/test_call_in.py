@@ -392,6 +392,7 @@ def test_all_that_a_call_leaves_behind_is_one_event() -> None:
         *("answered", "remote"),
         *(10, 20, 1),
     )
+    assert (ended.jitter, ended.round_trip, ended.burst, ended.mos) == (2.5, 0.04, 1.0, 4.2)
     assert not phone.cells
     assert not phone.all(Send)
     assert phone.agent.calls.number == 0

@@ -135,7 +135,9 @@ def test_echo_sends_a_peer_its_own_sound_back(tmp_path: Path, law: str) -> None:
             peer.wait_for(round((SECONDS + 2 * AFTER) * 50), timeout=30.0)
             client.hangup(call)
             assert process.wait(timeout=30) == 0
-        assert next_event(stream, "CallEnded", []).packets_lost == 0
+        ended = next_event(stream, "CallEnded", [])
+        assert (ended.packets_lost, ended.burst) == (0, 0.0)
+        assert 1.0 < ended.mos <= 4.5
     samples = heard(peer.packets, law)
     assert len({packet.source for packet in peer.packets}) == len({packet.ssrc for packet in peer.packets}) == 1
     assert SILENCE[law] * 160 in {packet.payload for packet in peer.packets}

@@ -401,7 +401,7 @@ def test_reports_tell_what_was_sent_and_heard(rig: Rig) -> None:
     session = rig.engine.sessions["a"]
     closed = rig.engine.close("a", rig.now, 0.0)
     assert closed == SessionClosed(
-        "a", session.packets, 199, 10, pytest.approx(0, abs=1), 0.0, pytest.approx(3.84, abs=0.1)
+        "a", session.packets, 199, 10, pytest.approx(0, abs=1), 0.0, pytest.approx(3.84, abs=0.1), 10.0
     )
     farewell = rtcp.parse_compound(received(phone.rtcp)[-1])
     assert farewell[-1] == rtcp.Bye((report.ssrc,))
