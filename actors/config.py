@@ -169,6 +169,20 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     ] = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 
 
+class SoundSection(_Section, frozen=True, kw_only=True):
+    """[sound]: sound devices, for calls that are to be held through them.
+
+    Attributes:
+        enabled: have an actor for them; it loads PortAudio when the first call asks for a device.
+        input: the device that peers hear, by name or number (`sipactors devices`); empty: the system's default.
+        output: the device that peers are heard on; empty: the system's default.
+    """
+
+    enabled: bool = False
+    input: str = ""
+    output: str = ""
+
+
 class LogSection(_Section, frozen=True, kw_only=True):
     """[log]: what is written to stderr.
 
@@ -378,6 +392,7 @@ class Config(_Section, frozen=True, kw_only=True):
     answer: AnswerSection = AnswerSection()
     calls: CallsSection = CallsSection()
     media: MediaSection = MediaSection()
+    sound: SoundSection = SoundSection()
     peers: PeersSection = PeersSection()
     dns: DnsSection = DnsSection()
     tls: TlsSection = TlsSection()

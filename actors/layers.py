@@ -10,7 +10,7 @@ from actors.account_config import accounts, users
 from actors.config import Config
 from actors.control.settings import ControlSettings
 from actors.dialog.settings import Answer, DialogSettings
-from actors.media.settings import MediaSettings
+from actors.media.settings import DeviceSettings, MediaSettings
 from actors.runtime.logs import Logs
 from actors.transaction.settings import TransactionSettings
 from actors.transport.settings import TransportSettings
@@ -91,6 +91,11 @@ def dialog(config: Config) -> DialogSettings:
 def media(config: Config) -> MediaSettings:
     """Of every media process."""
     return MediaSettings(jitter=config.media.jitter, inband_keys=config.media.inband_keys)
+
+
+def device(config: Config) -> DeviceSettings:
+    """Of the sound device's process."""
+    return DeviceSettings(input=config.sound.input, output=config.sound.output)
 
 
 def control(config: Config) -> ControlSettings:

@@ -50,6 +50,7 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
     dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
     medias = tuple(f"media-{n}" for n in range(config.service.media))
     listeners = configuration.listeners(config)
+    devices = ("device",) * config.sound.enabled
     host, pools = media_host(listeners), split(*config.media.ports, parts=len(medias))
     last_bye = 64 * config.sip.t1 + 3.0  # one that nobody answers takes Timer F
     specs = (
@@ -60,8 +61,12 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             for name, upper in zip(transactions, dialogs, strict=True)
         ),
         *(
-            child(name, layers.media(config), dialogs, sockets=rtp_pool(host, *pool))
+            child(name, layers.media(config), (*dialogs, *devices), sockets=rtp_pool(host, *pool))
             for name, pool in zip(medias, pools, strict=True)
+        ),
+        *(
+            ChildSpec(name=name, start="actors.media.device_actor:main", settings=layers.device(config), peers=medias)
+            for name in devices
         ),
         *(
             child(name, layers.dialog(config), (lower, "transport", *medias, "control"), shutdown=last_bye)

@@ -185,6 +185,10 @@ def _check_treatment(treatment: Treatment) -> None:
             raise ProtocolError("bad_value", f"{path!r} is not an absolute path", f"treatment.{field}")
     if treatment.echo and treatment.play:
         raise ProtocolError("bad_value", "echo and play exclude each other", "treatment.play")
+    if treatment.device and (":" not in treatment.device or not treatment.device.isprintable()):
+        raise ProtocolError("bad_value", f"{treatment.device!r} is not IN:OUT, two sound devices", "treatment.device")
+    if treatment.device and treatment.echo:
+        raise ProtocolError("bad_value", "echo and device exclude each other", "treatment.device")
 
 
 def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dialog.PlaceCall:

@@ -10,13 +10,19 @@ from actors.control.messaging import Notify, Publish, Send, Unpublish, Unwatch, 
 
 
 class Treatment(NamedTuple):
-    """What is done with the audio of a call once it is up; paths are absolute. Empty strings: nothing."""
+    """What is done with the audio of a call once it is up; paths are absolute. Empty strings: nothing.
+
+    Attributes:
+        device: `IN:OUT`, the sound devices that the call speaks and is heard through, by name or number; either may be
+            left out for the configured one.
+    """
 
     echo: bool = False
     play: str = ""
     loop: bool = False
     record: str = ""
     hang_up_after_play: bool = False
+    device: str = ""
 
 
 class Hello(NamedTuple):

@@ -19,10 +19,10 @@ def none(_parts: list[Nothing]) -> None:
     """The result of a command that says nothing but that it took effect."""
 
 
-def treatment(echo: bool, play: str, loop: bool, record: str, hang_up_after_play: bool) -> Treatment:
+def treatment(echo: bool, play: str, loop: bool, record: str, hang_up_after_play: bool, device: str = "") -> Treatment:
     """Paths are made absolute here: the service has a working directory of its own."""
     play, record = (str(Path(path).absolute()) if path else "" for path in (play, record))
-    return Treatment(echo, play, loop, record, hang_up_after_play)
+    return Treatment(echo, play, loop, record, hang_up_after_play, device)
 
 
 def hello() -> Wish[records.Welcome]:
@@ -39,6 +39,7 @@ def place(
     loop: bool = False,
     record: str = "",
     hang_up_after_play: bool = False,
+    device: str = "",
     ring_timeout: float = 0.0,
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
@@ -59,6 +60,7 @@ def place(
         loop: play it again and again.
         record: a WAV file to record the peer's audio into.
         hang_up_after_play: end the call when the file has been played.
+        device: sound devices to use, ``IN:OUT`` by name or number; ``:`` for the configured ones.
         ring_timeout: seconds until an unanswered call is cancelled; 0: the service's own.
         duration: seconds after the answer until the service hangs up; 0: no limit.
         headers: more header lines for the INVITE, (name, value).
@@ -69,7 +71,7 @@ def place(
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
-    audio = treatment(echo, play, loop, record, hang_up_after_play)
+    audio = treatment(echo, play, loop, record, hang_up_after_play, device)
     more = tuple(headers)
     command = records.Place(
         uri,
@@ -95,12 +97,13 @@ def answer(
     loop: bool = False,
     record: str = "",
     hang_up_after_play: bool = False,
+    device: str = "",
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
     key: str = "",
 ) -> Wish[None]:
     """Answer a ringing call in. The arguments are those of `place`."""
-    audio = treatment(echo, play, loop, record, hang_up_after_play)
+    audio = treatment(echo, play, loop, record, hang_up_after_play, device)
     return Wish(records.Answer(call, audio, duration, tuple(headers)), Nothing, none, key)
 
 

@@ -201,6 +201,8 @@ class DialogActor(LayerActor):
             self.tell(peer, media.Play(effect.session, effect.play, effect.loop))
         if effect.record:
             self.tell(peer, media.Record(effect.session, effect.record))
+        if effect.device:
+            self.tell(peer, media.UseDevice(effect.session, effect.device))
 
 
 def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects:

@@ -105,7 +105,7 @@ class Start(Effect, frozen=True):
 
 
 class Treat(Effect, frozen=True):
-    """Echo, play and record as the call's treatment says."""
+    """Echo, play, record and use sound devices as the call's treatment says."""
 
     process: int
     session: str
@@ -113,6 +113,7 @@ class Treat(Effect, frozen=True):
     play: str
     loop: bool
     record: str
+    device: str = ""
 
 
 class Press(Effect, frozen=True):

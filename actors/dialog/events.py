@@ -23,6 +23,7 @@ class Treatment(Event, frozen=True):
     loop: bool = False
     record: str = ""
     hang_up_after_play: bool = False
+    device: str = ""
 
 
 # Commands, from control.

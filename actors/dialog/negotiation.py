@@ -271,11 +271,10 @@ def started(call: Call) -> Effects:
 
 def treated(call: Call) -> Effects:
     """Have media treat the audio as the call's treatment says."""
-    media, treatment = call.media, call.treatment
-    if not media.open or not (treatment.echo or treatment.play or treatment.record):
+    media, how = call.media, call.treatment
+    if not media.open or not (how.echo or how.play or how.record or how.device):
         return ()
-    loop = treatment.loop
-    return (Treat(media.process, media.session, treatment.echo, treatment.play, loop, treatment.record),)
+    return (Treat(media.process, media.session, how.echo, how.play, how.loop, how.record, how.device),)
 
 
 def unopened(media: Media) -> Media:

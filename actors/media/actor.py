@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors.media import events
+from actors.media import device_events, events
 from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.facts import Facts
+from actors.media.lines import DEVICE, SOUND, Lines
 from actors.media.record import Records
 from actors.media.session import ROW
 from actors.media.settings import MediaSettings
@@ -52,7 +53,7 @@ class MediaActor(LayerActor):
     A cell's key is the session's id. What changes with every packet is in the engine's mapped record.
     """
 
-    accepts: ClassVar = {"dialog": events.FromDialog}
+    accepts: ClassVar = {"dialog": events.FromDialog, "device": device_events.ToMedia}
     cell_type: ClassVar = Facts
 
     def __init__(self, context: Context) -> None:
@@ -64,6 +65,7 @@ class MediaActor(LayerActor):
             events.Play: self._on_play,
             events.Record: self._on_record,
             events.Echo: self._on_echo,
+            events.UseDevice: self._on_device,
             events.SendDigits: self._on_digits,
             events.CloseSession: self._on_close,
         }
@@ -73,6 +75,7 @@ class MediaActor(LayerActor):
         context = self.context
         settings: MediaSettings = context.settings
         self._disk = Disk()
+        self._lines = Lines(context.run_dir / SOUND, context.name)
         self._ports = Ports({token: each.fd for token, each in context.channel.descriptors.items()})
         self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
         target = settings.jitter * SAMPLES_A_MS
@@ -94,6 +97,9 @@ class MediaActor(LayerActor):
         for session, reason in self._engine.restore(found, clock()).items():
             self.log.error("session_lost", session=session, reason=reason)
             self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
+        for session, facts in found.items():
+            if facts.device is not None and session in self._engine.sessions:
+                self._connect(facts.owner, facts.device)
 
     def _open_streams(self) -> None:
         """The audio channel, whose messages are taken between ticks."""
@@ -112,6 +118,7 @@ class MediaActor(LayerActor):
 
     def wake(self, now: float) -> None:
         """A tick is due."""
+        self._lines.read()
         self._engine.tick(now, time.time())
         if self._streams.tick():
             self.mailbox.again(self._streams.fileno())
@@ -145,14 +152,18 @@ class MediaActor(LayerActor):
 
     def _end(self, key: bytes, owner: str, event: Event) -> None:
         self.cells.delete(key)
+        self._disconnect(_name(key))
         self.tell(owner, event)
 
     # Commands.
 
-    def handle(self, peer: str, message: events.FromDialog, now: float) -> None:
+    def handle(self, peer: str, message: events.FromDialog | device_events.ToMedia, now: float) -> None:
         """One command; a session that is not there is refused, or closed already."""
         key = _key(message.session)
         facts: Facts | None = self.cells.get(key)
+        if isinstance(message, device_events.LineNoticed):
+            self._happened(key, events.Noticed(message.session, message.kind, message.text))
+            return
         if type(message) is events.PrepareSession or (facts is not None and not facts.closing):
             self._commands[type(message)](peer, key, facts, message, now)
             if self._engine.events:
@@ -198,6 +209,25 @@ class MediaActor(LayerActor):
         self.cells.put(key, replace(facts, echo=True))
         self._engine.echo(message.session)
 
+    def _on_device(self, peer: str, key: bytes, facts: Facts, message: events.UseDevice, _now: float) -> None:
+        self.cells.put(key, replace(facts, device=message))
+        self._connect(peer, message)
+
+    def _connect(self, owner: str, message: events.UseDevice) -> None:
+        """Lead a session to the sound device, where there is one."""
+        session = message.session
+        if DEVICE not in self.context.peers:
+            text = "the service has no sound device: enabled = true in [sound] of its configuration gives it one"
+            self.tell(owner, events.Noticed(session, "device_failed", text))
+            return
+        self._engine.connect(session, self._lines.open(session))
+        source, _, sink = message.device.partition(":")
+        self.tell(DEVICE, device_events.OpenLine(session, source, sink))
+
+    def _disconnect(self, session: str) -> None:
+        if self._lines.drop(session):
+            self.tell(DEVICE, device_events.CloseLine(session))
+
     def _on_digits(self, peer: str, key: bytes, facts: Facts, message: events.SendDigits, _now: float) -> None:
         if len(facts.keys) >= _MOST_KEYS:
             self.tell(peer, events.Noticed(message.session, "keys_dropped", "too many keys wait to be pressed"))
@@ -222,7 +252,12 @@ class MediaActor(LayerActor):
     # Ends.
 
     def peer_reset(self, peer: str, now: float) -> None:
-        """The dialog shard lost all it held: nobody owns these sessions any more."""
+        """The dialog shard lost all it held: nobody owns these sessions any more. The device is told of its lines."""
+        if peer == DEVICE:
+            for key in tuple(self.cells):
+                if (device := self.cells.get(key).device) is not None:
+                    self._connect(self.cells.get(key).owner, device)
+            return
         for key in tuple(self.cells):
             if self.cells.get(key).owner == peer:
                 self.cells.delete(key)
@@ -238,6 +273,7 @@ class MediaActor(LayerActor):
             self.tell(owner, lost)
 
     def _drop(self, session: str, now: float) -> None:
+        self._disconnect(session)
         if session in self._engine.sessions:
             self._engine.close(session, now, time.time())
 
@@ -249,6 +285,7 @@ class MediaActor(LayerActor):
             self._disk.stop()
             self._writer.join(_FLUSH_TIMEOUT)
         self._streams.close()
+        self._lines.close()
         self._records.close()
         self._ports.close()
 

@@ -114,7 +114,6 @@ class DeviceActor(LayerActor):
         for session, kind, text in self._driver.take():
             line: OpenedLine | None = self.cells.get(session.encode("utf-8", "surrogateescape"))
             if line is not None:
-                self.log.info("sound", session=session, kind=kind, text=text)
                 self.tell(line.owner, LineNoticed(session, kind, text))
         return False
 

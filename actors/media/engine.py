@@ -23,6 +23,7 @@ from actors.media.events import (
 )
 from actors.media.facts import Facts
 from actors.media.jitter import FRAME, TARGET
+from actors.media.line import Line
 from actors.media.peer import MAX_DATAGRAM
 from actors.media.player import Playing
 from actors.media.quality import Heard, mos, rating
@@ -186,6 +187,12 @@ class Engine:
         """Send the peer what it sends."""
         session = self.sessions[key]
         session.echo = True
+        self._wake(session)
+
+    def connect(self, key: str, line: Line) -> None:
+        """Let the session speak and be heard through the sound device."""
+        session = self.sessions[key]
+        session.line = line
         self._wake(session)
 
     def of_call(self, call: str) -> Session | None:
@@ -423,7 +430,7 @@ class Engine:
             self._save(session, tick)
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
-        if peer.keys is not None or peer.notices or session.detector is not None or taps is not None:
+        if peer.keys is not None or peer.notices or session.detector is not None or taps is not None or session.line:
             self._tell_of(session, tick, codes, law)
 
     def _tell_of(self, session: Session, tick: int, codes: bytes, law: int) -> None:
@@ -431,6 +438,8 @@ class Engine:
         peer = session.peer
         if session.taps is not None:
             session.taps.hear(codes, law, tick)
+        if session.line is not None:
+            session.line.hear(codes, law, session.rate // 1000)
         for key, lasted in session.keys_heard(codes, law):
             self.events.append((session.key, DigitReceived(session.key, key, lasted, "inband")))
         if peer.keys is not None and peer.keys.down:

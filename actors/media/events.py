@@ -94,6 +94,17 @@ class Echo(Event, frozen=True):
     session: str
 
 
+class UseDevice(Event, frozen=True):
+    """Let the session speak and be heard through sound devices; in place of an echo, and of other devices.
+
+    Attributes:
+        device: `IN:OUT`, names or numbers; either may be empty for the configured one.
+    """
+
+    session: str
+    device: str
+
+
 class SendDigits(Event, frozen=True):
     """Send telephone events to the peer (RFC 4733), after those still to be sent; in-band where it takes none.
 
@@ -208,7 +219,7 @@ class SessionClosed(Event, frozen=True):
     burst: float = 0.0
 
 
-FromDialog = PrepareSession | StartSession | Play | Record | Echo | SendDigits | CloseSession
+FromDialog = PrepareSession | StartSession | Play | Record | Echo | UseDevice | SendDigits | CloseSession
 ToDialog = (
     SessionPrepared
     | SessionRefused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.media.codecs import Codec, CodecMissingError, find
-from actors.media.events import Format, Play, Record, SendDigits, StartSession
+from actors.media.events import Format, Play, Record, SendDigits, StartSession, UseDevice
 from actors.media.g711 import Law
 from actors.media.peer import EVENT, NO_AUDIO
 
@@ -21,7 +21,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
         port: of RTP.
         host: told to the peer.
         identity: 64 random bits that tie the journal's cell to the mapped record.
-        start, play, record, echo: the commands in force.
+        start, play, record, echo, device: the commands in force.
         keys: those to be pressed until all of them are.
         call: the id of its call.
         closing: it was told to close and waits for its recording.
@@ -37,6 +37,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     echo: bool = False
     closing: bool = False
     keys: tuple[SendDigits, ...] = ()
+    device: UseDevice | None = None
     call: str = ""
 
 

@@ -21,6 +21,7 @@ from actors.media.events import Format, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
+from actors.media.line import Line
 from actors.media.mend import Mender
 from actors.media.peer import EVENT, OPAQUE, Address, Peer
 from actors.media.player import Playing
@@ -123,6 +124,7 @@ class Session:
         srtp: what protects it, None for plain RTP.
         inband: keys are sought in the sound of a peer that takes no telephone events.
         detector: seeks them.
+        line: to the sound device, None while it is not used.
         sending: the direction and an address allow it.
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
@@ -150,6 +152,7 @@ class Session:
         "key_begun",
         "keys",
         "law",
+        "line",
         "mender",
         "next_timestamp",
         "octets",
@@ -201,6 +204,7 @@ class Session:
         self.reports = 0
         self.started = self.sending = self.echo = self.resting = False
         self.law = int(Law.PCMU)
+        self.line: Line | None = None
         self.voice: Voice | None = None
         self.watching: Watching | None = None
         self.inband = False
@@ -333,7 +337,7 @@ class Session:
             return b"", 0
         if self.voice is not None:
             return self.voice.hear(buffer)
-        if not self.echo and self.recorder is None and self.taps is None:
+        if not self.echo and self.recorder is None and self.line is None and self.taps is None:
             return buffer.take()  # nobody listens
         if self.mender is None:
             self.mender = Mender()
@@ -361,11 +365,20 @@ class Session:
             codes: what the jitter buffer gave.
             law: their law, 0 for nothing.
         """
+        if self.line is not None:
+            return self._from_device(self.line)
         if not self.echo:
             return self.silence
         if self.voice is not None:
             return codes or self.silence
         return transcode(codes, law, self.law) if law else self.silence
+
+    def _from_device(self, line: Line) -> bytes:
+        """The next 20 ms of what the sound device says."""
+        said = line.say(self.rate // 1000)
+        if said is None:
+            return self.silence
+        return said if self.voice is not None else encode(np.frombuffer(said, np.int16), self.law).tobytes()
 
     def packets_of(self, payload: bytes, tick: int) -> Sequence[bytes]:
         """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
@@ -450,6 +463,7 @@ class Session:
             tick >= self.awake_until
             and arrival - self.peer.heard > _QUIET
             and self.player is None
+            and self.line is None
             and self.recorder is None
             and self.taps is None
             and (self.keys is None or not self.keys.busy)

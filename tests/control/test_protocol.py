@@ -224,7 +224,8 @@ def test_a_longest_frame_is_within_the_limit_that_its_reader_sets() -> None:
 
 
 def test_a_treatment_says_nothing_by_default() -> None:
-    assert plain(Treatment()) == {"echo": False, "play": "", "loop": False, "record": "", "hang_up_after_play": False}
+    nothing = {"echo": False, "play": "", "loop": False, "record": "", "hang_up_after_play": False, "device": ""}
+    assert plain(Treatment()) == nothing
 
 
 def test_the_api_shows_the_dialog_layers_events_as_they_are() -> None:
