@@ -7,8 +7,8 @@ pauses after the first sign of news, the longer the busier it is; one with littl
 from __future__ import annotations
 
 WINDOW = 0.1  # seconds over which the load is averaged
-LIGHT = 0.03  # the share of its time at work up to which an actor does not pause
-FULL = 0.09  # and from which it pauses longest
+LIGHT = 0.02  # the share of its time at work up to which an actor does not pause
+FULL = 0.05  # and from which it pauses longest
 LONGEST = 0.010  # seconds
 SHORTEST = 0.0005  # seconds; less is not worth the call
 
