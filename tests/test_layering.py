@@ -32,6 +32,8 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "store",
         "client",
         "async_client",
+        "audio",
+        "async_audio",
         "keys",
         "metrics",
         "front",

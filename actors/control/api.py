@@ -5,11 +5,15 @@ A verb gets its type from where it stands: `Verbs[Blocking]` calls, `Verbs[Await
 
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from actors.control import verbs
 from actors.control.asking import Wish
 from actors.control.records import CallInfo
+
+if TYPE_CHECKING:  # read when audio is first asked for
+    from actors.control.async_audio import AsyncAudio
+    from actors.control.audio import Audio
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +37,10 @@ class Verbs(Generic[M]):
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401 - the verbs say what comes
         """See a wish through, as the mode has it."""
+        raise NotImplementedError
+
+    def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> Any:  # noqa: ANN401 - as above
+        """The audio of a call, as the mode has it."""
         raise NotImplementedError
 
 
@@ -123,6 +131,20 @@ class Call(Verbs[M]):
     claim = CallVerb(verbs.claim)
     release = CallVerb(verbs.release)
     dtmf = CallVerb(verbs.dtmf)
+
+    @overload
+    def audio(self: "Call[Blocking]", rate: int = 16_000, *, hear: bool = True, speak: bool = True) -> "Audio": ...
+    @overload
+    def audio(self: "Call[Awaiting]", rate: int = 16_000, *, hear: bool = True, speak: bool = True) -> "AsyncAudio": ...
+    def audio(self, rate: int = 16_000, *, hear: bool = True, speak: bool = True) -> Any:
+        """The call's audio, 20 ms s16le mono at a time: iterate over it to hear the peer, write to it to be heard.
+
+        Args:
+            rate: samples a second: 8000, 16000, 24000 or 48000.
+            hear: frames are wanted.
+            speak: something will be written; one tap of a call may.
+        """
+        return self._client._tap(self.id, rate, hear=hear, speak=speak)  # noqa: SLF001 - one unit
 
 
 class _Placing(Generic[P]):

@@ -15,7 +15,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import zmq
 
@@ -28,6 +28,9 @@ from actors.control.paths import locate
 from actors.control.protocol import ProtocolError
 from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
 from actors.control.records import CallInfo, Event, Frame, Welcome
+
+if TYPE_CHECKING:  # read when audio is first asked for
+    from actors.control.async_audio import AsyncAudio, AsyncLines
 
 R = TypeVar("R")
 
@@ -59,6 +62,7 @@ class AsyncClient(Commands[Awaiting]):
         self._patience = patience
         self._waiting: dict[str, tuple[Exchange[Any], asyncio.Future[Any]]] = {}
         self._streams: dict[str, AsyncEventStream] = {}
+        self._lines: AsyncLines | None = None
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -89,6 +93,8 @@ class AsyncClient(Commands[Awaiting]):
         """Close the connection and every stream of events. Calls go on."""
         for stream in list(self._streams.values()):
             stream.close()
+        if self._lines is not None:
+            self._lines.close()
         self._loop.remove_reader(self._fd)
         self._line.socket.close()
         self._context.term()
@@ -112,6 +118,13 @@ class AsyncClient(Commands[Awaiting]):
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
         return self._see_through(wish, self._patience)
+
+    def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> "AsyncAudio":
+        from actors.control.async_audio import AsyncAudio, AsyncLines  # noqa: PLC0415 - most clients do without
+
+        if self._lines is None:
+            self._lines = AsyncLines(self._context, self.where, self._loop)
+        return AsyncAudio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     async def _see_through(self, wish: Wish[R], patience: float) -> R:
         """Send a wish until its whole reply has come."""

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import zmq
 
@@ -27,6 +27,9 @@ from actors.control.paths import Where, default_run_dir, locate
 from actors.control.protocol import MAX_FRAME, ProtocolError, decode_frame, encode_request
 from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
 from actors.control.records import CallInfo, Event, Frame, Request
+
+if TYPE_CHECKING:  # read when audio is first asked for
+    from actors.control.audio import Audio, Lines
 
 __all__ = [
     "Client",
@@ -109,6 +112,7 @@ class Client(Commands[Blocking]):
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._line = Line(self._context, self.where)
         self._streams: list[EventStream] = []
+        self._lines: Lines | None = None
         try:
             self.service = self._see_through(verbs.hello(), self.where.patience)
         except BaseException as error:
@@ -129,6 +133,8 @@ class Client(Commands[Blocking]):
         """Close the connection and every stream of events. Calls go on."""
         for stream in list(self._streams):
             stream.close()
+        if self._lines is not None:
+            self._lines.close()
         self._line.socket.close()
         self._context.term()
 
@@ -156,6 +162,13 @@ class Client(Commands[Blocking]):
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
         return self._see_through(wish, self._patience)
+
+    def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> "Audio":
+        from actors.control.audio import Audio, Lines  # noqa: PLC0415 - most clients do without
+
+        if self._lines is None:
+            self._lines = Lines(self._context, self.where)
+        return Audio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     def _see_through(self, wish: Wish[R], patience: float) -> R:
         """Send a wish until its whole reply has come."""

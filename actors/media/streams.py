@@ -145,7 +145,7 @@ class Streams:
             if client.outlet.told:
                 self._send(identity, client)
             if not client.taps:
-                del self._clients[identity]
+                self._clients.pop(identity, None)
         return more or self.waiting()
 
     def tick(self) -> bool:

@@ -1,0 +1,376 @@
+"""The audio of calls in another program: an iterator of frames, and a writer with marks and flush.
+
+::
+
+    with client.calls[id].audio(rate=16000) as audio:
+        audio.write(speech)
+        for frame in audio:
+            if loud(frame.data):
+                cut = audio.flush()  # cut.at: how many samples of what was written were played
+
+The taps of a program share one connection to each media process. They go on over restarts of that process.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from actors.control.errors import CommandRefused, ControlError, TimedOut
+from actors.control.paths import Where
+from actors.control.tapping import Cut, Heard, Mark, Tap
+from actors.media.audio_events import (
+    MAX_MESSAGE,
+    AudioError,
+    Open,
+    Request,
+    Write,
+    decode_tick,
+    encode,
+)
+
+__all__ = ["Audio", "AudioEnded", "Cut", "Heard", "Mark"]
+
+SILENCE = 0.1  # seconds without a message after which the media process is taken to have been restarted
+AGAIN = 0.05  # seconds until a call whose audio is not there yet is asked for again
+_QUEUE = 50  # messages that wait here for who does not read
+
+
+class AudioEnded(ControlError):  # noqa: N818 - says what is, as OSError's kin do
+    """The call's audio is over: it ended, or lost its session."""
+
+
+class Line:
+    """The connection to one media process."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: str) -> None:
+        self.path = path
+        self.taps: dict[str, Tap] = {}
+        self.silent = 0.0
+        self.socket = context.socket(zmq.DEALER)
+        for option, value in (
+            (zmq.LINGER, 100),
+            (zmq.RECONNECT_IVL, 1),
+            (zmq.RECONNECT_IVL_MAX, 20),
+            (zmq.MAXMSGSIZE, MAX_MESSAGE),
+            (zmq.RCVHWM, _QUEUE),
+            (zmq.RCVBUF, MAX_MESSAGE),
+        ):
+            self.socket.setsockopt(option, value)
+        self.socket.setsockopt(zmq.ROUTING_ID, b"a" + os.urandom(16))
+        self.socket.connect(f"ipc://{path}")
+
+    def send(self, asks: Iterable[Request]) -> None:
+        """Send, in messages that are not too long. What finds no room is asked again when the tap is opened again."""
+        portion: list[Request] = []
+        size = 0
+        for ask in asks:
+            more = 256 + (len(ask.data) if isinstance(ask, Write) else 0)
+            if portion and size + more > MAX_MESSAGE:
+                self._send(portion)
+                portion, size = [], 0
+            portion.append(ask)
+            size += more
+        if portion:
+            self._send(portion)
+
+    def _send(self, asks: list[Request]) -> None:
+        try:
+            self.socket.send(encode(asks), zmq.NOBLOCK)
+        except zmq.Again:
+            self.silent = SILENCE
+
+    def flush(self) -> None:
+        """Send what its taps have to send."""
+        asks = [ask for tap in tuple(self.taps.values()) for ask in tap.asks()]
+        if asks:
+            self.send(asks)
+
+    def read(self) -> bool:
+        """Take all that has come; whether anything had."""
+        came = False
+        while not self.socket.closed:
+            try:
+                told, frames = decode_tick(self.socket.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                return came
+            except AudioError as error:
+                raise ControlError(f"the service sent what this client does not understand: {error}") from None
+            came = True
+            self.silent = 0.0
+            for each in told:
+                if (tap := self.taps.get(each.tap)) is not None:
+                    tap.take(each)
+            for frame in frames:
+                if (tap := self.taps.get(frame.tap)) is not None:
+                    tap.hear(frame)
+        return came
+
+    def waited(self, seconds: float) -> None:
+        """Nothing came for so long: open all taps again when it was too long. To do so in vain does no harm."""
+        self.silent += seconds
+        if self.silent >= SILENCE:
+            self.silent = 0.0
+            self.send(tap.open() for tap in self.taps.values() if tap.opened and not tap.closed)
+
+
+class Lines:
+    """A client's connections to the media processes of its service.
+
+    Args:
+        context: of its sockets.
+        where: the service.
+
+    Raises:
+        ControlError: it is on another machine.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where) -> None:
+        if not where.address.startswith("ipc://"):
+            raise ControlError("the audio of calls is had on the service's own machine only")
+        self._context = context
+        self._folder = Path(where.address.removeprefix("ipc://")).parent
+        self.all: dict[str, Line] = {}
+
+    def find(self) -> list[Line]:
+        """The connections to all media processes that there are."""
+        for path in map(str, self._folder.glob("audio-*")):
+            if path not in self.all:
+                self.all[path] = Line(self._context, path)
+        return list(self.all.values())
+
+    def close(self) -> None:
+        """Close them; their taps are over."""
+        for line in self.all.values():
+            line.send(ask for tap in line.taps.values() for ask in parting(tap))
+            line.socket.close()
+        self.all.clear()
+
+
+def parting(tap: Tap) -> list[Request]:
+    """What a tap says at its end."""
+    tap.leave()
+    return tap.asks()
+
+
+class Asked:
+    """A tap that is wanted: every media process is asked, one of them has the call."""
+
+    def __init__(self, lines: Lines, call: str, rate: int, *, hear: bool, speak: bool) -> None:
+        self._lines = lines
+        self._wanted = Open("", call, rate, hear, speak)
+        self._tries: dict[str, tuple[Line, Tap]] = {}
+
+    @property
+    def lines(self) -> list[Line]:
+        """Whom it asks."""
+        return [line for line, _ in self._tries.values()]
+
+    def ask(self) -> None:
+        """Ask all that there are, again too: the call's audio may only be about to begin."""
+        for line in self._lines.find():
+            if line.path not in self._tries:
+                tap = Tap(self._wanted._replace(tap=os.urandom(8).hex()))
+                line.taps[tap.token] = tap
+                self._tries[line.path] = (line, tap)
+        for line, tap in self._tries.values():
+            line.send([tap.open()])
+
+    def found(self) -> tuple[Line, Tap] | None:
+        """The tap, once it stands.
+
+        Raises:
+            CommandRefused: another tap speaks in this call, or the rate is none.
+        """
+        for line, tap in self._tries.values():
+            if tap.opened:
+                self.forget(tap)
+                return line, tap
+            if tap.refusal is not None and tap.refusal.code != "no_such_call":
+                self.forget(None)
+                raise CommandRefused(tap.refusal.code, tap.refusal.message)
+        return None
+
+    def forget(self, found: Tap | None) -> None:
+        """Drop all tries but the one that stands."""
+        for line, tap in self._tries.values():
+            if tap is not found:
+                del line.taps[tap.token]
+
+    def failure(self, call: str) -> ControlError:
+        """Why there is no tap in time."""
+        self.forget(None)
+        if any(tap.refusal is not None for _, tap in self._tries.values()):
+            return CommandRefused("no_such_call", f"no call {call} has audio")
+        return TimedOut("no media process of the service answers; see: sipactors ps")
+
+
+class Stream:
+    """What both kinds of audio have."""
+
+    _line: Line
+    _tap: Tap
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of what is heard and written."""
+        return self._tap.rate
+
+    @property
+    def written(self) -> int:
+        """How many samples were written."""
+        return self._tap.written
+
+    @property
+    def played(self) -> int:
+        """How many of them have been played, as far as is known here; a flush counts what it cut."""
+        return self._tap.played
+
+    @property
+    def room(self) -> int:
+        """How many samples can be written without waiting."""
+        return self._tap.room
+
+    @property
+    def lost(self) -> int:
+        """Frames of the peer's that were missing, in all."""
+        return self._tap.lost
+
+    @property
+    def exact(self) -> bool:
+        """`played` was never lost in a restart of the media process."""
+        return self._tap.exact
+
+    @property
+    def ended(self) -> str:
+        """Why it is over; empty while it is not."""
+        return self._tap.closed
+
+    def _check(self) -> None:
+        if self._tap.closed:
+            raise AudioEnded(self._tap.closed)
+
+
+class Audio(Stream):
+    """The audio of one call, opened. It belongs to the thread of its client.
+
+    Args:
+        lines: the client's.
+        call: the call's id.
+        rate: samples a second: 8000, 16000, 24000 or 48000.
+        hear: frames of the peer's are wanted.
+        speak: something will be written; one tap of a call may.
+        patience: seconds until it must stand.
+
+    Raises:
+        CommandRefused: there is no such call, or another tap speaks in it.
+        TimedOut: nobody answers.
+    """
+
+    def __init__(self, lines: Lines, call: str, rate: int, *, hear: bool, speak: bool, patience: float) -> None:
+        asked = Asked(lines, call, rate, hear=hear, speak=speak)
+        end = time.monotonic() + patience
+        found = None
+        while found is None:
+            if time.monotonic() >= end:
+                raise asked.failure(call)
+            asked.ask()
+            again = time.monotonic() + AGAIN
+            while found is None and (left := again - time.monotonic()) > 0:
+                zmq.select([line.socket for line in asked.lines], [], [], left)
+                for line in asked.lines:
+                    line.read()
+                found = asked.found()
+        self._line, self._tap = found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Heard]:
+        while (frame := self.receive()) is not None:
+            yield frame
+
+    def receive(self, timeout: float | None = None) -> Heard | None:
+        """The next frame; None when `timeout` seconds pass without one, or when the audio has `ended`."""
+        end = None if timeout is None else time.monotonic() + timeout
+        self._line.read()
+        while (frame := self._tap.next()) is None and not self._tap.closed:
+            if not self._pump(end):
+                return None
+        return frame
+
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        """Have the peer hear s16le mono behind what was written before; waits while two seconds of it wait.
+
+        Raises:
+            AudioEnded: it is over.
+            TimedOut: there was no room for all of it within `timeout` seconds.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        left = memoryview(data)
+        while True:
+            self._check()
+            left = left[self._tap.write(bytes(left)) :]
+            self._line.flush()
+            if len(left) < 2:
+                return
+            if not self._pump(end):
+                raise TimedOut(f"{len(left)} bytes found no room")
+
+    def mark(self) -> Mark:
+        """Mark the end of what was written so far."""
+        self._check()
+        mark = self._tap.mark()
+        self._line.flush()
+        return mark
+
+    def wait(self, mark: Mark, timeout: float | None = None) -> bool:
+        """Wait until a mark was played; False when it was cut, or `timeout` seconds are over."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not mark.done and not self._tap.closed:
+            if not self._pump(end):
+                break
+        return mark.played
+
+    def flush(self, timeout: float = 5.0) -> Cut:
+        """Stop now; what was written and not played is dropped. Tells where that was.
+
+        Raises:
+            AudioEnded: it is over.
+            TimedOut: the service does not answer.
+        """
+        self._tap.flush()
+        end = time.monotonic() + timeout
+        while (cut := self._tap.cut) is None:
+            self._check()
+            if not self._pump(end):
+                raise TimedOut("the flush was not answered; it may yet take effect")
+        return cut
+
+    def close(self) -> None:
+        """Leave; what was not played is dropped."""
+        if self._line.taps.pop(self._tap.token, None) is not None and not self._line.socket.closed:
+            self._line.send(parting(self._tap))
+
+    def _pump(self, end: float | None) -> bool:
+        """Send, and take what comes; False when `end` is past."""
+        line = self._line
+        line.flush()
+        began = time.monotonic()
+        left = AGAIN if end is None else min(AGAIN, end - began)
+        if left <= 0:
+            return False
+        line.socket.poll(max(1, round(left * 1000)))
+        if not line.read():
+            line.waited(time.monotonic() - began)
+        line.flush()
+        return True
