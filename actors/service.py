@@ -48,6 +48,7 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
     """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last."""
     transactions = tuple(f"transaction-{n}" for n in range(config.service.shards))
     dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
+    others = [tuple(other for other in dialogs if other != name) for name in dialogs]  # for calls that concern both
     medias = tuple(f"media-{n}" for n in range(config.service.media))
     listeners = configuration.listeners(config)
     devices = ("device",) * config.sound.enabled
@@ -69,8 +70,8 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             for name in devices
         ),
         *(
-            child(name, layers.dialog(config), (lower, "transport", *medias, "control"), shutdown=last_bye)
-            for name, lower in zip(dialogs, transactions, strict=True)
+            child(name, layers.dialog(config), (lower, "transport", *medias, "control", *beside), shutdown=last_bye)
+            for name, lower, beside in zip(dialogs, transactions, others, strict=True)
         ),
     )
     return tuple(dataclasses.replace(spec, logs=layers.logs(config)) for spec in specs)

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import actors.media.events as media
 import actors.transaction.events as transaction
@@ -29,6 +29,7 @@ from actors.dialog.effects import (
     Send,
     SendAck,
     Start,
+    TellShard,
     Treat,
 )
 from actors.dialog.feed import Feed
@@ -37,6 +38,7 @@ from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
 from actors.dialog.qualify import Qualify
 from actors.dialog.registration import Registration
+from actors.dialog.shard_events import BetweenShards
 from actors.dialog.subscription import Subscription
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
@@ -60,6 +62,7 @@ class DialogActor(LayerActor):
         "transport": transport.ToDialog,
         "media": media.ToDialog,
         "control": events.FromControl,
+        "dialog": BetweenShards,
     }
     cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed
 
@@ -85,6 +88,7 @@ class DialogActor(LayerActor):
         agent = self._user_agent = UserAgent(self.context.settings, names, self.cells, draining=draining)
         agent.agent.refusal = int(self.kept(_REFUSAL) or b"0")
         agent.agent.random = secrets.token_bytes
+        agent.agent.shard, agent.agent.shard_of = self._number, slots.shard
         calls = agent.calls
         self._receivers = {
             transaction.RequestReceived: self._take_request,
@@ -107,6 +111,7 @@ class DialogActor(LayerActor):
             media.Noticed: lambda m, _, wall: calls.noticed(m.session, m.kind, m.text, wall),
             events.Drain: self._begin_or_end_drain,
             events.DoNotDisturb: self._refuse_or_let_in,
+            **dict.fromkeys(get_args(BetweenShards), agent.word),
         }
         self._carry_out(agent.begin(clock(), time.time()))
 
@@ -126,6 +131,8 @@ class DialogActor(LayerActor):
             self._carry_out(self._user_agent.calls.media_lost(int(number), now, time.time()))
         elif layer == "transaction":
             self._carry_out(self._user_agent.transactions_lost(now, time.time()))
+        elif layer == "dialog":
+            self._carry_out(self._user_agent.shard_lost(int(number), now, time.time()))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
         """A step broke on a cell: answer what asked for it, and say goodbye for the cell."""
@@ -190,6 +197,7 @@ class DialogActor(LayerActor):
             Treat: self._treat,
             Press: lambda e: tell(f"media-{e.process}", media.SendDigits(e.session, e.digits, e.duration)),
             Close: lambda e: tell(f"media-{e.process}", media.CloseSession(e.session)),
+            TellShard: lambda e: tell(f"dialog-{e.shard}", e.word),
             Report: lambda e: tell("control", e.event),
         }
 

@@ -14,7 +14,7 @@ import msgspec
 
 from actors.dialog.accounts import Account, Accounts
 from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
-from actors.dialog.call_parts import Change, Early, Fork, Invitation, Media, Outcome, SessionTimer, Transfer
+from actors.dialog.call_parts import Change, Claim, Early, Fork, Invitation, Media, Outcome, SessionTimer, Transfer
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
@@ -101,6 +101,8 @@ class Input(IntEnum):
     REQUEST_DONE = 44  # a PRACK, REFER or NOTIFY of ours has its final response, or failed
     REFERRED = 45  # the call that we placed because the peer referred us came on
     REPLACED = 46  # a new call has taken our place (RFC 3891)
+    RESERVED = 47  # the shard of the call whose place we want has kept it for us, or refuses
+    UNRESERVED = 48  # timer: it has not said so in time
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):
@@ -139,6 +141,8 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         on_behalf: the tag of the call whose peer referred us here, empty for none.
         replaces: the tag of the call whose place this one takes once it is answered, empty for none.
         farewell: more header lines for our BYE.
+        claim: where another shard holds the call that `replaces` names, what it is asked; None where it is here.
+        locked: the shard and the tag of the call that is about to take the place of this one, None for none.
     """
 
     state: State
@@ -181,6 +185,8 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     on_behalf: str = ""
     replaces: str = ""
     farewell: tuple[tuple[str, str], ...] = ()
+    claim: Claim | None = None
+    locked: tuple[int, str] | None = None
 
     @property
     def key(self) -> bytes:
@@ -210,6 +216,8 @@ class Agent:
         self.settings = settings
         self.names = names
         self.draining = draining
+        self.shard = 0  # the number of ours
+        self.shard_of: Callable[[str], int] = lambda _: 0  # whose the dialogs and calls with this id are
         self.refusal = 0  # the status that every call in is refused with: do not disturb
         self.accounts = Accounts(settings.accounts)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)

@@ -11,13 +11,14 @@ from actors.dialog.call_end import ending
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
-from actors.dialog.effects import Cancel, Place, Reply, Report
+from actors.dialog.effects import Cancel, Place, Reply, Report, TellShard
 from actors.dialog.events import (
     CallAnswered,
     CallEnded,
     CallProgressed,
 )
 from actors.dialog.negotiation import closed
+from actors.dialog.shard_events import CommitReplace, ReleaseReplace
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
 
@@ -86,10 +87,8 @@ class CallCells(Usage):
     def _beside(self, after: Call, before: Call, effects: Effects, now: float, wall: float) -> Effects:
         """What a step of one call is to another: the call whose place it takes, the one that it was referred by."""
         more: Effects = ()
-        if after.replaces and before.state < State.ANSWERED <= after.state < State.CLOSING:
-            old = self._cells.get(after.replaces.encode())
-            if old is not None:  # else it has hung up meanwhile, and the new call lives alone
-                more += self._step(old, Input.REPLACED, None, now, wall)
+        if after.replaces and before.state < State.ANSWERED <= after.state:
+            more += self._replaced(after, now, wall)
         if after.on_behalf:
             old = self._cells.get(after.on_behalf.encode())
             for event in (effect.event for effect in effects if type(effect) is Report):
@@ -98,6 +97,16 @@ class CallCells(Usage):
                     more += self._step(old, Input.REFERRED, progress, now, wall)
                     old = self._cells.get(after.on_behalf.encode())
         return more
+
+    def _replaced(self, new: Call, now: float, wall: float) -> Effects:
+        """A call that takes the place of another is answered, or has ended before it was."""
+        over = new.state >= State.CLOSING
+        if new.claim is not None:
+            word = ReleaseReplace if over else CommitReplace
+            return (TellShard(new.claim.shard, word(self.agent.shard, new.tag, new.replaces)),)
+        old = None if over else self._cells.get(new.replaces.encode())
+        # Where it has hung up meanwhile the new call lives alone.
+        return () if old is None else self._step(old, Input.REPLACED, None, now, wall)
 
     def _use(self, call: Call, change: int) -> None:
         if self._used is not None and call.identity is not None:
@@ -135,7 +144,7 @@ class CallCells(Usage):
             return ()
         after, effects = expire(call, Given(self.agent, wall), now)
         self._keep(after, call)
-        return effects + self._beside(after, call, effects, now, wall) if after.on_behalf else effects
+        return effects + self._beside(after, call, effects, now, wall) if after.on_behalf or after.replaces else effects
 
     def abandon(self, call: Call, now: float, wall: float) -> Effects:
         """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""
@@ -150,6 +159,8 @@ class CallCells(Usage):
             effects += begin(bye, hop, self._names, now)[1] if hop is not None else ()
         elif call.state is State.INVITING and call.attempt is not None and call.attempt.key is not None:
             effects += (Cancel(call.attempt.key),)
+        if call.claim is not None and call.state < State.ANSWERED:
+            effects += (TellShard(call.claim.shard, ReleaseReplace(self.agent.shard, call.tag, call.replaces)),)
         if call.announced and not call.told:
             over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
             effects += (ending(over, Given(self.agent, wall), now),)

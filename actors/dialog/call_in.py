@@ -6,7 +6,7 @@ from actors.dialog import call_account, call_reliable, dialog_state, session_tim
 from actors.dialog.call import Agent, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_end import announced, ended
 from actors.dialog.call_parts import Invitation, Outcome
-from actors.dialog.effects import Reply
+from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, unopened
 from actors.dialog.policy import outcome_of, treatment
@@ -20,7 +20,8 @@ from actors.dialog.reply import (
     retry_after,
     shown,
 )
-from actors.runtime.machine import Arm, Effects
+from actors.dialog.shard_events import ReplaceReserved, ReserveReplace
+from actors.runtime.machine import Arm, Disarm, Effects
 from actors.sip import REASONS, RemoteProtocolError
 from actors.sip.grammar import header_line
 from actors.sip.headers import cut_name_addr
@@ -130,15 +131,44 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     return replace(call, state=State.RECEIVED), effects
 
 
-def ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Media is ready: 180, and 200 at once where the policy says so."""
+def ready(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Media is ready: ring, or first have the call kept whose place this one wants, where another shard holds it."""
     agent = given.agent
     host, port = given.what
     call = received_at(call, agent, host, port)
+    claim = call.claim
+    if claim is None:
+        return _ring(call, given, now)
+    ask = ReserveReplace(
+        agent.shard, call.tag, claim.call_id, call.replaces, claim.from_tag, early_only=claim.early_only
+    )
+    wait = Arm(Input.UNRESERVED, now + agent.media_wait)
+    return call, (TellShard(claim.shard, ask), Disarm(Input.MEDIA_LATE), wait)
+
+
+def reserved(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The other shard keeps the call for this one: answer as it was treated. Or it refuses, and so do we."""
+    told: ReplaceReserved = given.what
+    if told.status:
+        return _end(call, given, now, told.status, "local")
+    return _ring(replace(call, treatment=told.treatment), given, now)
+
+
+def unreserved(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The other shard does not answer: another try may find it (503)."""
+    outcome = Outcome("failed", 503, "no word of the call to replace", "error")
+    refused = _refused(call, 503)
+    call, effects = ended(replace(call, invitation=None), given, now, outcome)
+    return call, refused + effects
+
+
+def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """180, and 200 at once where the policy says so, or the call takes the place of one that is up (RFC 3891 s3)."""
+    agent = given.agent
     effects = announced(call, given, now)
     call, more = _progress(call, given, now)
     effects += more
-    at_once = treatment(agent.settings.answer, call.call)
+    at_once = call.treatment if call.replaces else treatment(agent.settings.answer, call.call)
     if at_once is None:
         effects += (Arm(Input.RUNG_OUT, now + agent.settings.ring_timeout), Arm(Input.STILL_RINGING, now + PROGRESS))
         return replace(call, state=State.RINGING), effects

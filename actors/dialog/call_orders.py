@@ -10,7 +10,7 @@ from actors.dialog.call import Call, Input, State, info, replace
 from actors.dialog.call_cells import HEXADECIMAL, CallCells
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import target_of
-from actors.dialog.effects import Press, Report
+from actors.dialog.effects import Press, Report, TellShard
 from actors.dialog.events import (
     AnswerCall,
     CommandDone,
@@ -24,6 +24,7 @@ from actors.dialog.events import (
     SendDigits,
     TransferCall,
 )
+from actors.dialog.shard_events import AskTarget, TargetTold
 from actors.dialog.usage import Command, failure
 from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError
@@ -52,6 +53,8 @@ def wrong(command: Order, call: Call) -> tuple[str, str] | None:
         return "bad_state", "the last reliable response waits for its PRACK"
     if isinstance(command, TransferCall) and call.transfer is not None:
         return "bad_state", "a transfer is under way"
+    if isinstance(command, TransferCall) and call.locked is not None:
+        return "bad_state", "another call takes its place"
     return None
 
 
@@ -101,15 +104,25 @@ class CallOrders(CallCells):
         if fault is not None:
             return failure(command.ref, *fault)
         if isinstance(command, TransferCall):
-            other = self._of_id(command.replaces) if command.replaces else None
-            if command.replaces and (other is None or other.dialog is None or other.state < State.ANSWERED):
-                return failure(command.ref, "no_such_call", f"there is no call {command.replaces} that is up here")
-            try:
-                target = target_of(command, None if other is None else other.dialog)
-            except RemoteProtocolError:
-                return failure(command.ref, "bad_uri", f"{command.target!r} is no URI")
-            command = replace(command, target=target)
+            owner = self.agent.shard_of(command.replaces) if command.replaces else self.agent.shard
+            if owner != self.agent.shard:
+                return (TellShard(owner, AskTarget(self.agent.shard, command)),)
+            told = self._target(command)
+            if told.code:
+                return failure(command.ref, told.code, told.text)
+            command = told.command
         return (Report(CommandDone(command.ref)), *self._step(call, event, command, now, wall))
+
+    def _target(self, command: TransferCall) -> TargetTold:
+        """A transfer whose target is whole: one that replaces a call of this shard names that call's dialog."""
+        other = self._of_id(command.replaces) if command.replaces else None
+        if command.replaces and (other is None or other.dialog is None or other.state < State.ANSWERED):
+            return TargetTold(command, "no_such_call", f"there is no call {command.replaces} that is up")
+        try:
+            target = target_of(command, None if other is None else other.dialog)
+        except RemoteProtocolError:
+            return TargetTold(command, "bad_uri", f"{command.target!r} is no URI")
+        return TargetTold(replace(command, target=target, replaces=""))
 
     def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
         call = self._of_id(command.call)

@@ -197,6 +197,21 @@ class Totals(NamedTuple):
     mos: float = 0.0
 
 
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """What the shard of a call has to know to judge who wants its place (RFC 3891 s3).
+
+    Attributes:
+        shard: its number.
+        call_id, from_tag: of the call's dialog, as the Replaces names them.
+        early_only: whether only a call that is not answered may be replaced.
+    """
+
+    shard: int
+    call_id: str
+    from_tag: str
+    early_only: bool
+
+
 class Outcome(NamedTuple):
     """How a call ended: see CallEnded."""
 

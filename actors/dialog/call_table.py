@@ -56,7 +56,9 @@ OUT = (
 
 IN = (
     Row(S.NEW, I.INVITE, (S.RECEIVED, S.TERMINATED), (into.receive,)),
-    Row(S.RECEIVED, I.PREPARED, (S.RINGING, S.ANSWERED), (into.ring,)),
+    Row(S.RECEIVED, I.PREPARED, (S.RECEIVED, S.RINGING, S.ANSWERED), (into.ready,)),
+    Row(S.RECEIVED, I.RESERVED, (S.ANSWERED, S.RINGING, S.CLOSING), (into.reserved,)),
+    Row(S.RECEIVED, I.UNRESERVED, S.CLOSING, (into.unreserved,)),
     Row(S.RECEIVED, I.MEDIA_LOST, S.TERMINATED, (into.no_media,)),
     Row(S.RECEIVED, I.MEDIA_LATE, S.CLOSING, (into.no_media,)),
     Row(S.RECEIVED, I.CANCELLED, S.CLOSING, (into.cancelled,)),
@@ -189,7 +191,7 @@ TIMERS = {
     S.PREPARING: {I.RUNG_OUT, I.MEDIA_LATE},
     S.INVITING: {I.RUNG_OUT},
     S.CANCELLING: {I.GIVE_UP},
-    S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED},
+    S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED, I.UNRESERVED},
     S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK},
     S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY},
     S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
@@ -214,6 +216,7 @@ EARLY = {I.UPDATE, I.PRACK}
 CHANGES = {I.MODIFY, I.MODIFIED}
 ERRANDS = {I.TRANSFER, I.REQUEST_DONE, I.REFER, I.NOTIFY, I.REFERRED, I.REPLACED}
 UP = CHANGES | ERRANDS  # of a call that is up
+ELSEWHERE = {I.RESERVED}  # what another shard tells of the call whose place this one takes
 
 IGNORED = {
     S.NEW: set(I) - BEGUN - ALL_TIMERS,
@@ -259,7 +262,10 @@ CALL: Table[Call] = Table(
     states=S,
     inputs=I,
     rows=ROWS,
-    ignored={state: inputs | (ALL_TIMERS - TIMERS.get(state, set())) for state, inputs in IGNORED.items()},
+    ignored={
+        state: inputs | (ALL_TIMERS - TIMERS.get(state, set())) | (set() if state is S.RECEIVED else ELSEWHERE)
+        for state, inputs in IGNORED.items()
+    },
     timers=TIMERS,
 )
 

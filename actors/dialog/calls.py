@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from actors.dialog import call_in, dialog_state
 from actors.dialog.authentication import CHALLENGES
-from actors.dialog.call import Acknowledged, Asked, Call, Heard, Input, State, replace
+from actors.dialog.call import Acknowledged, Asked, Call, Heard, Input, replace
 from actors.dialog.call import Place as Located
 from actors.dialog.call_account import read
 from actors.dialog.call_change import MOVED, moved
 from actors.dialog.call_media import CallMedia
-from actors.dialog.call_orders import CallOrders
+from actors.dialog.call_replaces import CallReplaces
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import judged
 from actors.dialog.effects import Find, Report
@@ -21,7 +21,6 @@ from actors.dialog.names import ref_of
 from actors.dialog.reply import answer, options, out_of_scope
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Response, parse
-from actors.sip.headers import Replaces
 from actors.sip.vocabulary import Head, TransactionKey
 
 INSIDE = {  # what a request in a dialog is to its call
@@ -36,7 +35,7 @@ KEYS = {"application/dtmf-relay": "Signal=", "application/dtmf": ""}  # the bodi
 DIGITS = frozenset("0123456789ABCD*#")  # keys, RFC 4733 s3.2
 
 
-class Calls(CallMedia, CallOrders):
+class Calls(CallMedia, CallReplaces):
     """All calls of one shard.
 
     Args:
@@ -72,33 +71,10 @@ class Calls(CallMedia, CallOrders):
         if self._full(call):
             return (answer(self.agent, asked, 486),)
         if not asked.request.look and asked.request.get("Replaces") is not None:
-            status, replaced = self._replaced(asked)
-            if replaced is None:
+            status, call = self._replacing(call, asked)
+            if status:
                 return (answer(self.agent, asked, status),)
-            call = replace(call, replaces=replaced.tag, treatment=replaced.treatment)
         return self._step(call, Input.INVITE, asked, now, wall)
-
-    def _replaced(self, asked: Asked) -> tuple[int, Call | None]:
-        """The call whose place an INVITE wants, or the status to refuse it with (RFC 3891 s3).
-
-        Raises:
-            RemoteProtocolError: 400, its Replaces is malformed, or a Join stands beside it.
-        """
-        named = asked.request.header(Replaces)
-        assert named is not None
-        if asked.request.get("Join") is not None:
-            raise RemoteProtocolError(400, "Replaces beside Join")
-        call: Call | None = self._cells.get(named.to_tag.encode("utf-8", "replace"))
-        dialog = call.dialog if call is not None else None
-        if call is None or dialog is None or dialog.id[::2] != (named.call_id, named.from_tag):
-            return 481, None
-        if not self.agent.settings.replaces:
-            return 403, None
-        if call.state in (State.CLOSING, State.LEAVING):
-            return 603, None
-        if call.state < State.ANSWERED:
-            return 481, None  # an early dialog that we did not begin
-        return (486, None) if named.early_only else (0, call)
 
     def _invited_again(self, call: Call, asked: Asked, now: float, wall: float) -> Effects:
         invitation = call.invitation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors.dialog.events import PlaceCall
+from actors.dialog.shard_events import BetweenShards
 from actors.runtime.machine import Effect, Event
 from actors.sip.offer_answer import Negotiated
 from actors.sip.vocabulary import Flow, Target, TransactionKey
@@ -130,6 +131,16 @@ class Close(Effect, frozen=True):
 
     process: int
     session: str
+
+
+# To another dialog shard.
+
+
+class TellShard(Effect, frozen=True):
+    """Tell the dialog shard number `shard` what concerns a call of ours and one of its own."""
+
+    shard: int
+    word: BetweenShards
 
 
 # To control.

@@ -19,8 +19,9 @@ from actors.dialog.publications import Publications
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
+from actors.dialog.shard_events import BetweenShards
 from actors.dialog.subscriptions import Subscriptions
-from actors.dialog.usage import Cells, Usage
+from actors.dialog.usage import Cells, Command, Usage
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Request, parse
 from actors.sip.build import build_refusal
@@ -55,6 +56,7 @@ class UserAgent:
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
         self._commands = {kind: order for usage in usages for kind, order in usage.commands.items()}
+        self._words: dict[type, Command] = dict(self.calls.between)
         self._commands[Drain] = self._drain
         self._commands[DoNotDisturb] = self._refuse
 
@@ -171,6 +173,16 @@ class UserAgent:
     def idle(self) -> bool:
         """Whether no call is left, and no registration to be removed."""
         return not self.calls.number and self.registrations.idle
+
+    # From other dialog shards.
+
+    def word(self, word: BetweenShards, now: float, wall: float) -> Effects:
+        """Another shard tells what concerns a call of its own and one of ours."""
+        return self._words[type(word)](word, now, wall)
+
+    def shard_lost(self, shard: int, now: float, wall: float) -> Effects:
+        """Another dialog shard lost all it held."""
+        return self.calls.shard_lost(shard, now, wall)
 
     # Time and trouble.
 

@@ -16,6 +16,7 @@ from actors.dialog.call_transfer import Progress
 from actors.dialog.dialog_state import attempt, request
 from actors.dialog.effects import Find
 from actors.dialog.events import AnswerCall, HangUp, HoldCall, ProgressCall, RejectCall, TransferCall, Treatment
+from actors.dialog.shard_events import ReplaceReserved
 from actors.runtime.machine import Row
 from actors.sip import parse
 from actors.sip.vocabulary import TransactionKey
@@ -275,6 +276,7 @@ COMES: dict[Input, Callable[[Phone], object]] = {
     I.REQUEST_DONE: request_done,
     I.REFERRED: beside(I.REFERRED, Progress(180, "Ringing")),
     I.REPLACED: beside(I.REPLACED, None),
+    I.RESERVED: beside(I.RESERVED, ReplaceReserved("", 481)),
     **{event: timer(event) for event in ALL_TIMERS},
 }
 

@@ -45,16 +45,23 @@ class Callee:
 
 
 class Caller:
-    """One call to `target`; nothing is sent that its methods do not send, and nothing twice."""
+    """One call to `target`; nothing is sent that its methods do not send, and nothing twice.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    Args:
+        target: host and port.
+        tag: its From tag and Call-ID, one of its own where none is given.
+        headers: more lines for the INVITE.
+    """
+
+    def __init__(self, target: tuple[str, int], *, tag: str = "", headers: tuple[str, ...] = ()) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.connect(target)
         self._socket.settimeout(PATIENCE)
         self._uri = f"sip:service@{target[0]}:{target[1]}"
         self._own = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._tag = secrets.token_hex(4)
+        self._tag = tag or secrets.token_hex(4)
+        self._headers = headers
         self._final = ""
 
     def __enter__(self) -> Self:
@@ -81,6 +88,17 @@ class Caller:
         self._send("ACK", found[1])
         return int(text[8:11])
 
+    def our_tag(self) -> str:
+        """The tag that we were answered with."""
+        found = re.search(r"^To: .*;tag=(.*)\r$", self._final, re.MULTILINE)
+        assert found is not None
+        return found[1]
+
+    def grant(self, request: str) -> None:
+        """Answer a request of ours with 200."""
+        copied = re.findall(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", request, re.MULTILINE)
+        self._socket.send(f"SIP/2.0 200 OK\r\n{''.join(copied)}Content-Length: 0\r\n\r\n".encode())
+
     def receive(self, start: str) -> str:
         """Wait for a message that starts so."""
         while True:
@@ -100,7 +118,7 @@ class Caller:
             f"Call-ID: {self._tag}",
             f"CSeq: 1 {method}",
             f"Contact: <sip:caller@{self._own}>",
-            *(["Content-Type: application/sdp"] if body else []),
+            *([*self._headers, "Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
         ]
         self._socket.send(("\r\n".join(lines) + "\r\n\r\n" + body).encode())

@@ -1,0 +1,63 @@
+"""What one dialog shard tells another: of two calls that live in two shards and concern each other (RFC 3891).
+
+`by` is the tag of the new call and `call` that of the one whose place it takes, each the key of its cell; `shard` is
+the number of the new call's shard.
+"""
+
+from __future__ import annotations
+
+from actors.dialog.events import TransferCall, Treatment
+from actors.runtime.machine import Event
+
+
+class ReserveReplace(Event, frozen=True):
+    """An INVITE wants the place of a call of yours; answered by ReplaceReserved. What the Replaces said is here."""
+
+    shard: int
+    by: str
+    call_id: str
+    to_tag: str
+    from_tag: str
+    early_only: bool
+
+
+class ReplaceReserved(Event, frozen=True):
+    """The call is kept for `by` (`status` is 0), to be treated as it was, or `by` is to be refused with `status`."""
+
+    by: str
+    status: int
+    treatment: Treatment = Treatment()
+
+
+class CommitReplace(Event, frozen=True):
+    """The new call is answered: it has taken the place of `call`, which is to hang up."""
+
+    shard: int
+    by: str
+    call: str
+
+
+class ReleaseReplace(Event, frozen=True):
+    """The new call ended without an answer: `call` goes on, and may be replaced by another."""
+
+    shard: int
+    by: str
+    call: str
+
+
+class AskTarget(Event, frozen=True):
+    """A transfer needs to know where the call that `command` wants replaced leads; answered by TargetTold."""
+
+    shard: int
+    command: TransferCall
+
+
+class TargetTold(Event, frozen=True):
+    """The command with its whole target; or with what it fails with: `code` and `text`."""
+
+    command: TransferCall
+    code: str = ""
+    text: str = ""
+
+
+BetweenShards = ReserveReplace | ReplaceReserved | CommitReplace | ReleaseReplace | AskTarget | TargetTold
