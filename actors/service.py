@@ -233,6 +233,7 @@ def alone(uri: str) -> Iterator[Path]:
         sip=configuration.SipSection(listen=listen),
         answer=configuration.AnswerSection(mode="none"),
         media=configuration.MediaSection(ports=(16384, 16483)),
+        sound=configuration.SoundSection(enabled=True),
         log=configuration.LogSection(level="error"),
     )
     try:

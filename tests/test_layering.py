@@ -39,6 +39,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "front",
         "trace",
         "cli_figures",
+        "cli_sound",
         "audit",
         "remote",
         "doors",

@@ -20,6 +20,7 @@ from actors.control.cli_calls import dtmf_command, redirect_command
 from actors.control.cli_connection import NoServiceFailure, connected
 from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
+from actors.control.cli_sound import device_option, devices_command
 from actors.control.client import Client, EventStream, Lost, NoService, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
 from actors.control.messaging import RequestAnswered
@@ -105,6 +106,14 @@ def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--loop", is_flag=True, help="Play the file again and again."),
         click.option("--play", type=_existing, metavar="F", help="Play the WAV file F to the peer."),
         click.option("--echo", is_flag=True, help="Send the peer its own audio back."),
+        click.option(
+            "--device",
+            is_flag=False,
+            flag_value=":",
+            callback=device_option,
+            metavar="[IN:OUT]",
+            help="Speak and listen through sound devices (see: sipactors devices).",
+        ),
     ):
         command = option(command)
     return command
@@ -208,6 +217,7 @@ def command_line(
         stats_command,
         metrics_command,
         trace_command,
+        devices_command,
         redirect_command,
         dtmf_command,
         *_CLIENT_COMMANDS,
@@ -230,6 +240,7 @@ _RUN_EXAMPLES = (
     examples=(
         "sipactors call sip:echo@127.0.0.1:5060 --play hello.wav --record heard.wav --duration 10",
         "sipactors call bob@192.0.2.4 --json",
+        "sipactors call bob@192.0.2.4 --device           # speak and listen",
     ),
 )
 @click.argument("uri", callback=_uri)
@@ -254,7 +265,8 @@ def call_command(
     no service runs, and none was named, this command is one for as long as the call takes.
     """
     audio = _audio_arguments(options)
-    only_plays = bool(audio["play"]) and not (audio["record"] or audio["echo"] or audio["loop"] or audio["duration"])
+    more = ("record", "echo", "loop", "duration", "device")
+    only_plays = bool(audio["play"]) and not any(audio[each] for each in more)
     with _own_service(run_dir, uri, context.obj) as found, connected(found) as client:
         result = follow_call(client, uri, as_json=as_json, hang_up_after_play=only_plays, **audio)
     if result is None:

@@ -18,6 +18,7 @@ from actors.control.protocol import plain
 from actors.control.records import (
     CallAnswered,
     CallEnded,
+    CallNoticed,
     CallPlayFinished,
     CallProgressed,
     CallRecordFailed,
@@ -26,6 +27,7 @@ from actors.control.records import (
 )
 from actors.control.render import Progress, ended, printable, sentence, span
 
+_OF_DEVICES = {"device_failed", "device_lost", "device_back"}
 _TICK = 0.5  # seconds between two states of the progress line
 _GOODBYE = 5.0  # seconds that a hung up call may take to end
 
@@ -138,7 +140,11 @@ class _CallProgress:
         elif isinstance(event, CallEnded):
             self._line.clear()
             click.echo(f"{self._uri}: {ended(event)}")
-        elif isinstance(event, CallRecordFailed) or (isinstance(event, CallPlayFinished) and event.error):
+        elif (
+            (isinstance(event, CallNoticed) and event.kind in _OF_DEVICES)
+            or isinstance(event, CallRecordFailed)
+            or (isinstance(event, CallPlayFinished) and event.error)
+        ):
             self._line.clear()
             click.echo(f"sipactors: {printable(sentence(event))}", err=True)  # the call goes on
         elif isinstance(event, CallProgressed):
