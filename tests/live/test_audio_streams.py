@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import re
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -21,7 +25,7 @@ from actors.media.g711 import Law
 from actors.media.g711 import encode as compress
 from tests.chaos.killing import calling, next_event
 from tests.live.rtp import RtpPeer
-from tests.live.service import Service, running
+from tests.live.service import ROOT, Service, running
 from tests.live.sound import RATE, pitch, tone
 from tests.live.speech import decoded, encoded, same, speech
 
@@ -206,3 +210,42 @@ def test_tasks_of_asyncio_hear_and_speak_at_once(service: Service, tmp_path: Pat
         assert heard > 50
         samples = decoded(b"".join(said_of(peer))[:16_000], "PCMU")
         assert abs(pitch(samples) - 900.0) < 2.0
+
+
+def test_the_echo_bot_is_cut_off_at_the_very_sample_when_the_caller_talks(tmp_path: Path) -> None:
+    said = speech(1.0)
+    quiet = np.zeros(RATE, np.int16)
+    # It says it back half a second after each pause; and is cut off about half a second later.
+    conversation = np.concatenate((quiet[: RATE // 2], said, quiet, said, quiet, quiet, quiet))
+    words = (sys.executable, "examples/echo_bot.py", "--rate", "8000")
+    with (
+        running("--answer", "workers", config="[media]\njitter = 100\n") as service,
+        RtpPeer(encoded(conversation, "PCMU")) as peer,
+        bot(*words, "--run-dir", str(service.run_dir)) as lines,
+        calling(tmp_path / "sipp", service, "udp", "call_and_wait", peer.port) as process,
+        Client(service.run_dir) as client,
+    ):
+        peer.wait_for(1)
+        peer.target = peer.packets[0].source
+        found = re.fullmatch(r"cut off after (\d+) samples\n", lines.readline())
+        assert found is not None
+        peer.wait_for(10)
+        client.hangup(client.calls()[0].call)
+        assert process.wait(timeout=30) == 0
+    loud = [packet.timestamp for packet in peer.packets if packet.payload != QUIET]
+    assert {(after - before) & 0xFFFFFFFF for before, after in itertools.pairwise(loud)} == {160}
+    assert len(loud) * 160 == int(found[1])
+    assert 0 < int(found[1]) < len(said)
+
+
+@contextmanager
+def bot(*words: str) -> Iterator[IO[str]]:
+    """A program that says that it is ready, and what it says then."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process.stdout
+        finally:
+            process.kill()
