@@ -50,8 +50,10 @@ OTHER_METHODS = (
 # Seconds a refused client is asked to wait.
 RETRY_AFTER = "5"
 
-# All cells together, lingering ones too, over the machines that may be live.
+# All cells together, lingering ones too, over the machines that may be live: beyond, nothing new begins. What says that
+# it belongs to a call has a fifth of the room to itself, and no more: anybody can write a To tag.
 CELLS_PER_MACHINE = 4
+CEILING_PER_MACHINE = 5
 
 
 def _never_busy() -> bool:
@@ -69,7 +71,8 @@ class Layer(Keeper):
         secret: 16 to 64 bytes that nobody else knows, the same over restarts; they make the tags of stateless answers.
         cells: where machines are kept; None for new ones in memory.
         timers: T1, T2 and T4.
-        max_machines: live transactions beyond which new requests are refused; four times that with lingering ones.
+        max_machines: live transactions beyond which new requests are refused; four times that with lingering ones, and
+            five times for those in a dialog.
         busy: whether the user is behind, so that what would begin something new is refused.
         gate: may refuse or challenge a request outside of any dialog before there is a machine for it.
         stateless: methods whose requests outside of any dialog get no machine (RFC 3261 section 8.2.7): the user
@@ -177,6 +180,8 @@ class Layer(Keeper):
                 return self._refuse(flow, head, raw, refusal.status, refusal.headers)
             if head.method in self._stateless:
                 return (Tell(RequestReceived(key, flow, head, raw)),)
+        elif len(self.cells) >= CEILING_PER_MACHINE * self._max_machines:
+            return self._refuse(flow, head, raw, 503, (("Retry-After", RETRY_AFTER),))
         if head.method == "INVITE":
             invite = invite_server.begin(key, flow, raw, self.timers, merged)
             effects = self._begin(cell, invite, invite_server.Input.REQUEST, received, now)

@@ -322,6 +322,16 @@ def test_lingering_machines_are_bounded_too() -> None:
     assert words(receive(layer, request(branch="z9hG4bK9", call_id="call-9"))) == ["send 503"]
 
 
+def test_fault_2_a_flood_of_requests_with_made_up_to_tags_is_bounded_too() -> None:
+    layer = Layer(SECRET, max_machines=2)
+    flood = [request("BYE", branch=f"z9hG4bK{n}", call_id=f"call-{n}", to_tag="made-up") for n in range(12)]
+    said = [words(receive(layer, bye)) for bye in flood]
+    assert said == [["tell BYE"]] * 10 + [["send 503"]] * 2
+    assert len(layer.cells) == 10
+    run_out(layer)
+    assert words(receive(layer, flood[11])) == ["tell BYE"]
+
+
 def test_a_request_that_cannot_be_parsed_is_not_answered(layer: Layer) -> None:
     head = head_of(request("CANCEL"))
     assert layer.receive(UDP, head, b"CANCEL sip:x\r\n\r\n", 0.0) == ()
