@@ -6,10 +6,11 @@ import dataclasses
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -264,6 +265,7 @@ class Service:
             survive each other, and this program) or threads of this one.
         run_dir: sockets and journals; one of its own below the temporary folder when it is not given.
         state_dir: what outlives a restart; inside `run_dir`, and gone with it, when it is not given.
+        sockets: bound by this program, which keeps its own ends; each serves where the settings name its address.
 
     Attributes:
         run_dir: where a client in any program finds it.
@@ -279,6 +281,7 @@ class Service:
         *,
         run_dir: str | os.PathLike[str] | None = None,
         state_dir: str | os.PathLike[str] | None = None,
+        sockets: Iterable[socket.socket] = (),
     ) -> None:
         checked = (
             configuration.checked(config) if isinstance(config, Config) else configuration.load(config, os.environ)
@@ -288,7 +291,7 @@ class Service:
         self._own = run_dir is None
         self.run_dir = Path(tempfile.mkdtemp(prefix="sipactors-") if run_dir is None else run_dir)
         state = self.run_dir / "state" if state_dir is None else Path(state_dir)
-        self.supervisor = Supervisor(tree(checked), self.run_dir, state, checked.service.placement)
+        self.supervisor = Supervisor(tree(checked), self.run_dir, state, checked.service.placement, sockets=sockets)
 
     def __enter__(self) -> Self:
         """Start it; returns once it serves.

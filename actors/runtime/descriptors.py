@@ -112,6 +112,16 @@ def open_sockets(
         warn(f"{wanted - pairs} of {wanted} RTP port pairs are taken by others; the last one: {refusal}")
 
 
+def by_address(sockets: Iterable[socket.socket]) -> dict[Address, socket.socket]:
+    """Bound sockets by their addresses, none of them blocking any more."""
+    found: dict[Address, socket.socket] = {}
+    for sock in sockets:
+        host, port = sock.getsockname()[:2]
+        sock.setblocking(False)
+        found[int(sock.type), host, port] = sock
+    return found
+
+
 def show_address(host: str, port: int) -> str:
     """``host:port``, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

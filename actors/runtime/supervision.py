@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import structlog
 
 from actors.runtime.channel import ChildStatus
 from actors.runtime.context import Context
-from actors.runtime.descriptors import SocketSpec, Store, descriptor_limit, open_sockets
+from actors.runtime.descriptors import SocketSpec, Store, by_address, descriptor_limit, open_sockets
 from actors.runtime.errors import StartupError
 from actors.runtime.forkserver import ForkServer
 from actors.runtime.logs import PLAIN, Logs
@@ -83,8 +84,8 @@ class Supervisor:
         on_ready: called in the supervisor's thread once every child is ready for the first time.
         reread: gives the specs anew, for a reload: those whose settings or sockets differ are started again with them.
             It raises StartupError where they cannot be had. SIGHUP asks for it too, where stdin is no terminal.
-
         systemd: the service manager, where there is one.
+        sockets: bound by the caller, who keeps its own ends; each serves as the listener or RTP port of its address.
 
     Attributes:
         addresses: the token of each listener and RTP port, and the address it really has.
@@ -106,6 +107,7 @@ class Supervisor:
         on_ready: Callable[[Supervisor], None] | None = None,
         reread: Callable[[], Iterable[ChildSpec]] | None = None,
         systemd: Systemd | None = None,
+        sockets: Iterable[socket.socket] = (),
     ) -> None:
         self.addresses: dict[str, str] = {}
         self.failure = ""
@@ -125,6 +127,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._reread = reread
         self._systemd = systemd or Systemd({})
+        self._given = tuple(sockets)
         self._hups = 0
         self._server: ForkServer | None = None
         self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
@@ -200,7 +203,7 @@ class Supervisor:
                 modules = dict.fromkeys(entry.partition(":")[0] for entry in self._entries.values())
                 self._server = ForkServer(tuple(modules))
                 self._server.launch()  # it imports while we open sockets
-            kept = self._systemd.take()
+            kept = self._systemd.take() | by_address([sock.dup() for sock in self._given])
             for child in self._children:
                 child.epoch = self._directory.base_epoch
                 open_sockets(child.store, self._specs[child.name].sockets, log.warning, kept)

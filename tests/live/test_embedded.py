@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from actors.config import AnswerSection, Config, MediaSection, ServiceSection, SipSection
@@ -14,9 +16,9 @@ pytestmark = pytest.mark.live
 
 def settings(placement: str, first: int, mode: str = "echo", listen: str = "udp:127.0.0.1:0") -> Config:
     return Config(
-        service=ServiceSection(placement=placement),  # type: ignore[arg-type] - of the parameters below
+        service=ServiceSection(placement=placement),  # type: ignore[arg-type]  # of the parameters below
         sip=SipSection(listen=(listen,)),
-        answer=AnswerSection(mode=mode),  # type: ignore[arg-type] - as above
+        answer=AnswerSection(mode=mode),  # type: ignore[arg-type]  # as above
         media=MediaSection(ports=(first, first + 99)),
     )
 
@@ -50,3 +52,17 @@ def test_one_that_cannot_start_says_why_and_leaves_nothing() -> None:
         with pytest.raises(StartupError, match=address), second:
             pass
         assert not second.run_dir.exists()
+
+
+@pytest.mark.parametrize("placement", ["process", "thread"])
+def test_a_socket_of_the_caller_serves_as_the_listener_of_its_address(placement: str) -> None:
+    with own_ports(RTP_PORTS) as port, socket.socket(type=socket.SOCK_DGRAM) as given:
+        given.bind(("127.0.0.1", 0))  # nobody else can take it from here on, the service neither
+        host, number = given.getsockname()
+        config = settings(placement, port, listen=f"udp:{host}:{number}")
+        with Service(config, sockets=[given]) as ua, ua.client() as client, client.events() as events:
+            client.calls.place(f"sip:echo@{host}:{number}")
+            names: list[str] = []
+            while "CallAnswered" not in names:
+                names.append(type(events.receive(30.0)).__name__)
+        assert given.fileno() >= 0
