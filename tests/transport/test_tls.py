@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -174,6 +177,36 @@ def test_clients_are_shown_the_certificate_of_the_domain_that_they_ask_for(folde
         pair = _pair(server, tls_settings(folder / "c"), f"{name}.example")
         _talk(*pair)
         assert identities(pair[1].certificate) == {f"{shown}.example"}
+
+
+@pytest.mark.parametrize("asked", [b"\xff\xfe.example", b"*.example", b"b.example"])
+def test_a_client_may_ask_for_a_name_that_is_none_and_nothing_is_printed(
+    folder: Path, asked: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate = str(issue(folder / "b", "b.example"))
+    server = tls_settings(folder / "s", "a.example", names=(("b.example", certificate, certificate),))
+    session, client = _pair(server, tls_settings(folder / "c"), "x" * len(asked))
+    client.receive(b"", BUFFER)
+    hello = client.outgoing()
+    assert hello.count(b"x" * len(asked)) == 1
+    with suppress(TlsError):
+        session.receive(hello.replace(b"x" * len(asked), asked), BUFFER)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_else_goes_wrong_in_a_handshake_is_told_as_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: told.append(raised.exc_value))
+    context, client_context = make(tls_settings(folder / "s", "a.example"))
+
+    def fail(*_: object) -> None:
+        raise ValueError("our own fault")
+
+    context.sni_callback = fail
+    server, client = Session(context, server=True), Session(client_context, server=False, name="a.example")
+    with pytest.raises(TlsError):
+        _talk(server, client)
+    assert [str(each) for each in told] == ["our own fault"]
 
 
 def test_an_old_version_is_refused(folder: Path) -> None:
