@@ -62,6 +62,7 @@ def words(folder: Path, transport: str, scenario: str, host: str, port: int, ext
         *("-p", str(port)),
         *("-t", "u1" if transport == "udp" else "t1"),
         *("-nostdin", "-trace_err", "-error_file", str(folder / "errors.log")),
+        *("-watchdog_interval", "0"),  # it writes of a machine that is busy among the errors, and ends the run of one
         *("-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1"),
         *extra,
     ]
