@@ -141,6 +141,7 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         jitter: milliseconds of audio held back against jitter.
         inband_keys: hear keys in the sound of peers that take no telephone events; it costs about 4 ms a call-second.
         ports: first and last UDP port of the pool; a call takes two.
+        folder: where files that are played and recorded must be, links followed; empty: anywhere.
         srtp: off, optional (where the peer takes it) or required.
         srtp_suites: those that are offered and taken, the most liked first.
     """
@@ -152,6 +153,7 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     inband_keys: bool = False
     ports: tuple[Port, Port] = (16384, 18383)
+    folder: str = ""
     srtp: Literal["off", "optional", "required"] = "off"
     srtp_suites: Annotated[
         tuple[

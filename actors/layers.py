@@ -90,7 +90,8 @@ def dialog(config: Config) -> DialogSettings:
 
 def media(config: Config) -> MediaSettings:
     """Of every media process."""
-    return MediaSettings(jitter=config.media.jitter, inband_keys=config.media.inband_keys)
+    section = config.media
+    return MediaSettings(jitter=section.jitter, inband_keys=section.inband_keys, folder=absolute(section.folder))
 
 
 def device(config: Config) -> DeviceSettings:

@@ -16,6 +16,7 @@ from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.facts import Facts
 from actors.media.lines import DEVICE, SOUND, Lines
+from actors.media.loader import Loader
 from actors.media.record import Records
 from actors.media.session import ROW
 from actors.media.settings import MediaSettings
@@ -31,6 +32,8 @@ from actors.runtime.mailbox import clock
 SAMPLES_A_MS = 8
 # Commands that wait for their keys to be pressed.
 _MOST_KEYS = 32
+# Files and tones that wait to be played.
+_MOST_PLAYS = 100
 # Seconds an ordered stop waits for the disk.
 _FLUSH_TIMEOUT = 3.0
 
@@ -59,10 +62,14 @@ class MediaActor(LayerActor):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._writer: threading.Thread | None = None
+        self._reader: threading.Thread | None = None
         self._commands: dict[type[Event], Callable[[str, bytes, Any, Any, float], None]] = {
             events.PrepareSession: self._on_prepare,
             events.StartSession: self._on_start,
             events.Play: self._on_play,
+            events.StopPlaying: self._on_stop_playing,
+            events.PausePlaying: self._on_pause,
+            events.SeekPlaying: self._on_seek,
             events.Record: self._on_record,
             events.Echo: self._on_echo,
             events.UseDevice: self._on_device,
@@ -74,13 +81,16 @@ class MediaActor(LayerActor):
         """Open the ports and take up what a predecessor left: its next packets are due at once."""
         context = self.context
         settings: MediaSettings = context.settings
-        self._disk = Disk()
+        self._disk = Disk(folder=settings.folder)
+        self._loader = Loader(settings.folder)
         self._lines = Lines(context.run_dir / SOUND, context.name)
         self._ports = Ports({token: each.fd for token, each in context.channel.descriptors.items()})
         self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
         target = settings.jitter * SAMPLES_A_MS
         inband = settings.inband_keys
-        self._engine = Engine(self._ports, self._records, self._disk, random_words(), target, inband=inband)
+        self._engine = Engine(
+            self._ports, self._records, self._disk, self._loader, random_words(), target, inband=inband
+        )
         self._open_streams()
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):
@@ -94,6 +104,7 @@ class MediaActor(LayerActor):
             else:
                 found[_name(key)] = facts
                 self._may_write(facts.record)
+                self._may_read(facts.play)
         for session, reason in self._engine.restore(found, clock()).items():
             self.log.error("session_lost", session=session, reason=reason)
             self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
@@ -146,7 +157,8 @@ class MediaActor(LayerActor):
         if isinstance(event, events.Noticed):
             self.log.warning("media", session=event.session, kind=event.kind, notice=event.text)
         elif isinstance(event, events.PlayFinished):
-            self.cells.put(key, replace(facts, play=None))
+            play, queued = (facts.queued[0], facts.queued[1:]) if facts.queued else (None, ())
+            self.cells.put(key, replace(facts, play=play, queued=queued, plays=(facts.plays + bool(play)) & 0xFFFF))
         elif isinstance(event, events.RecordFailed):
             self.cells.put(key, replace(facts, record=None))
 
@@ -196,12 +208,32 @@ class MediaActor(LayerActor):
             return
         self.cells.put(key, replace(facts, start=message))
 
-    def _on_play(self, _peer: str, key: bytes, facts: Facts, message: events.Play, _now: float) -> None:
-        self.cells.put(key, replace(facts, play=message))
+    def _on_play(self, peer: str, key: bytes, facts: Facts, message: events.Play, _now: float) -> None:
+        self._may_read(message)
+        waits = message.queue and facts.play is not None
+        if waits and len(facts.queued) >= _MOST_PLAYS:
+            self.tell(peer, events.PlayFinished(message.session, message.path, "too many files wait to be played"))
+            return
         self._engine.play(message.session, message)
+        if waits:
+            self.cells.put(key, replace(facts, queued=(*facts.queued, message)))
+        else:
+            plays = self._engine.sessions[message.session].plays
+            self.cells.put(key, replace(facts, play=message, queued=(), plays=plays, paused=False))
+
+    def _on_stop_playing(self, _peer: str, key: bytes, facts: Facts, message: events.StopPlaying, _now: float) -> None:
+        self.cells.put(key, replace(facts, play=None, queued=(), paused=False))
+        self._engine.stop(message.session)
+
+    def _on_pause(self, _peer: str, key: bytes, facts: Facts, message: events.PausePlaying, _now: float) -> None:
+        self.cells.put(key, replace(facts, paused=message.paused))
+        self._engine.pause(message.session, message.paused)
+
+    def _on_seek(self, _peer: str, _key: bytes, _facts: Facts, message: events.SeekPlaying, _now: float) -> None:
+        self._engine.seek(message.session, message.position)
 
     def _on_record(self, _peer: str, key: bytes, facts: Facts, message: events.Record, now: float) -> None:
-        self.cells.put(key, replace(facts, record=message))
+        self.cells.put(key, replace(facts, record=message if message.path else None))
         self._may_write(message)
         self._engine.record(message.session, message, now)
 
@@ -249,6 +281,12 @@ class MediaActor(LayerActor):
             self._writer = threading.Thread(target=self._disk.run, name=f"{self.name}-disk", daemon=True)
             self._writer.start()
 
+    def _may_read(self, play: events.Play | None) -> None:
+        """The helper thread that reads lives from the first file on."""
+        if play is not None and self._reader is None:
+            self._reader = threading.Thread(target=self._loader.run, name=f"{self.name}-files", daemon=True)
+            self._reader.start()
+
     # Ends.
 
     def peer_reset(self, peer: str, now: float) -> None:
@@ -284,6 +322,8 @@ class MediaActor(LayerActor):
         if self._writer is not None:
             self._disk.stop()
             self._writer.join(_FLUSH_TIMEOUT)
+        if self._reader is not None:
+            self._loader.stop()
         self._streams.close()
         self._lines.close()
         self._records.close()

@@ -15,6 +15,7 @@ import numpy as np
 
 from actors.media import wav
 from actors.media.g711 import Law, Samples, decode
+from actors.media.reading import confined
 from actors.media.resample import Resampler
 from actors.media.ring import Ring
 
@@ -26,8 +27,9 @@ _PATIENCE = 500
 class Write(NamedTuple):
     """One job: put `frames` at the frame `position` of the recording `key`, padding up to there with silence.
 
-    Each frame is its codes and their law, or linear samples and their kHz, or nothing and 0. `append` goes on with a
-    file that is there, `last` closes it; `rate` is the file's.
+    Each frame is its codes and their law, or linear samples and their kHz, or nothing and 0; `said` are as many of what
+    we sent, where `sides` is mixed or stereo. `append` goes on with a file that is there, `last` closes it; `rate` is
+    the file's.
     """
 
     key: str
@@ -37,6 +39,20 @@ class Write(NamedTuple):
     frames: tuple[tuple[bytes, int], ...] = ()
     last: bool = False
     rate: int = wav.RATE
+    sides: str = "peer"
+    said: tuple[tuple[bytes, int], ...] = ()
+
+    @property
+    def samples(self) -> Samples:
+        """What is to be written: columns, where the file is stereo."""
+        heard = linear(self.frames, self.rate)
+        if self.sides == "peer":
+            return heard
+        said = linear(self.said, self.rate)
+        if self.sides == "stereo":
+            return np.column_stack((heard, said))
+        mixed: Samples = np.clip(heard.astype(np.int32) + said, -32768, 32767).astype(np.int16)
+        return mixed
 
 
 class Outcome(NamedTuple):
@@ -71,12 +87,17 @@ def _joined(data: list[bytes]) -> Samples:
 class Disk:
     """The bounded queue between loop and thread. :meth:`run` is the thread's body; the rest is the loop's.
 
+    Args:
+        limit: jobs in the queue.
+        folder: where recordings must be; empty for anywhere.
+
     Attributes:
         made: recordings whose file is open; the thread alone changes it.
         outcomes: recordings that failed or were closed, for the loop to take from the left.
     """
 
-    def __init__(self, limit: int = 1024) -> None:
+    def __init__(self, limit: int = 1024, folder: str = "") -> None:
+        self._folder = folder
         self._jobs: queue.Queue[Write | None] = queue.Queue(limit)
         self.outcomes: deque[Outcome] = deque()
         self._writers: dict[str, wav.Writer] = {}
@@ -119,13 +140,15 @@ class Disk:
     def _write(self, job: Write) -> None:
         writer = self._writers.get(job.key)
         if writer is None:
-            writer = self._writers[job.key] = wav.Writer(job.path, append=job.append, rate=job.rate)
+            channels = 2 if job.sides == "stereo" else 1
+            path = confined(job.path, self._folder)
+            writer = self._writers[job.key] = wav.Writer(path, append=job.append, rate=job.rate, channels=channels)
             self.made.add(job.key)
         position = job.position * (job.rate // 50)
         writer.pad(position)
         if job.frames:
             # What a predecessor wrote before it was killed is not written again.
-            writer.append(linear(job.frames, job.rate)[writer.length - position :])
+            writer.append(job.samples[writer.length - position :])
 
     def _close(self, key: str) -> None:
         self.made.discard(key)
@@ -145,9 +168,11 @@ class Recorder:
         append: the file is a predecessor's; go on with it.
         ring: keeps the frames that are not handed over yet; a predecessor's are taken up.
         rate: samples a second of the file.
+        sides: peer, mixed or stereo.
 
     Attributes:
         start: the tick of the file's first frame.
+        sides: as above.
     """
 
     def __init__(
@@ -160,6 +185,7 @@ class Recorder:
         append: bool,
         ring: Ring | None = None,
         rate: int = wav.RATE,
+        sides: str = "peer",
     ) -> None:
         self.path = path
         self.rate = rate
@@ -167,14 +193,17 @@ class Recorder:
         self.start = start
         self._disk = disk
         self._append = append
+        self.sides = sides
         self._frames: list[tuple[bytes, int]] = []
+        self._said: list[tuple[bytes, int]] = []
         self._first = start  # tick of the oldest frame held
         self._ring = None
         # The file is made now, so that a folder that is not there is told at once.
-        disk.submit(Write(key, path, append, 0, rate=rate))
+        disk.submit(Write(key, path, append, 0, rate=rate, sides=sides))
         for entry in ring.read() if ring is not None else ():
             if entry.number >= start:
-                self.push(entry.number, entry.content, entry.kind)
+                heard, form = entry.stamp >> 8, entry.stamp & 0xFF
+                self.push(entry.number, entry.content[:heard], entry.kind, entry.content[heard:], form)
         self._ring = ring
 
     @property
@@ -182,25 +211,34 @@ class Recorder:
         """The file is this recording's: a successor goes on with it."""
         return self.key in self._disk.made
 
-    def push(self, tick: int, codes: bytes, law: int) -> bool:
-        """Take in the frame of `tick`; False when the disk has fallen so far behind that the recording is given up."""
+    def push(self, tick: int, codes: bytes, law: int, said: bytes = b"", form: int = 0) -> bool:
+        """Take in the frame of `tick`, of what was heard and of what we said.
+
+        Returns:
+            False when the disk has fallen so far behind that the recording is given up.
+        """
         frames = self._frames
         if self._ring is not None:
-            self._ring.write(tick, 0, law, codes)
+            self._ring.write(tick, len(codes) << 8 | form, law, codes + said)
         if not frames:
             self._first = tick
         elif tick != self._first + len(frames):
             # The loop overslept: what it missed is silence.
-            frames.extend([(b"", 0)] * min(tick - self._first - len(frames), _PATIENCE))
+            missed = [(b"", 0)] * min(tick - self._first - len(frames), _PATIENCE)
+            frames.extend(missed)
+            self._said.extend(missed)
         frames.append((codes, law))
+        self._said.append((said, form))
         return len(frames) < BATCH or self._flush(last=False) or len(frames) < _PATIENCE
 
     def _flush(self, *, last: bool) -> bool:
         position = max(self._first - self.start, 0)
-        job = Write(self.key, self.path, self._append, position, tuple(self._frames), last, self.rate)
+        frames, said = tuple(self._frames), tuple(self._said)
+        job = Write(self.key, self.path, self._append, position, frames, last, self.rate, self.sides, said)
         if not self._disk.submit(job):
             return False
         self._frames.clear()
+        self._said.clear()
         return True
 
     def close(self, tick: int) -> bool:

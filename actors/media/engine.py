@@ -24,7 +24,8 @@ from actors.media.events import (
 from actors.media.facts import Facts
 from actors.media.jitter import FRAME, TARGET
 from actors.media.line import Line
-from actors.media.peer import MAX_DATAGRAM
+from actors.media.loader import Loader
+from actors.media.peer import MAX_DATAGRAM, Address
 from actors.media.player import Playing
 from actors.media.quality import Heard, mos, rating
 from actors.media.record import Records
@@ -78,6 +79,7 @@ class Engine:
         ports: where they receive.
         records: the mapped rows, a slot a port pair.
         disk: where recordings go.
+        loader: reads what is played.
         token: gives random 32-bit numbers.
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
@@ -94,6 +96,7 @@ class Engine:
         ports: Ports,
         records: Records,
         disk: Disk,
+        loader: Loader,
         token: Callable[[], int],
         target: int = TARGET,
         *,
@@ -105,6 +108,7 @@ class Engine:
         self._ports = ports
         self._records = records
         self._srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
+        self._loader = loader
         self._token = token
         self._target = target
         self._inband = inband
@@ -157,24 +161,55 @@ class Engine:
         self._wake(session)
 
     def play(self, key: str, play: Play) -> None:
-        """Play a file from its start, in place of what was played before. Failure is an event."""
+        """Play a file from its start, in place of what was played before or behind it. Failure is an event."""
         session = self.sessions[key]
-        self._stop_playing(session)
-        session.position = 0
+        if play.queue and session.player is not None:
+            session.queue.append(play)
+            return
+        self.stop(key)
+        session.plays = (session.plays + 1) & 0xFFFF
         self._play(session, play)
+
+    def stop(self, key: str) -> None:
+        """Play nothing any more, nor what waits."""
+        session = self.sessions[key]
+        session.queue.clear()
+        session.paused = False
+        self._stop_playing(session)
+
+    def pause(self, key: str, paused: bool) -> None:
+        """Hold what is played where it is, or go on with it."""
+        self.sessions[key].paused = paused
+
+    def seek(self, key: str, position: float) -> None:
+        """Go on with what is played at `position` seconds."""
+        session = self.sessions[key]
+        if session.player is not None:
+            session.player.seek(int(position * 8000))
 
     def _play(self, session: Session, play: Play) -> None:
         try:
-            session.player = player.play(play.path, session.form, position=session.position, loop=play.loop)
-        except (OSError, ValueError) as error:
-            self.events.append((session.key, PlayFinished(session.key, play.path, str(error))))
+            session.player = player.play(
+                play.path, session.form, self._loader, position=session.position, loop=play.loop
+            )
+        except ValueError as error:
+            self._played_out(session, play.path, str(error))
         self._wake(session)
+
+    def _played_out(self, session: Session, path: str, error: str) -> None:
+        """What was played is over: what waits is begun."""
+        self._stop_playing(session)
+        self.events.append((session.key, PlayFinished(session.key, path, error)))
+        if session.queue:
+            session.plays = (session.plays + 1) & 0xFFFF
+            self._play(session, session.queue.popleft())
 
     def record(self, key: str, record: Record, now: float) -> None:
         """Record into a file from the next tick on, in place of an earlier recording, which is ended."""
         session = self.sessions[key]
         self._recordings.end(session, self._tick + 1)
-        self._recordings.begin(session, record.path, start=max(self._tick, tick_of(now)) + 1)
+        if record.path:
+            self._recordings.begin(session, record, start=max(self._tick, tick_of(now)) + 1)
         self._wake(session)
 
     def press(self, key: str, keys: str, duration: int) -> None:
@@ -282,7 +317,7 @@ class Engine:
         self._sockets[session.pair.rtp.fileno()] = (session, False)
         self._sockets[session.pair.rtcp.fileno()] = (session, True)
         if facts.play is not None:
-            self._play(session, facts.play)
+            self._go_on_playing(session, facts.play, facts)
         for each in facts.keys:
             session.press(each.digits.upper(), each.duration)
         if session.keys is not None:
@@ -290,11 +325,23 @@ class Engine:
         if facts.record is not None:
             start = session.recorded_from or self._tick + 1
             made, anew = session.recording_made, not session.recorded_from
-            self._recordings.begin(session, facts.record.path, start=start, append=made, anew=anew)
+            self._recordings.begin(session, facts.record, start=start, append=made, anew=anew)
             if recorded:
                 session.peer.refill()
                 self._behind.append((session, behind))
         self._wake(session)
+
+    def _go_on_playing(self, session: Session, play: Play, facts: Facts) -> None:
+        """Go on where the row says, which may be further in the queue than the journal, or not yet as far."""
+        plays = [play, *facts.queued]
+        ended = (session.plays - facts.plays) & 0xFFFF
+        if ended >= len(plays):
+            ended = session.position = 0
+            session.plays = facts.plays
+        self.events += [(session.key, PlayFinished(session.key, each.path)) for each in plays[:ended]]
+        session.queue.extend(plays[ended + 1 :])
+        session.paused = facts.paused
+        self._play(session, plays[ended])
 
     # The tick.
 
@@ -406,32 +453,39 @@ class Engine:
         peer = session.peer
         codes, law = session.hear()
         taps, recorder = session.taps, session.recorder
-        if recorder is not None and not recorder.push(tick, codes, law):
-            self.events += self._recordings.fail(session, "the disk does not keep up", tick)
+        said, form = b"", 0
         destination = peer.destination
         if session.sending and destination is not None:
             payload = None if taps is None and session.player is None else self._said(session, tick)
             if payload is None:
                 payload = session.frame_to_send(codes, law)
-            keys = session.keys
-            packets = self._pressed(session, payload, tick) if keys is not None and keys.busy else None
-            if packets is None:
-                packets = session.packets_of(payload, tick)
-            if session.srtp is not None:
-                packets = session.srtp.sealed(packets)
-            # Written before anything is sent: what a successor reads as next was not used yet.
-            self._save(session, tick)
-            for packet in packets:
-                try:
-                    session.pair.rtp.sendto(packet, destination)
-                except OSError:
-                    self.send_errors += 1
+            if recorder is not None and recorder.sides != "peer":
+                said, form = payload, session.form
+            self._send(session, payload, tick, destination)
         else:
             self._save(session, tick)
+        if recorder is not None and not recorder.push(tick, codes, law, said, form):
+            self.events += self._recordings.fail(session, "the disk does not keep up", tick)
         if now >= session.report_due or peer.farewell is not None:
             self._report(session, now, wall)
         if peer.keys is not None or peer.notices or session.detector is not None or taps is not None or session.line:
             self._tell_of(session, tick, codes, law)
+
+    def _send(self, session: Session, payload: bytes, tick: int, destination: Address) -> None:
+        """Send the frame of a tick, or the key that is down."""
+        keys = session.keys
+        packets = self._pressed(session, payload, tick) if keys is not None and keys.busy else None
+        if packets is None:
+            packets = session.packets_of(payload, tick)
+        if session.srtp is not None:
+            packets = session.srtp.sealed(packets)
+        # Written before anything is sent: what a successor reads as next was not used yet.
+        self._save(session, tick)
+        for packet in packets:
+            try:
+                session.pair.rtp.sendto(packet, destination)
+            except OSError:
+                self.send_errors += 1
 
     def _tell_of(self, session: Session, tick: int, codes: bytes, law: int) -> None:
         """The peer's keys, and what people should know of it, become events; other programs hear it."""
@@ -470,20 +524,19 @@ class Engine:
     def _said(self, session: Session, tick: int) -> bytes | None:
         """What another program writes, else what is played; None where neither is."""
         payload = None if session.taps is None else session.taps.say(tick)
-        if payload is None and session.player is not None:
+        if payload is None and session.player is not None and not session.paused:
             return self._played(session, session.player)
         return payload
 
     def _played(self, session: Session, playing: Playing) -> bytes | None:
-        """The player's next frame; None when it is over, which ends it."""
+        """The player's next frame, of the next file where one is over; None where nothing waits."""
         error = ""
         try:
             payload = playing.frame()
         except OSError as problem:
             payload, error = None, str(problem)
         if payload is None:
-            self._stop_playing(session)
-            self.events.append((session.key, PlayFinished(session.key, playing.path, error)))
+            self._played_out(session, playing.path, error)
         return payload
 
     def _interval(self, session: Session) -> float:
@@ -529,7 +582,7 @@ class Engine:
         if session.player is not None:
             session.player.close()
             session.player = None
-            session.position = 0
+        session.position = 0
 
     def _lose(self, session: Session, error: BaseException) -> None:
         self._release(session)

@@ -74,18 +74,51 @@ class StartSession(Event, frozen=True):
 
 
 class Play(Event, frozen=True):
-    """Play a WAV file to the peer, from its start; ends whatever was played before. PlayFinished tells its end."""
+    """Play a file, or a tone, to the peer, from its start. PlayFinished tells its end.
+
+    Attributes:
+        path: a file, or ``tone:`` and what :func:`actors.media.tones.parse_tone` reads.
+        loop: again and again.
+        queue: after what is being played and waits; else in place of all that.
+    """
 
     session: str
     path: str
     loop: bool = False
+    queue: bool = False
+
+
+class StopPlaying(Event, frozen=True):
+    """Play nothing any more, nor what waits to be played."""
+
+    session: str
+
+
+class PausePlaying(Event, frozen=True):
+    """Hold what is being played where it is, or go on with it."""
+
+    session: str
+    paused: bool
+
+
+class SeekPlaying(Event, frozen=True):
+    """Go on with what is being played at `position`, seconds from its start."""
+
+    session: str
+    position: float
 
 
 class Record(Event, frozen=True):
-    """Record what the peer sends into a WAV file (16 bit, mono, 8 kHz) until the session ends; appends after a kill."""
+    """Record into a WAV or OGG file until the session ends; appends after a kill. An empty path ends the recording.
+
+    Attributes:
+        path: the file, of the session's rate, 16 bit; an end in .ogg or .opus makes it Ogg Opus.
+        sides: peer: what the peer says; mixed: what we send, too, in one channel; stereo: the peer left, we right.
+    """
 
     session: str
     path: str
+    sides: str = "peer"
 
 
 class Echo(Event, frozen=True):
@@ -219,7 +252,19 @@ class SessionClosed(Event, frozen=True):
     burst: float = 0.0
 
 
-FromDialog = PrepareSession | StartSession | Play | Record | Echo | UseDevice | SendDigits | CloseSession
+FromDialog = (
+    PrepareSession
+    | StartSession
+    | Play
+    | StopPlaying
+    | PausePlaying
+    | SeekPlaying
+    | Record
+    | Echo
+    | UseDevice
+    | SendDigits
+    | CloseSession
+)
 ToDialog = (
     SessionPrepared
     | SessionRefused

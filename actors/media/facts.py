@@ -24,6 +24,9 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
         start, play, record, echo, device: the commands in force.
         keys: those to be pressed until all of them are.
         call: the id of its call.
+        queued: what is to be played after `play`.
+        plays: the number of `play` among all that were begun, modulo 65536.
+        paused: `play` waits.
         closing: it was told to close and waits for its recording.
     """
 
@@ -39,6 +42,9 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     keys: tuple[SendDigits, ...] = ()
     device: UseDevice | None = None
     call: str = ""
+    queued: tuple[Play, ...] = ()
+    plays: int = 0
+    paused: bool = False
 
 
 def law_of(form: Format) -> int | None:

@@ -1,4 +1,4 @@
-"""Playing a WAV file to the peer, a frame a tick, encoded a second at a time."""
+"""Playing a file or a tone to the peer, a frame a tick."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Protocol
 
 from actors.media.g711 import SILENCE, Law, encode
 from actors.media.jitter import FRAME
+from actors.media.loader import AHEAD, Block, Loader, Reading
 from actors.media.tones import parse_tone, samples_of
-from actors.media.wav import RATE, Reader
+from actors.media.wav import RATE
 
 TONE = "tone:"
 
@@ -29,20 +30,22 @@ class Playing(Protocol):
     def use(self, form: int) -> None:
         """Go on in another law or rate."""
 
+    def seek(self, position: int) -> None:
+        """Go on at another place."""
+
     def close(self) -> None:
         """Let go of it."""
 
 
-def play(path: str, form: int, *, position: int = 0, loop: bool = False) -> Playing:
+def play(path: str, form: int, loader: Loader, *, position: int = 0, loop: bool = False) -> Playing:
     """A file, or with ``tone:`` before it the name of a tone, being played.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is no WAV that can be played, or no tone.
+        ValueError: it is no tone.
     """
     if path.startswith(TONE):
         return TonePlayer(path, form, position)
-    return Player(path, form, position=position, loop=loop)
+    return Player(path, form, loader, position=position, loop=loop)
 
 
 class TonePlayer:
@@ -75,85 +78,95 @@ class TonePlayer:
         """Go on in another law or rate, at the same place."""
         self._form = form
 
+    def seek(self, position: int) -> None:
+        """Go on at another place."""
+        self.position = position
+
     def close(self) -> None:
         """Nothing is held."""
 
 
 class Player:
-    """A file being played.
+    """A file being played. What the helper thread has not read yet is silence; the position waits.
 
     Args:
-        path: a WAV file.
+        path: the file.
         form: a law to encode it in, else linear at so many kHz.
+        loader: reads it.
         position: the sample to begin with, counted at 8 kHz whatever the form.
         loop: begin again at the end.
-
-    Raises:
-        OSError: it cannot be read.
-        WavError: it is no WAV that can be played.
     """
 
-    def __init__(self, path: str, form: int, *, position: int = 0, loop: bool = False) -> None:
+    def __init__(self, path: str, form: int, loader: Loader, *, position: int = 0, loop: bool = False) -> None:
         self.path = path
         self.position = position
+        self._loader = loader
         self._loop = loop
-        self._reader: Reader | None = None
+        self._reading: Reading | None = None
+        self._form = form
         self._block = b""
-        self._form = self._at = self._size = 0
-        self._rate = RATE
-        self._coded = False
+        self._at = self._size = 0
         self._silence = b""
-        self.use(form)
+        self._begin()
 
     def frame(self) -> bytes | None:
         """The next 20 ms, None after the end.
 
         Raises:
-            OSError: the file cannot be read any more.
+            OSError: the file cannot be read, or not any more.
         """
         size = self._size
         frame = self._block[self._at : self._at + size]
-        if len(frame) < size and not frame:
-            frame = self._next_block()
-            if not frame:
+        if not frame:
+            block = self._next()
+            if block is None:
+                return self._silence * size
+            if not block.data:
                 return None
+            self.position = block.position
+            self._block, self._at = block.data, 0
+            frame = block.data[:size]
         self._at += size
         self.position += FRAME * len(frame) // size
         return frame if len(frame) == size else frame.ljust(size, self._silence)
 
-    def _next_block(self) -> bytes:
-        reader, rate = self._reader, self._rate
-        if reader is None:
-            return b""
-        samples = reader.read(self.position * rate // RATE, rate)
-        if not len(samples) and self._loop:
-            self.position = 0
-            samples = reader.read(0, rate)
-        self._block = encode(samples, self._form).tobytes() if self._coded else samples.tobytes()
-        self._at = 0
-        return self._block[: self._size]
+    def _next(self) -> Block | None:
+        reading = self._reading
+        if reading is None or not reading.blocks:
+            return None
+        block = reading.blocks.popleft()
+        if block.error:
+            raise OSError(block.error)
+        self._loader.ask(reading)
+        return block
 
     def use(self, form: int) -> None:
-        """Go on in another law or rate, at the same place.
+        """Go on in another law or rate, at the same place."""
+        if form != self._form:
+            self._form = form
+            self._begin()
 
-        Raises:
-            OSError, WavError: as at the beginning.
-        """
-        if self._reader is not None and form == self._form:
-            return
-        self._form = form
-        self._coded = form in tuple(Law)
-        self._rate = RATE if self._coded else form * 1000
-        self._size = FRAME if self._coded else self._rate // 50 * 2
-        self._silence = SILENCE[form].to_bytes() if self._coded else b"\0"
-        self._block = b""
-        self._at = 0
-        reader = Reader(self.path, self._rate)
+    def seek(self, position: int) -> None:
+        """Go on at another place."""
+        self.position = position
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have it read from `position` on."""
         self.close()
-        self._reader = reader
+        form = self._form
+        coded = form in tuple(Law)
+        self._size = FRAME if coded else form * 20 * 2
+        self._silence = SILENCE[form].to_bytes() if coded else b"\0"
+        self._block, self._at = b"", 0
+        reading = Reading(self.path, form, position=self.position, loop=self._loop, folder=self._loader.folder)
+        self._reading = reading
+        for _ in range(AHEAD):
+            self._loader.ask(reading)
 
     def close(self) -> None:
-        """Close the file."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        """Have the file closed."""
+        if self._reading is not None:
+            self._reading.closed = True
+            self._loader.ask(self._reading)
+            self._reading = None

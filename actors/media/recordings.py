@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.media.disk import Disk, Recorder
-from actors.media.events import RecordFailed
+from actors.media.events import Record, RecordFailed
 from actors.media.jitter import FRAME
 from actors.media.peer import MAX_DATAGRAM
 from actors.media.ring import Ring
@@ -38,22 +38,25 @@ class Recordings:
         """Something is to be settled, though no session may be left."""
         return bool(self._waiting or self._unended)
 
-    def begin(self, session: Session, path: str, *, start: int, append: bool = False, anew: bool = True) -> None:
+    def begin(self, session: Session, record: Record, *, start: int, append: bool = False, anew: bool = True) -> None:
         """Record `session` from tick `start` on.
 
         Args:
             session: whose peer is recorded.
-            path: the file.
+            record: the file, and which sides.
             start: the tick of its first frame.
             append: go on with a predecessor's file.
             anew: forget the frames a predecessor had not written yet.
         """
+        path, both = record.path, record.sides != "peer"
         name = f"{session.key} {start} {path}"
         kept = self._folder / str(session.pair.slot)
         rate = session.rate
-        room = FRAME if session.voice is None else rate // 50 * 2
+        room = (FRAME if session.voice is None else rate // 50 * 2) * (1 + both)
         frames = Ring(kept.with_suffix(".frames"), entries=_KEPT, room=room, anew=anew)
-        session.recorder = Recorder(self._disk, name, path, start=start, append=append, ring=frames, rate=rate)
+        session.recorder = Recorder(
+            self._disk, name, path, start=start, append=append, ring=frames, rate=rate, sides=record.sides
+        )
         packet = _PACKET if session.voice is None else MAX_DATAGRAM
         session.peer.kept = Ring(kept.with_suffix(".packets"), entries=_KEPT, room=packet, anew=anew)
         self._sessions[name] = session

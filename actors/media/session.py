@@ -7,6 +7,7 @@ the clock through pauses of the loop and restarts of the process, and a gap is a
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
-from actors.media.events import Format, Protection, StartSession
+from actors.media.events import Format, Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import FRAME, TARGET, JitterBuffer
@@ -47,6 +48,8 @@ _QUIET = 40_000
 # Parts of the row that change without being told of are at most this old, in ticks.
 _SLOW_TICKS = 25
 _NO_SOURCE = Source(0, 0)
+# The player's position stands in 48 bits of the row, how many files were begun above it.
+_POSITION = (1 << 48) - 1
 _NO_SOUND = np.zeros(FRAME, np.int16)
 
 _SILENCES = tuple(bytes((code,)) * FRAME for code in SILENCE)
@@ -113,6 +116,9 @@ class Session:
         next_timestamp: where the last packet ended; another value means a gap, and the marker (RFC 3551 s4.1).
         pressed, key_begun: in the row it was restored from: keys that were over, timestamp of the one that was down.
         served: the tick of the row it was restored from.
+        plays: how many files and tones it has begun to play, modulo 65536.
+        queue: what is to be played next.
+        paused: what is played waits.
         recorded_from: the first tick of the recording in the row, 0 for none.
         recording_made: and its file was begun.
         law: that its frames are codes of, while it has no voice.
@@ -162,11 +168,14 @@ class Session:
         "packets",
         "packets_prior",
         "pair",
+        "paused",
         "payload_type",
         "peer",
         "player",
+        "plays",
         "position",
         "pressed",
+        "queue",
         "rate",
         "recorded_from",
         "recorder",
@@ -221,7 +230,9 @@ class Session:
         self.outgoing = b""
         self.outgoing_timestamp = 0
         self.player: Playing | None = None
-        self.position = 0
+        self.position = self.plays = 0
+        self.queue: deque[Play] = deque()
+        self.paused = False
         self.recorder: Recorder | None = None
         self.recorded_from = 0
         self.recording_made = False
@@ -510,7 +521,7 @@ class Session:
             self.next_timestamp,
             self.packets,
             self.octets,
-            self.position if player is None else player.position,
+            self.plays << 48 | (self.position if player is None else player.position),
             flags,
             peer.heard,
             cursor,
@@ -588,7 +599,8 @@ class Session:
             peer.take_up((*address, flow, scope) if self.pair.v6 else address, learnt=bool(flags & _LEARNT))
         fast = _FAST.unpack_from(body, _SLOW.size)
         peer.ssrc, self.served, self.sequence, self.next_timestamp = fast[:4]
-        self.packets, self.octets, self.position = fast[4:7]
+        self.packets, self.octets, position = fast[4:7]
+        self.plays, self.position = position >> 48, position & _POSITION
         if skip:
             # At most one tick's packets follow a row: of 10 ms there are two.
             self.sequence = (self.sequence + 2) & 0xFFFF

@@ -11,10 +11,12 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         jitter: milliseconds of audio held back at the start of a talkspurt.
         inband_keys: keys are heard in the sound of peers that take no telephone events.
+        folder: where files that are played and recorded must be; empty for anywhere.
     """
 
     jitter: int = 40
     inband_keys: bool = False
+    folder: str = ""
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):

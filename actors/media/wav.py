@@ -1,6 +1,6 @@
-"""WAV files: a reader that gives any of them as 8 kHz mono, and a writer whose file is whole after every append.
+"""WAV files: a reader that gives any of them as mono samples, and a writer whose file is whole after every append.
 
-Read: PCM of 8 and 16 bits, A-law and mu-law, any rate, channels mixed to one. Written: 16-bit mono 8 kHz PCM.
+Read: PCM of 8 and 16 bits, A-law and mu-law, any rate, channels mixed to one. Written: 16-bit PCM.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ _PCM, _ALAW, _MULAW, _EXTENSIBLE = 1, 6, 7, 0xFFFE
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _MAX_CHUNKS = 64
-_Reals = npt.NDArray[np.floating[Any]]
+Reals = npt.NDArray[np.floating[Any]]
 # Sizes that mean "until the end": a writer that streamed, or has not patched its header yet.
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 
@@ -41,7 +42,7 @@ class _Layout(NamedTuple):
     size: int  # bytes of data as the header says, or 0 for all there is
 
 
-def _open_regular(path: Path | str, flags: int) -> int:
+def open_regular(path: Path | str, flags: int) -> int:
     """Open a file that is one: a pipe or device would block the loop, so it is refused.
 
     Raises:
@@ -89,28 +90,23 @@ def _layout(fd: int) -> _Layout:
     raise WavError("no data chunk")
 
 
-class Reader:
-    """A WAV file as mono samples at any rate, from any position: a successor goes on where its predecessor was.
+class Sound(ABC):
+    """A file as mono samples at any rate, from any position: a successor goes on where its predecessor was.
 
     Args:
-        path: the file.
-        rate: samples a second that are wanted.
-
-    Raises:
-        OSError: it cannot be read.
-        WavError: it is no WAV of a format that is read.
+        step: samples of the file for each one that is wanted.
     """
 
-    def __init__(self, path: Path | str, rate: int = RATE) -> None:
-        self._fd = _open_regular(path, os.O_RDONLY)
-        try:
-            self._layout = _layout(self._fd)
-        except BaseException:
-            os.close(self._fd)
-            raise
-        self._width = self._layout.channels * self._layout.bits // 8
-        self._step = self._layout.rate / rate
-        os.posix_fadvise(self._fd, 0, 1 << 20, os.POSIX_FADV_WILLNEED)
+    def __init__(self, step: float) -> None:
+        self._step = step
+
+    @abstractmethod
+    def _frames(self, first: int, count: int) -> Reals:
+        """Frames of the file as mono, at its own rate."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
 
     def read(self, position: int, count: int) -> Samples:
         """Up to `count` samples from `position`, both at the rate wanted; fewer at the end, none after it.
@@ -130,7 +126,31 @@ class Reader:
         resampled = _averaged(frames, at, step) if step > 1 else np.interp(at[:-1], np.arange(len(frames)), frames)
         return _rounded(resampled)
 
-    def _frames(self, first: int, count: int) -> _Reals:
+
+class Reader(Sound):
+    """A WAV file being read.
+
+    Args:
+        path: the file.
+        rate: samples a second that are wanted.
+
+    Raises:
+        OSError: it cannot be read.
+        WavError: it is no WAV of a format that is read.
+    """
+
+    def __init__(self, path: Path | str, rate: int = RATE) -> None:
+        self._fd = open_regular(path, os.O_RDONLY)
+        try:
+            self._layout = _layout(self._fd)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._width = self._layout.channels * self._layout.bits // 8
+        super().__init__(self._layout.rate / rate)
+        os.posix_fadvise(self._fd, 0, 1 << 20, os.POSIX_FADV_WILLNEED)
+
+    def _frames(self, first: int, count: int) -> Reals:
         """Frames of the file as mono, at its own rate."""
         layout = self._layout
         start, length = first * self._width, count * self._width
@@ -147,7 +167,7 @@ class Reader:
                 samples = (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * 256
         else:
             samples = decode(np.frombuffer(data, np.uint8), Law.PCMA if layout.tag == _ALAW else Law.PCMU)
-        mixed: _Reals = samples.reshape(-1, layout.channels).mean(axis=1, dtype=np.float64)
+        mixed: Reals = samples.reshape(-1, layout.channels).mean(axis=1, dtype=np.float64)
         return mixed
 
     def close(self) -> None:
@@ -155,22 +175,23 @@ class Reader:
         os.close(self._fd)
 
 
-def _rounded(values: _Reals) -> Samples:
+def _rounded(values: Reals) -> Samples:
     samples: Samples = np.clip(np.rint(values), -32768, 32767).astype(np.int16)
     return samples
 
 
-def _averaged(frames: _Reals, edges: _Reals, step: float) -> _Reals:
+def _averaged(frames: Reals, edges: Reals, step: float) -> Reals:
     """The mean of `frames` between each two edges: resampling downwards with a filter as wide as a step."""
     total = np.concatenate((np.zeros(1), np.cumsum(frames)))
-    means: _Reals = np.diff(np.interp(edges, np.arange(len(total)), total)) / step
+    means: Reals = np.diff(np.interp(edges, np.arange(len(total)), total)) / step
     return means
 
 
-def header(size: int, rate: int = RATE) -> bytes:
-    """The 44 bytes before `size` bytes of 16-bit mono samples (sizes past 4 GiB stay at the most there is)."""
+def header(size: int, rate: int = RATE, channels: int = 1) -> bytes:
+    """The 44 bytes before `size` bytes of 16-bit samples (sizes past 4 GiB stay at the most there is)."""
     size = min(size, 0xFFFFFFFF - HEADER_SIZE)
-    fmt = _CHUNK.pack(b"fmt ", 16) + _FORMAT.pack(_PCM, 1, rate, 2 * rate, 2, 16)
+    width = 2 * channels
+    fmt = _CHUNK.pack(b"fmt ", 16) + _FORMAT.pack(_PCM, channels, rate, width * rate, width, 16)
     return _CHUNK.pack(b"RIFF", size + HEADER_SIZE - 8) + b"WAVE" + fmt + _CHUNK.pack(b"data", size)
 
 
@@ -180,42 +201,45 @@ class Writer:
     Args:
         path: the file, made or emptied.
         append: go on with a file that this writer made before; one of another shape begins anew.
-        rate: samples a second.
+        rate: samples a second of each channel.
+        channels: how many.
 
     Attributes:
-        length: samples in the file.
+        length: samples of each channel in the file.
 
     Raises:
         OSError: it cannot be opened or written.
         WavError: it is no regular file.
     """
 
-    def __init__(self, path: Path | str, *, append: bool = False, rate: int = RATE) -> None:
+    def __init__(self, path: Path | str, *, append: bool = False, rate: int = RATE, channels: int = 1) -> None:
         self.rate = rate
-        self._fd = _open_regular(path, os.O_RDWR | os.O_CREAT)
+        self._channels = channels
+        self._width = 2 * channels
+        self._fd = open_regular(path, os.O_RDWR | os.O_CREAT)
         self.length = 0
         try:
             if append:
                 found = os.pread(self._fd, HEADER_SIZE, 0)
-                expected = header(0, rate)
+                expected = header(0, rate, channels)
                 # All but the two sizes must be ours.
                 if found[8:40] == expected[8:40] and found[:4] == expected[:4]:
-                    self.length = (os.fstat(self._fd).st_size - HEADER_SIZE) // 2
+                    self.length = (os.fstat(self._fd).st_size - HEADER_SIZE) // self._width
             # Half a sample that a kill left behind goes too.
-            os.ftruncate(self._fd, HEADER_SIZE + 2 * self.length if self.length else 0)
+            os.ftruncate(self._fd, HEADER_SIZE + self._width * self.length if self.length else 0)
             self._patch()
         except BaseException:
             os.close(self._fd)
             raise
 
     def append(self, samples: Samples) -> None:
-        """Write samples at the end, then the header.
+        """Write samples at the end, those of several channels as columns, then the header.
 
         Raises:
             OSError: the disk is full or gone; the file holds what was written before.
         """
         data = memoryview(samples.astype("<i2", copy=False).tobytes())
-        at = HEADER_SIZE + 2 * self.length
+        at = HEADER_SIZE + self._width * self.length
         while data:
             written = os.pwrite(self._fd, data, at)
             at += written
@@ -230,12 +254,12 @@ class Writer:
             OSError: as :meth:`append`.
         """
         if length > self.length:
-            os.ftruncate(self._fd, HEADER_SIZE + 2 * length)
+            os.ftruncate(self._fd, HEADER_SIZE + self._width * length)
             self.length = length
             self._patch()
 
     def _patch(self) -> None:
-        os.pwrite(self._fd, header(2 * self.length, self.rate), 0)
+        os.pwrite(self._fd, header(self._width * self.length, self.rate, self._channels), 0)
 
     def close(self) -> None:
         """Close the file."""

@@ -13,11 +13,12 @@ import pytest
 
 from actors.media import rtp
 from actors.media.disk import Disk
-from actors.media.engine import TICKS, Engine
+from actors.media.engine import Engine
 from actors.media.events import Format, StartSession
 from actors.media.facts import Facts
+from actors.media.loader import Loader
 from actors.media.record import Records
-from actors.media.session import ROW
+from actors.media.session import ROW, TICKS
 from actors.media.sockets import Ports
 from actors.runtime.machine import Event
 
@@ -104,7 +105,10 @@ def received(sock: socket.socket) -> list[bytes]:
 class Rig:
     """An engine, its ports and phones, and a clock that only `step` moves."""
 
-    def __init__(self, tmp_path: Path, *, pairs: int = 4, host: str = "127.0.0.1", seed: int = 1) -> None:
+    def __init__(
+        self, tmp_path: Path, *, pairs: int = 4, host: str = "127.0.0.1", seed: int = 1, folder: str = ""
+    ) -> None:
+        self._folder = folder
         self.path = tmp_path / "media" / "sessions"
         self.now = 1000.0
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
@@ -115,12 +119,13 @@ class Rig:
 
     def begin(self) -> None:
         """A process begins: descriptors out of the store, records out of the file."""
-        self.disk = Disk()
+        self.disk = Disk(folder=self._folder)
         store = {f"rtp:{sock.getsockname()[1]}": os.dup(sock.fileno()) for sock in self.sockets}
         self.ports = Ports(store)
         self.records = Records(self.path, len(self.ports), ROW)
         self._closed += [self.ports, self.records]
-        self.engine = Engine(self.ports, self.records, self.disk, lambda: self._token.getrandbits(32))
+        self.loader = Loader(self._folder)
+        self.engine = Engine(self.ports, self.records, self.disk, self.loader, lambda: self._token.getrandbits(32))
 
     def kill(self) -> None:
         """The process is gone at once: nothing is finished, only its descriptors and pages vanish."""
@@ -150,9 +155,15 @@ class Rig:
     def step(self, ticks: int = 1) -> list[tuple[str, Event]]:
         """Let ticks come due one by one; what the engine said."""
         for _ in range(ticks):
+            self.read()
             self.now = round(self.now * TICKS + 1) / TICKS
             self.engine.tick(self.now, WALL + self.now)
         return self.events()
+
+    def read(self) -> None:
+        """Let the helper thread's work be done: what was asked of it is read."""
+        self.loader.stop()
+        self.loader.run()
 
     def events(self) -> list[tuple[str, Event]]:
         happened, self.engine.events = self.engine.events, []

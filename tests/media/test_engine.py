@@ -218,7 +218,7 @@ def test_an_empty_loop_and_a_file_that_is_none_are_over_at_once(rig: Rig, tmp_pa
     rig.engine.play("a", Play("a", wav(tmp_path / "a.wav", np.zeros(0)), loop=True))
     assert len(rig.step()) == 1
     rig.engine.play("a", Play("a", str(tmp_path / "none.wav")))
-    ((_, event),) = rig.events()
+    ((_, event),) = rig.step()
     assert isinstance(event, PlayFinished)
     assert "No such file" in event.error
 

@@ -43,6 +43,7 @@ def restart(rig: Rig, facts: dict[str, object], *, after: float) -> dict[str, st
     rig.now += after
     rig.begin()
     lost = rig.engine.restore(facts, rig.now)  # type: ignore[arg-type]
+    rig.read()
     rig.engine.tick(rig.now, 0.0)  # the tick that is due at once
     return lost
 
@@ -239,7 +240,7 @@ def test_a_player_goes_on_where_it_was(rig: Rig, tmp_path: Path) -> None:
     play = Play("a", str(tmp_path / "a.wav"))
     rig.engine.play("a", play)
     rig.step(30)
-    facts = rig.facts("a", phone, play=play)
+    facts = rig.facts("a", phone, play=play, plays=1)
     restart(rig, {"a": facts}, after=0.03)
     rig.step(30)
     sent = b"".join(packet.payload for packet in phone.heard())
