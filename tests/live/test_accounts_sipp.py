@@ -98,11 +98,15 @@ def test_a_mailbox_is_watched_refreshed_and_left(tmp_path: Path) -> None:
 
 def test_a_subscriber_to_us_is_told_that_it_waits_then_the_state_then_the_end(tmp_path: Path) -> None:
     config = '[sip]\npackages = ["presence"]\n'
-    with running(config=config) as service, Client(service.run_dir) as desk, desk.events() as asked:
-        with sipp.playing(tmp_path, "uac_subscribe", target=service.addresses["udp"]):
-            name = wait_for(asked, SubscriptionReceived).subscription
-            desk.notify(name, "open to all", content_type="text/plain")
-            assert wait_for(asked, SubscriberLeft, subscription=name).reason == "timeout"
+    with (
+        running(config=config) as service,
+        Client(service.run_dir) as desk,
+        desk.events() as asked,
+        sipp.playing(tmp_path, "uac_subscribe", target=service.addresses["udp"]),
+    ):
+        name = wait_for(asked, SubscriptionReceived).subscription
+        desk.notify(name, "open to all", content_type="text/plain")
+        assert wait_for(asked, SubscriberLeft, subscription=name).reason == "timeout"
 
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
