@@ -28,10 +28,7 @@ class NameServer:
         self.mute: set[str] = set()
         self.broken: set[str] = set()
         self.asked: Counter[str] = Counter()
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
-        self._tcp = socket.socket()
-        self._tcp.bind(self._udp.getsockname())
+        self._udp, self._tcp = _one_port()
         self._tcp.listen()
         self.address = "{}:{}".format(*self._udp.getsockname())
         self._threads = [threading.Thread(target=serve, daemon=True) for serve in (self._serve_udp, self._serve_tcp)]
@@ -108,3 +105,17 @@ class NameServer:
             if not known:
                 reply.header.rcode = dnslib.RCODE.NXDOMAIN
             reply.add_auth(*dnslib.RR.fromZone("example. 40 IN SOA ns.example. host.example. 1 2 3 4 30"))
+
+
+def _one_port() -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on one port: what is free for UDP may be taken for TCP, by any other test."""
+    while True:
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        udp.bind(("127.0.0.1", 0))
+        try:
+            tcp.bind(udp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+        else:
+            return udp, tcp
