@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import get_completion_class
 
-from actors.control.cli_calls import dtmf_command, redirect_command
+from actors.control.cli_calls import disturb_command, dtmf_command, mute_command, redirect_command
 from actors.control.cli_connection import NoServiceFailure, connected
 from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
@@ -219,6 +219,8 @@ def command_line(
         trace_command,
         devices_command,
         redirect_command,
+        mute_command,
+        disturb_command,
         dtmf_command,
         *_CLIENT_COMMANDS,
     ):

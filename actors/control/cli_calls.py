@@ -37,3 +37,24 @@ def dtmf_command(run_dir: Path | None, call: str, digits: str) -> None:
     """Press DIGITS in a call: 0-9, A-D, * and #; a comma waits half a second."""
     with connected(run_dir) as client:
         client.dtmf(call, digits)
+
+
+@click.command("mute")
+@click.argument("call", metavar="ID")
+@click.option("--rtp", is_flag=True, help="Send nothing at all; without this silence is sent.")
+@click.option("--off", is_flag=True, help="Let the peer hear the call again.")
+@_run_dir
+def mute_command(run_dir: Path | None, call: str, rtp: bool, off: bool) -> None:
+    """Let the peer of a call hear nothing of it; the peer is still heard, and not told."""
+    with connected(run_dir) as client:
+        client.mute(call, "none" if off else "rtp" if rtp else "sound")
+
+
+@click.command("disturb")
+@click.option("--status", type=click.IntRange(400, 699), default=486, show_default=True, help="What callers get.")
+@click.option("--off", is_flag=True, help="Let calls in again.")
+@_run_dir
+def disturb_command(run_dir: Path | None, status: int, off: bool) -> None:
+    """Do not disturb: refuse every call in from now on, over restarts of any actor too."""
+    with connected(run_dir) as client:
+        client.do_not_disturb(0 if off else status)

@@ -31,6 +31,7 @@ from actors.control.records import (
     Dtmf,
     HangUp,
     Hold,
+    Mute,
     Place,
     Progress,
     Register,
@@ -104,6 +105,11 @@ def _check_reject(command: Reject) -> None:
         _check_uri(contact, f"contacts[{index}]")
 
 
+def _check_mute(command: Mute) -> None:
+    if command.what not in ("sound", "rtp", "none"):
+        raise ProtocolError("bad_value", f"{command.what!r} is not sound, rtp or none", "what")
+
+
 def _check_disturb(command: DoNotDisturb) -> None:
     if command.status and not 400 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is neither 0 nor between 400 and 699", "status")
@@ -146,6 +152,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Dtmf: _check_dtmf,
     Reject: _check_reject,
     Progress: _check_progress,
+    Mute: _check_mute,
     DoNotDisturb: _check_disturb,
     Transfer: _check_transfer,
 }
@@ -268,6 +275,7 @@ ROUTES: dict[type, Route] = {
     Progress: Route(lambda c, ref: dialog.ProgressCall(ref, c.call, c.status, c.early_media, _treatment(c.treatment))),
     Hold: Route(lambda c, ref: dialog.HoldCall(ref, c.call)),
     Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
+    Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
     # The shard of an account is that of its address-of-record, as that of a call is that of its id.

@@ -105,6 +105,13 @@ class Resume(NamedTuple):
     call: str
 
 
+class Mute(NamedTuple):
+    """Send the peer of a call silence (`sound`), nothing at all (`rtp`), or what is said again (`none`)."""
+
+    call: str
+    what: str = "sound"
+
+
 class Transfer(NamedTuple):
     """Send the peer of a call that is up elsewhere; CallTransferProgressed tells how it goes. Then the call ends.
 
@@ -241,6 +248,7 @@ Command = (
     | Progress
     | Hold
     | Resume
+    | Mute
     | Transfer
     | Claim
     | Release
@@ -474,6 +482,15 @@ class CallHoldChanged(NamedTuple):
     time: float
 
 
+class CallMuteChanged(NamedTuple):
+    """What of ours the peer is not sent: `sound`, `rtp` or `none`."""
+
+    seq: int
+    call: str
+    what: str
+    time: float
+
+
 class CallTransferProgressed(NamedTuple):
     """How a transfer goes: 100 at first, a final status is the last."""
 
@@ -607,6 +624,7 @@ Event = (
     | CallDigitReceived
     | CallNoticed
     | CallHoldChanged
+    | CallMuteChanged
     | CallTransferProgressed
     | CallTransferRequested
     | AccountChanged
@@ -705,6 +723,7 @@ COMMANDS: dict[str, type[Command]] = {
     "progress": Progress,
     "hold": Hold,
     "resume": Resume,
+    "mute": Mute,
     "transfer": Transfer,
     "claim": Claim,
     "release": Release,
@@ -753,6 +772,7 @@ EVENTS: dict[str, type[Event]] = {
         CallDigitReceived,
         CallNoticed,
         CallHoldChanged,
+        CallMuteChanged,
         CallTransferProgressed,
         CallTransferRequested,
         AccountChanged,

@@ -150,6 +150,11 @@ def resume(call: str, *, key: str = "") -> Wish[None]:
     return Wish(records.Resume(call), Nothing, none, key)
 
 
+def mute(call: str, what: str = "sound", *, key: str = "") -> Wish[None]:
+    """Send the peer silence (`sound`) or nothing (`rtp`), or unmute the call (`none`). It is not told of it."""
+    return Wish(records.Mute(call, what), Nothing, none, key)
+
+
 def transfer(call: str, target: str = "", *, replaces: str = "", follow: bool = True, key: str = "") -> Wish[None]:
     """Send the peer of a call elsewhere; CallTransferProgressed tells how it goes. Then the call ends.
 

@@ -240,6 +240,7 @@ def _start(effect: Start) -> media.StartSession:
         agreed.ptime,
         None if agreed.event is None else _format(agreed.event),
         None if agreed.keys is None else media.Protection(*agreed.keys),
+        effect.muted,
     )
 
 

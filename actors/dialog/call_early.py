@@ -11,9 +11,9 @@ from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, replace, tell
 from actors.dialog.call_parts import Early, Outcome
 from actors.dialog.dialog_state import Path
-from actors.dialog.effects import Report, Start
+from actors.dialog.effects import Report
 from actors.dialog.events import CallProgressed
-from actors.dialog.negotiation import agreed, answered, answering
+from actors.dialog.negotiation import agreed, answered, answering, start
 from actors.dialog.reply import description_in, shown
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Response
@@ -95,7 +95,7 @@ def _heard(call: Call, heard: Call, early: Early) -> tuple[Call, Effects]:
     if media.agreed is None or media.exchange == early.exchange:
         return call, ()
     call = replace(call, media=replace(call.media, agreed=media.agreed))
-    return call, (Start(media.process, media.session, media.agreed),) if media.open else ()
+    return call, (start(media, media.agreed),) if media.open else ()
 
 
 def within(call: Call, exchange: Exchange) -> Call:

@@ -13,10 +13,12 @@ from actors.dialog.call_transfer import target_of
 from actors.dialog.effects import Press, Report, TellShard
 from actors.dialog.events import (
     AnswerCall,
+    CallMuteChanged,
     CommandDone,
     HangUp,
     HoldCall,
     ListCalls,
+    MuteCall,
     PlaceCall,
     ProgressCall,
     RejectCall,
@@ -24,6 +26,7 @@ from actors.dialog.events import (
     SendDigits,
     TransferCall,
 )
+from actors.dialog.negotiation import started
 from actors.dialog.shard_events import AskTarget, TargetTold
 from actors.dialog.usage import Command, failure
 from actors.runtime.machine import Effects
@@ -42,6 +45,7 @@ ORDERS: dict[Any, Input] = {
     ResumeCall: Input.MODIFY,
     TransferCall: Input.TRANSFER,
 }
+MUTES = ("sound", "rtp", "none")
 
 
 def wrong(command: Order, call: Call) -> tuple[str, str] | None:
@@ -86,6 +90,7 @@ class CallOrders(CallCells):
             PlaceCall: self._place,
             ListCalls: self._list,
             SendDigits: self._press,
+            MuteCall: self._mute,
             **dict.fromkeys(ORDERS, self._decide),
         }
 
@@ -123,6 +128,24 @@ class CallOrders(CallCells):
         except RemoteProtocolError:
             return TargetTold(command, "bad_uri", f"{command.target!r} is no URI")
         return TargetTold(replace(command, target=target, replaces=""))
+
+    def _mute(self, command: MuteCall, _now: float, wall: float) -> Effects:
+        """Mute a call or unmute it; before it has audio, it is so from its start."""
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        if command.what not in MUTES:
+            return failure(command.ref, "bad_value", f"{command.what!r} is not sound, rtp or none")
+        if call.state >= State.CLOSING:
+            return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
+        done = Report(CommandDone(command.ref))
+        muted = "" if command.what == "none" else command.what
+        if muted == call.media.muted:
+            return (done,)
+        call = replace(call, media=replace(call.media, muted=muted))
+        self._cells.put(call.key, call, call.next_deadline)
+        effects = (done, Report(CallMuteChanged(call.call, command.what, wall)))
+        return effects if call.media.agreed is None else (*effects, *started(call))
 
     def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
         call = self._of_id(command.call)

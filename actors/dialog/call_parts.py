@@ -28,6 +28,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         drafted: what it comes to.
         agreed: what both came to.
         direction: what we want: sendrecv, or sendonly while we hold the peer.
+        muted: sound, when we send silence, or rtp, when we send nothing; empty for neither. The peer is not told.
     """
 
     process: int = 0
@@ -42,6 +43,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     drafted: Negotiated | None = None
     agreed: Negotiated | None = None
     direction: str = "sendrecv"
+    muted: str = ""
 
     @property
     def held_by_us(self) -> bool:

@@ -98,11 +98,12 @@ class Prepare(Effect, frozen=True):
 
 
 class Start(Effect, frozen=True):
-    """Apply what offer and answer agreed on."""
+    """Apply what offer and answer agreed on; `muted` sends silence."""
 
     process: int
     session: str
     agreed: Negotiated
+    muted: bool = False
 
 
 class Treat(Effect, frozen=True):

@@ -115,6 +115,18 @@ class ResumeCall(Event, frozen=True):
     call: str
 
 
+class MuteCall(Event, frozen=True):
+    """Send the peer of a call no sound of ours, or let it hear us again; it is not told, and is still heard.
+
+    Attributes:
+        what: `sound`: silence is sent; `rtp`: nothing is sent but RTCP; `none`: what is said is sent again.
+    """
+
+    ref: str
+    call: str
+    what: str = "sound"
+
+
 class TransferCall(Event, frozen=True):
     """Send the peer of a call that is up elsewhere (REFER); CallTransferProgressed tells what comes of it.
 
@@ -273,6 +285,14 @@ class CallHoldChanged(Event, frozen=True):
     time: float
 
 
+class CallMuteChanged(Event, frozen=True):
+    """What of ours the peer is not sent: `sound`, `rtp` or `none`."""
+
+    call: str
+    what: str
+    time: float
+
+
 class CallTransferProgressed(Event, frozen=True):
     """How a transfer goes: the status that the peer has had from the target; 100 at first, a final one is the last."""
 
@@ -337,6 +357,7 @@ FromControl = (
     | HangUp
     | HoldCall
     | ResumeCall
+    | MuteCall
     | TransferCall
     | SendDigits
     | ListCalls
@@ -358,6 +379,7 @@ CallEvent = (
     | CallDigitReceived
     | CallNoticed
     | CallHoldChanged
+    | CallMuteChanged
     | CallTransferProgressed
     | CallTransferRequested
 )

@@ -39,6 +39,7 @@ PLACEHOLDER = 65535  # the port in an answer that is made before there is one
 _PLACEHOLDER_AUDIO = f"audio {PLACEHOLDER} ".encode()
 _KEYS = b"\r\na=crypto:"
 _PLACEHOLDER_LINE = b"\r\nm=" + _PLACEHOLDER_AUDIO
+_SILENT = {"sendrecv": "recvonly", "sendonly": "inactive"}  # a direction without what we would send
 
 
 def prepared(call: Call, agent: Agent, host: str) -> tuple[Call, Effects]:
@@ -266,7 +267,14 @@ def started(call: Call) -> Effects:
     """Have media apply what was agreed."""
     media = call.media
     assert media.agreed is not None
-    return (Start(media.process, media.session, media.agreed),) if media.open else ()
+    return (start(media, media.agreed),) if media.open else ()
+
+
+def start(media: Media, agreed: Negotiated) -> Start:
+    """Have media apply `agreed`, muted as it is to be."""
+    if media.muted == "rtp":
+        agreed = agreed._replace(direction=_SILENT.get(agreed.direction, agreed.direction))
+    return Start(media.process, media.session, agreed, media.muted == "sound")
 
 
 def treated(call: Call) -> Effects:

@@ -457,7 +457,7 @@ class Engine:
         destination = peer.destination
         if session.sending and destination is not None:
             payload = None if taps is None and session.player is None else self._said(session, tick)
-            if payload is None:
+            if payload is None or session.muted:
                 payload = session.frame_to_send(codes, law)
             if recorder is not None and recorder.sides != "peer":
                 said, form = payload, session.form

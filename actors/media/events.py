@@ -59,6 +59,7 @@ class StartSession(Event, frozen=True):
         direction: ours: sendrecv, sendonly, recvonly or inactive.
         ptime: milliseconds of audio in a packet we send.
         event: the format to send keys in (RFC 4733); None where the peer takes none.
+        muted: silence is sent in place of whatever would be; keys are pressed all the same.
         protection: the keys where SRTP was agreed; a session that has them never goes back to plain RTP.
     """
 
@@ -71,6 +72,7 @@ class StartSession(Event, frozen=True):
     ptime: int = 20
     event: Format | None = None
     protection: Protection | None = None
+    muted: bool = False
 
 
 class Play(Event, frozen=True):

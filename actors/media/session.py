@@ -132,6 +132,7 @@ class Session:
         detector: seeks them.
         line: to the sound device, None while it is not used.
         sending: the direction and an address allow it.
+        muted: it sends silence in place of whatever it would.
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
         awake_until: the tick before which the session does not go to rest.
@@ -160,6 +161,7 @@ class Session:
         "law",
         "line",
         "mender",
+        "muted",
         "next_timestamp",
         "octets",
         "outgoing",
@@ -239,6 +241,7 @@ class Session:
         self.mender: Mender | None = None
         self.awake_until = 0
         self.served = self.pressed = 0
+        self.muted = False
         self.key_begun: int | None = None
         self._slow = b""
         self._slow_source: Source | None = None
@@ -265,6 +268,7 @@ class Session:
             peer.buffer = None
         peer.reach(start.host, start.port, v6=self.pair.v6)
         self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
+        self.muted = start.muted
         self.started = True
         self.touch()
 
@@ -377,8 +381,9 @@ class Session:
             law: their law, 0 for nothing.
         """
         if self.line is not None:
-            return self._from_device(self.line)
-        if not self.echo:
+            said = self._from_device(self.line)  # what is not sent is not kept for later
+            return self.silence if self.muted else said
+        if self.muted or not self.echo:
             return self.silence
         if self.voice is not None:
             return codes or self.silence

@@ -425,3 +425,22 @@ def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
         assert (pressed.call, pressed.digits) == ("c1", "12#")
         house.send("dialog-0", dialog.CommandDone(pressed.ref))
         assert done.done()[0] == 0
+
+
+@pytest.mark.parametrize(("words", "what"), [((), "sound"), (("--rtp",), "rtp"), (("--off",), "none")])
+def test_calls_are_muted_and_unmuted(house: Harness, words: tuple[str, ...], what: str) -> None:
+    with command(house, "mute", "c1", *words) as done:
+        muted = house.expect("dialog-0", dialog.MuteCall, timeout=PATIENCE)
+        assert (muted.call, muted.what) == ("c1", what)
+        house.send("dialog-0", dialog.CommandDone(muted.ref))
+        assert done.done()[0] == 0
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 486), (("--status", "600"), 600), (("--off",), 0)])
+def test_nobody_is_disturbed_or_again(house: Harness, words: tuple[str, ...], status: int) -> None:
+    with command(house, "disturb", *words) as done:
+        for dialog_shard in [peer for peer in house.peers if peer.startswith("dialog-")]:
+            told = house.expect(dialog_shard, dialog.DoNotDisturb, timeout=PATIENCE)
+            assert told.status == status
+            house.send(dialog_shard, dialog.CommandDone(told.ref))
+        assert done.done()[0] == 0

@@ -18,6 +18,7 @@ from actors.control.records import (
     Drain,
     HangUp,
     Hold,
+    Mute,
     Place,
     Progress,
     Reject,
@@ -51,6 +52,7 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     assert routed(Progress("c1", 183), "!k") == dialog.ProgressCall("!k", "c1", 183)
     assert routed(Hold("c1"), "!k") == dialog.HoldCall("!k", "c1")
     assert routed(Resume("c1"), "!k") == dialog.ResumeCall("!k", "c1")
+    assert routed(Mute("c1", "rtp"), "!k") == dialog.MuteCall("!k", "c1", "rtp")
     assert routed(Transfer("c1", "sip:c@h"), "!k") == dialog.TransferCall("!k", "c1", "sip:c@h")
     late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
     assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)

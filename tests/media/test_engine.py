@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from actors.media import rtcp, rtp
 from actors.media.events import Play, PlayFinished, Record, RecordFailed, SessionClosed, SessionLost
@@ -527,3 +528,24 @@ def test_another_recording_takes_the_place_of_the_first(rig: Rig, tmp_path: Path
     written(rig, thread)
     lengths = [len(samples_of(tmp_path / name)) // FRAME for name in ("a.wav", "b.wav")]
     assert lengths == [20, 20]
+
+
+def test_a_muted_session_sends_silence_in_place_of_echo_and_file_and_goes_on_where_they_are(
+    rig: Rig, tmp_path: Path
+) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    rig.engine.echo("a")
+    talk(rig, phone, port, 10)
+    rig.engine.start("a", replace(phone.start("a"), muted=True), rig.now)
+    muted = talk(rig, phone, port, 10, first=10)
+    assert {packet.payload for packet in muted} == {SILENCE}
+    tone = np.full(8 * FRAME, 8000, np.int16)
+    rig.engine.play("a", Play("a", wav(tmp_path / "a.wav", tone)))
+    rig.step(5)
+    assert {packet.payload for packet in phone.heard()} == {SILENCE}
+    rig.engine.start("a", phone.start("a"), rig.now)
+    rig.step(6)
+    heard = [packet.payload for packet in phone.heard()]
+    assert heard[0] != SILENCE
+    assert heard[-1] == SILENCE
