@@ -108,6 +108,7 @@ class MediaActor(LayerActor):
         for session, reason in self._engine.restore(found, clock()).items():
             self.log.error("session_lost", session=session, reason=reason)
             self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
+        self._streams.settle(self._engine.sessions.values())
         for session, facts in found.items():
             if facts.device is not None and session in self._engine.sessions:
                 self._connect(facts.owner, facts.device)

@@ -383,16 +383,19 @@ class Engine:
         self.skipped += ticks
 
     def _pass(self, session: Session, ticks: int, after: int) -> None:
-        """Let `ticks` after the tick `after` pass in one session; a recording still gets what was said in them."""
-        buffer, recorder = session.peer.buffer, session.recorder
+        """Let `ticks` after the tick `after` pass in one session; who records or taps it still gets what was said."""
+        buffer, recorder, taps = session.peer.buffer, session.recorder, session.taps
         if buffer is None:
             return
-        if recorder is None or ticks > _MADE_UP:
+        if (recorder is None and taps is None) or ticks > _MADE_UP:
             buffer.skip(ticks)
             return
         for tick in range(after + 1, after + 1 + ticks):
             codes, law = session.hear()
-            recorder.push(tick, codes, law)
+            if recorder is not None:
+                recorder.push(tick, codes, law)
+            if taps is not None:
+                taps.hear(codes, law, tick)
 
     def _drain(self, now: float, wall: float) -> None:
         """Read what has come, a datagram a socket in turn."""

@@ -8,7 +8,7 @@ for it, within a bound.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import zmq
@@ -18,7 +18,6 @@ from actors.media.audio_events import (
     RATES,
     AudioError,
     Flush,
-    Frame,
     Leave,
     Mark,
     Open,
@@ -31,7 +30,7 @@ from actors.media.audio_events import (
 )
 from actors.media.record import Records
 from actors.media.session import Session
-from actors.media.taps import Kept, Outlet, Taps
+from actors.media.taps import Ears, Kept, Outlet, Taps
 
 QUEUE = 25  # messages to a client that does not read: half a second; what is more is left out
 MAX_TOLD = 1_024  # of what such a client is to be told: then it is given up
@@ -40,7 +39,6 @@ LINGER = 200  # milliseconds that the last messages of a process that stops may 
 _TURN = 128  # messages taken in one turn
 _BUFFER = 65_536  # bytes of the kernel's, each way: what waits there is late
 _QUIET = 2  # ticks without a message after which a client is shown that we live, and shows whether it does
-_HEAD = 64  # bytes of a frame beside its sound, at most, with a token of usual length
 
 
 class _Client:
@@ -90,6 +88,7 @@ class Streams:
         self._positions = positions
         self._find = find
         self._wake = wake
+        self._ears = Ears()
         self._clients: dict[bytes, _Client] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -120,6 +119,15 @@ class Streams:
     def waiting(self) -> bool:
         """Whether there is a message to receive. Ask after every send too: it may have taken the edge with it."""
         return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    def settle(self, sessions: Iterable[Session]) -> None:
+        """What a predecessor played in sessions that go on is known by their rows: write it down before the next."""
+        for session in sessions:
+            copies = self._positions.read(session.pair.slot)
+            if copies:
+                kept = Kept.unpacked(copies[0].body)
+                if kept.since and kept.identity == session.identity:
+                    self._keeper(session.pair.slot)(kept.at_rest(session.served).packed())
 
     def receive(self, _now: float) -> bool:
         """Take what clients ask; True when there is more. What they are told for it leaves at once."""
@@ -152,6 +160,7 @@ class Streams:
         """Send what the tick brought; True when there is something to receive."""
         if not self._clients:
             return False
+        self._ears.deliver()
         for identity, client in tuple(self._clients.items()):
             if not client.outlet.frames and not client.outlet.told:
                 client.quiet += 1
@@ -209,7 +218,7 @@ class Streams:
 
     def _opened(self, client: _Client, session: Session, wanted: Open) -> bool:
         if session.taps is None:
-            session.taps = Taps(session, self._keeper(session.pair.slot))
+            session.taps = Taps(session, self._ears, self._keeper(session.pair.slot))
         copies = self._positions.read(session.pair.slot)
         kept = Kept.unpacked(copies[0].body) if copies else None
         if not session.taps.open(wanted, client.outlet, kept):
@@ -266,11 +275,10 @@ class Streams:
             self._leave(client, tap)
 
 
-def _portions(told: list[Told], frames: list[Frame]) -> list[tuple[list[Told], list[Frame]]]:
+def _portions(told: list[Told], frames: list[bytes]) -> list[tuple[list[Told], list[bytes]]]:
     """What to send in messages that are not too long; one that is empty where there is nothing."""
-    size = max((len(frame.data) for frame in frames), default=0) + _HEAD + 64
-    most = max(1, MAX_MESSAGE // 2 // size)
-    portions: list[tuple[list[Told], list[Frame]]] = [(told[:128], frames[:most])]
+    most = max(1, MAX_MESSAGE // 2 // max(map(len, frames), default=1))
+    portions: list[tuple[list[Told], list[bytes]]] = [(told[:128], frames[:most])]
     portions += [(told[at : at + 128], []) for at in range(128, len(told), 128)]
     portions += [([], frames[at : at + most]) for at in range(most, len(frames), most)]
     return portions

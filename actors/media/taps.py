@@ -18,7 +18,6 @@ from actors.media.audio_events import (
     WINDOW,
     Closed,
     Flushed,
-    Frame,
     Full,
     Mark,
     Marked,
@@ -27,8 +26,10 @@ from actors.media.audio_events import (
     Progress,
     Told,
     Write,
+    frame_head,
+    packed_frame,
 )
-from actors.media.g711 import Law, decode, encode
+from actors.media.g711 import ENCODED, Law, decode
 from actors.media.jitter import FRAME
 from actors.media.resample import Resampler
 from actors.media.session import MASK, Session
@@ -39,8 +40,8 @@ _PATIENCE = 5
 # Progress is told every so many ticks while something is played: the writer's window is filled again in time.
 _PROGRESS = 5
 _LAWS = frozenset(map(int, Law))
-# Of a speaker: the session's identity, the tap's token, rate, played, cut, flushed.
-_KEPT = struct.Struct("<Q64sIQQQ")
+# Of a speaker: the session's identity, the tap's token, rate, played, cut, flushed, since.
+_KEPT = struct.Struct("<Q64sIQQQQ")
 KEPT = _KEPT.size
 
 
@@ -49,18 +50,25 @@ class Outlet:
 
     Attributes:
         told: in order, never left out.
-        frames: of this tick; left out where the client does not keep up.
+        frames: of this tick, packed; left out where the client does not keep up.
     """
 
     __slots__ = ("frames", "told")
 
     def __init__(self) -> None:
         self.told: list[Told] = []
-        self.frames: list[Frame] = []
+        self.frames: list[bytes] = []
 
 
 class Kept(NamedTuple):
-    """How far a predecessor's speaker had come."""
+    """How far a predecessor's speaker had come.
+
+    Written only when it is not what follows from the tick: since the tick `since` a whole frame was played in each, the
+    last in the tick of the session's row.
+
+    Attributes:
+        since: the tick in which `played` was where it stood before; 0 while nothing is played.
+    """
 
     identity: int
     tap: str
@@ -68,12 +76,25 @@ class Kept(NamedTuple):
     played: int
     cut: int
     flushed: int
+    since: int = 0
 
     @classmethod
     def unpacked(cls, body: bytes) -> Kept:
         """Out of the mapped record."""
         identity, tap, *rest = _KEPT.unpack(body)
         return cls(identity, tap.rstrip(b"\0").decode("utf-8", "replace"), *rest)
+
+    def at_rest(self, served: int) -> Kept:
+        """The same as of the session's row of tick `served`, when nothing is played any more."""
+        if not self.since:
+            return self
+        ticks = max(0, served + 1 - self.since)
+        return self._replace(played=self.played + ticks * (self.rate // FRAMES_A_SECOND), since=0)
+
+    def packed(self) -> bytes:
+        """For the mapped record."""
+        identity, tap, *rest = self
+        return _KEPT.pack(identity, tap.encode("utf-8", "replace"), *rest)
 
 
 class Speaker:
@@ -157,7 +178,7 @@ class Speaker:
             self._waited += 1
             return None
         self._waited = 0
-        data = bytes(queue[: 2 * frame])
+        data = bytes(queue) if held <= frame else bytes(queue[: 2 * frame])
         del queue[: 2 * frame]
         count = min(held, frame)
         self.played += count
@@ -170,8 +191,13 @@ class Speaker:
             at, name = self._marks.pop(0)
             self.outlet.told.append(Marked(self.tap, name, at, False, timestamp))
         self._ticks += 1
-        if self._ticks % _PROGRESS == 0 or not self._queue:
-            self.outlet.told.append(Progress(self.tap, self.played))
+        if self._ticks >= _PROGRESS:
+            self.progress()
+
+    def progress(self) -> None:
+        """Tell how far it has come."""
+        self._ticks = 0
+        self.outlet.told.append(Progress(self.tap, self.played))
 
     def opened(self, *, kept: bool) -> Opened:
         """What its client is told of it."""
@@ -201,10 +227,39 @@ class _Way:
 
 
 class Listener(NamedTuple):
-    """A tap that hears the peer."""
+    """A tap that hears the peer; `head` is the beginning of each of its frames."""
 
     tap: str
+    head: bytes
     outlet: Outlet
+
+
+class Ears:
+    """What the peers of all sessions said in a tick, decoded in one go before it is given to those who listen."""
+
+    def __init__(self) -> None:
+        self._heard: list[tuple[Taps, bytes, int, int, int]] = []
+
+    def hear(self, taps: Taps, codes: bytes, form: int, tick: int, timestamp: int) -> None:
+        """Take a frame: codes of a law, linear samples at so many kHz, or nothing and 0."""
+        self._heard.append((taps, codes, form, tick, timestamp))
+
+    def deliver(self) -> None:
+        """Give all of them."""
+        heard, self._heard = self._heard, []
+        samples = {law: _decoded([each[1] for each in heard if each[2] == law], law) for law in _LAWS}
+        at = dict.fromkeys(_LAWS, 0)
+        for taps, data, form, tick, timestamp in heard:
+            if form in _LAWS:
+                end = at[form] + 2 * FRAME
+                taps.give(samples[form][at[form] : end], 8, tick, timestamp)
+                at[form] = end
+            else:
+                taps.give(data, form, tick, timestamp)
+
+
+def _decoded(codes: list[bytes], law: int) -> bytes:
+    return decode(np.frombuffer(b"".join(codes), np.uint8), law).tobytes() if codes else b""
 
 
 class Taps:
@@ -212,11 +267,14 @@ class Taps:
 
     Args:
         session: whose.
+        ears: collects what is heard in a tick.
         keep: takes what a successor must know of the speaker, before its frame is sent.
     """
 
-    def __init__(self, session: Session, keep: Callable[[bytes], None]) -> None:
+    def __init__(self, session: Session, ears: Ears, keep: Callable[[bytes], None]) -> None:
         self.speaker: Speaker | None = None
+        self._playing = 0  # the tick in which the next frame is due; 0 while nothing is played
+        self._all = ears
         self._session = session
         self._keep = keep
         self._listeners: dict[int, dict[str, Listener]] = {}
@@ -240,7 +298,9 @@ class Taps:
         if wanted.speak and speaker is not None and speaker.tap != wanted.tap:
             return False
         if wanted.hear:
-            self._listeners.setdefault(wanted.rate, {})[wanted.tap] = Listener(wanted.tap, outlet)
+            self._listeners.setdefault(wanted.rate, {})[wanted.tap] = Listener(
+                wanted.tap, frame_head(wanted.tap), outlet
+            )
             self._ears.setdefault(wanted.rate, _Way())
         exact = True
         if not wanted.speak:
@@ -258,14 +318,15 @@ class Taps:
                 speaker.cut, speaker.flushed = kept.cut, kept.flushed
                 exact = True
         speaker.outlet = outlet
-        self._save(speaker)
+        if not self._playing:
+            self._save(speaker)
         outlet.told.append(speaker.opened(kept=exact))
         return True
 
     def leave(self, tap: str) -> None:
         """End a tap."""
         if self.speaker is not None and self.speaker.tap == tap:
-            self.speaker = None
+            self.speaker, self._playing = None, 0
         for rate, listeners in tuple(self._listeners.items()):
             if listeners.pop(tap, None) is not None and not listeners:
                 del self._listeners[rate], self._ears[rate]
@@ -275,6 +336,7 @@ class Taps:
         if self.speaker is not None:
             self.speaker.flush(to)
             self._mouth.rest()
+            self._playing = 0
             self._save(self.speaker)
 
     def close(self, reason: str) -> None:
@@ -290,17 +352,17 @@ class Taps:
     # Each tick.
 
     def hear(self, codes: bytes, form: int, tick: int) -> None:
-        """Give a frame of what the peer says to those who listen; `form` is its law or kHz, 0 for silence."""
-        if not self._listeners:
-            return
-        timestamp = heard_timestamp(self._session)
-        if form in _LAWS:
-            codes, form = decode(np.frombuffer(codes, np.uint8), form).tobytes(), 8
+        """A frame of what the peer says; `form` is its law or kHz, 0 for silence."""
+        if self._listeners:
+            self._all.hear(self, codes, form, tick, heard_timestamp(self._session))
+
+    def give(self, samples: bytes, khz: int, tick: int, timestamp: int) -> None:
+        """Give a frame, decoded, to those who listen; 0 kHz is silence."""
         for rate, listeners in self._listeners.items():
             silence = bytes(2 * (rate // FRAMES_A_SECOND))
-            data = self._ears[rate].convert(codes, form * 1000, rate) if form else silence
-            for tap, outlet in listeners.values():
-                outlet.frames.append(Frame(tap, tick, timestamp, data))
+            data = self._ears[rate].convert(samples, khz * 1000, rate) if khz else silence
+            for _, head, outlet in listeners.values():
+                outlet.frames.append(packed_frame(head, tick, timestamp, data))
 
     def say(self, tick: int) -> bytes | None:
         """What is written for this tick, as the session sends it; None while nothing is."""
@@ -309,17 +371,33 @@ class Taps:
             return None
         session = self._session
         units = session.clock_rate // FRAMES_A_SECOND
+        before = speaker.played
         data = speaker.take((session.base + units * tick) & MASK, units)
         if data is None:
+            if self._playing:
+                self._playing = 0
+                speaker.progress()
+                self._save(speaker)
             return None
-        self._save(speaker)
+        if tick != self._playing or speaker.played - before != speaker.rate // FRAMES_A_SECOND:
+            self._begin(speaker, before, tick)
+        self._playing = tick + 1 if self._playing else 0
         data = self._mouth.convert(data, speaker.rate, session.rate)
         form = session.form
-        return encode(np.frombuffer(data, np.int16), form).tobytes() if form in _LAWS else data
+        return ENCODED[form].take(np.frombuffer(data, np.uint16)).tobytes() if form in _LAWS else data
 
-    def _save(self, speaker: Speaker) -> None:
-        identity, at = self._session.identity, (speaker.played, speaker.cut, speaker.flushed)
-        self._keep(_KEPT.pack(identity, speaker.key, speaker.rate, *at))
+    def _save(self, speaker: Speaker, played: int | None = None, since: int = 0) -> None:
+        at = (speaker.played if played is None else played, speaker.cut, speaker.flushed, since)
+        self._keep(_KEPT.pack(self._session.identity, speaker.key, speaker.rate, *at))
+
+    def _begin(self, speaker: Speaker, before: int, tick: int) -> None:
+        """Keep where it stands: whole frames go on from here by themselves, one that is not whole stands for itself."""
+        whole = speaker.played - before == speaker.rate // FRAMES_A_SECOND
+        self._playing = tick if whole else 0
+        if whole:
+            self._save(speaker, before, tick)
+        else:
+            self._save(speaker)
 
 
 def heard_timestamp(session: Session) -> int:
