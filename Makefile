@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-parse fuzz clean help
+.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-parse bench-registrations fuzz clean help
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
 
 run: $(STAMP)  ## install what is missing and start the service with its defaults (ARGS="--answer ring" to alter them)
 	@exec $(BIN)/sipactors run $(ARGS)
@@ -55,6 +55,9 @@ bench-parse: $(STAMP)  ## how long messages take to read and print, beside libos
 	@sh .ci/packages gcc libc6-dev libosip2-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/parse.py $(ARGS)
+
+bench-registrations: $(STAMP)  ## 5,000 accounts register with digest: seconds, CPU, memory (under 4 minutes)
+	$(BIN)/python benchmarks/registrations.py $(ARGS)
 
 fuzz: $(STAMP)  ## fuzz what reads peers' bytes, a minute a target (ARGS="--seconds 600 message uri" to alter that)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
