@@ -132,6 +132,9 @@ class Call(Verbs[M]):
     claim = CallVerb(verbs.claim)
     release = CallVerb(verbs.release)
     dtmf = CallVerb(verbs.dtmf)
+    play = CallVerb(verbs.play)
+    playback = CallVerb(verbs.playback)
+    record = CallVerb(verbs.record)
 
     @overload
     def audio(self: "Call[Blocking]", rate: int = 16_000, *, hear: bool = True, speak: bool = True) -> "Audio": ...
@@ -215,6 +218,9 @@ class Commands(Verbs[M]):
     claim = Verb(verbs.claim)
     release = Verb(verbs.release)
     dtmf = Verb(verbs.dtmf)
+    play = Verb(verbs.play)
+    playback = Verb(verbs.playback)
+    record = Verb(verbs.record)
     accounts = Verb(verbs.accounts)
     register = Verb(verbs.register)
     unregister = Verb(verbs.unregister)

@@ -20,6 +20,7 @@ from actors.control.cli_calls import disturb_command, dtmf_command, mute_command
 from actors.control.cli_connection import NoServiceFailure, connected
 from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
+from actors.control.cli_playing import play_command, record_command
 from actors.control.cli_sound import device_option, devices_command
 from actors.control.client import Client, EventStream, Lost, NoService, default_run_dir
 from actors.control.follow import emit, event_fields, follow_call
@@ -98,13 +99,18 @@ _existing = click.Path(exists=True, dir_okay=False, readable=True, resolve_path=
 _seconds = click.FloatRange(min=0, max=1e6)
 
 
+def _sound(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A file that is there, or a tone."""
+    return value if value is None or value.startswith("tone:") else str(_existing.convert(value, parameter, context))
+
+
 def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what is done with a call's audio."""
     for option in (
         click.option("--duration", type=_seconds, default=0.0, metavar="S", help="Hang up S seconds after the answer."),
         click.option("--record", type=click.Path(dir_okay=False, resolve_path=True), metavar="F", help="Record to F."),
         click.option("--loop", is_flag=True, help="Play the file again and again."),
-        click.option("--play", type=_existing, metavar="F", help="Play the WAV file F to the peer."),
+        click.option("--play", callback=_sound, metavar="F", help="Play the file F, or tone:busy, to the peer."),
         click.option("--echo", is_flag=True, help="Send the peer its own audio back."),
         click.option(
             "--device",
@@ -222,6 +228,8 @@ def command_line(
         mute_command,
         disturb_command,
         dtmf_command,
+        play_command,
+        record_command,
         *_CLIENT_COMMANDS,
     ):
         group.add_command(command)

@@ -15,6 +15,7 @@ import actors.dialog.request_events as requests
 import actors.dialog.subscription_events as subscriptions
 from actors.control.claims import seconds_of
 from actors.control.messaging import Begun, Notify, Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.playing import ACTIONS, SIDES, Play, Playback, Record
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
     AccountInfo,
@@ -44,6 +45,7 @@ from actors.control.records import (
 )
 
 MAX_SECONDS = 1e6
+TONE = "tone:"  # before what is played and no file
 LIST_BYTES = MAX_FRAME // 4 * 3
 LIST_LENGTH = 1_000
 TEXT_CUT = 1_000  # characters of a URI in a list
@@ -141,6 +143,30 @@ def _check_send(command: Send) -> None:
     _check_headers(command.headers)
 
 
+def _check_path(path: str, field: str) -> None:
+    if path and not path.startswith("/"):
+        raise ProtocolError("bad_value", f"{path!r} is not an absolute path", field)
+
+
+def _check_play(command: Play) -> None:
+    if not command.path:
+        raise ProtocolError("bad_value", "path is empty", "path")
+    if not command.path.startswith(TONE):
+        _check_path(command.path, "path")
+
+
+def _check_playback(command: Playback) -> None:
+    if command.action not in ACTIONS:
+        raise ProtocolError("bad_value", f"action is none of {', '.join(ACTIONS)}", "action")
+    _check_seconds(command.position, "position")
+
+
+def _check_record(command: Record) -> None:
+    _check_path(command.path, "path")
+    if command.sides not in SIDES:
+        raise ProtocolError("bad_value", f"sides is none of {', '.join(SIDES)}", "sides")
+
+
 # What is checked of a command besides the types of its fields; here a check is added.
 CHECKS: dict[type, Callable[[Any], None]] = {
     Place: _check_place,
@@ -150,6 +176,9 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Watch: _check_target,
     Publish: _check_target,
     Dtmf: _check_dtmf,
+    Play: _check_play,
+    Playback: _check_playback,
+    Record: _check_record,
     Reject: _check_reject,
     Progress: _check_progress,
     Mute: _check_mute,
@@ -186,10 +215,9 @@ def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
 
 
 def _check_treatment(treatment: Treatment) -> None:
-    for field in ("play", "record"):
-        path = getattr(treatment, field)
-        if path and not path.startswith("/"):
-            raise ProtocolError("bad_value", f"{path!r} is not an absolute path", f"treatment.{field}")
+    if not treatment.play.startswith(TONE):
+        _check_path(treatment.play, "treatment.play")
+    _check_path(treatment.record, "treatment.record")
     if treatment.echo and treatment.play:
         raise ProtocolError("bad_value", "echo and play exclude each other", "treatment.play")
     if treatment.device and (":" not in treatment.device or not treatment.device.isprintable()):
@@ -278,6 +306,9 @@ ROUTES: dict[type, Route] = {
     Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
+    Play: Route(lambda c, ref: dialog.PlayAudio(ref, c.call, c.path, c.loop, c.queue)),
+    Playback: Route(lambda c, ref: dialog.AlterPlayback(ref, c.call, c.action, c.position)),
+    Record: Route(lambda c, ref: dialog.RecordAudio(ref, c.call, c.path, c.sides)),
     # The shard of an account is that of its address-of-record, as that of a call is that of its id.
     Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),
     Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),

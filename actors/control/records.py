@@ -5,8 +5,9 @@ Named tuples, so that a client needs nothing but pyzmq and msgpack. How they loo
 
 from typing import Any, NamedTuple
 
-from actors.control import messaging
+from actors.control import messaging, playing
 from actors.control.messaging import Notify, Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.playing import Play, Playback, Record
 
 
 class Treatment(NamedTuple):
@@ -266,6 +267,7 @@ Command = (
     | Subscribe
     | Unsubscribe
     | messaging.Command
+    | playing.Command
 )
 
 
@@ -728,6 +730,9 @@ COMMANDS: dict[str, type[Command]] = {
     "claim": Claim,
     "release": Release,
     "dtmf": Dtmf,
+    "play": Play,
+    "playback": Playback,
+    "record": Record,
     "calls": Calls,
     "accounts": Accounts,
     "register": Register,

@@ -93,7 +93,7 @@ class Rights:
         if grant.role is not Role.CONTROL and type(command) not in allowed:
             return Denied("denied", f"a key of the role {grant.role.value} may not do this", "op")
         for field, path in _texts(command, FILES):
-            if path and not self._inside(path, grant):
+            if path and not path.startswith("tone:") and not self._inside(path, grant):
                 return Denied("denied", f"{path} is not in a folder that clients may use", field)
         for field, uri in _texts(command, URIS):
             if uri and grant.destinations and not any(fnmatchcase(uri, pattern) for pattern in grant.destinations):

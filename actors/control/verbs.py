@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
 
-from actors.control import messaging, records
+from actors.control import messaging, playing, records
 from actors.control.asking import Wish
 from actors.control.records import AccountInfo, CallInfo, Child, Figure, Nothing, Placed, Treatment
 
@@ -20,9 +20,14 @@ def none(_parts: list[Nothing]) -> None:
 
 
 def treatment(echo: bool, play: str, loop: bool, record: str, hang_up_after_play: bool, device: str = "") -> Treatment:
-    """Paths are made absolute here: the service has a working directory of its own."""
-    play, record = (str(Path(path).absolute()) if path else "" for path in (play, record))
+    """The treatment of a call's audio."""
+    play, record = located(play), located(record)
     return Treatment(echo, play, loop, record, hang_up_after_play, device)
+
+
+def located(path: str) -> str:
+    """A path made absolute, for the service has a working directory of its own; a tone stays what it is."""
+    return path if not path or path.startswith("tone:") else str(Path(path).absolute())
 
 
 def hello() -> Wish[records.Welcome]:
@@ -189,6 +194,37 @@ def release(call: str, *, key: str = "") -> Wish[None]:
 def dtmf(call: str, digits: str, duration: int = 160, *, key: str = "") -> Wish[None]:
     """Press keys in a call: 0-9, A-D, * and #, each for `duration` milliseconds; a comma waits half a second."""
     return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
+
+
+def play(call: str, path: str, *, loop: bool = False, queue: bool = False, key: str = "") -> Wish[None]:
+    """Play a file or a tone in a call with audio; CallPlayFinished tells its end.
+
+    Args:
+        call: the call's id.
+        path: a file; a relative path is taken from here. Or ``tone:`` and dial, ringback, busy, congestion, waiting, or
+            frequencies and seconds on and off, such as ``tone:440+480/2,4``.
+        loop: play it again and again.
+        queue: after what is being played and waits; else in place of all that.
+        key: the idempotency key.
+    """
+    return Wish(playing.Play(call, located(path), loop, queue), Nothing, none, key)
+
+
+def playback(call: str, action: str, position: float = 0.0, *, key: str = "") -> Wish[None]:
+    """Pause what is played in a call, resume it, seek to `position` (seconds from its start) or stop it."""
+    return Wish(playing.Playback(call, action, position), Nothing, none, key)
+
+
+def record(call: str, path: str = "", *, sides: str = "peer", key: str = "") -> Wish[None]:
+    """Record a call into a WAV file, in place of an earlier recording; without a path that one ends.
+
+    Args:
+        call: the call's id.
+        path: the file; a relative path is taken from here.
+        sides: ``peer``, ``mixed`` (both in one channel) or ``stereo`` (the peer left, we right).
+        key: the idempotency key.
+    """
+    return Wish(playing.Record(call, located(path), sides), Nothing, none, key)
 
 
 def calls() -> Wish[list[CallInfo]]:

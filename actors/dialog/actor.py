@@ -29,6 +29,7 @@ from actors.dialog.effects import (
     Send,
     SendAck,
     Start,
+    Steer,
     TellShard,
     Treat,
 )
@@ -196,6 +197,7 @@ class DialogActor(LayerActor):
             Start: lambda e: tell(f"media-{e.process}", _start(e)),
             Treat: self._treat,
             Press: lambda e: tell(f"media-{e.process}", media.SendDigits(e.session, e.digits, e.duration)),
+            Steer: lambda e: tell(f"media-{e.process}", _steering(e.session, e.command)),
             Close: lambda e: tell(f"media-{e.process}", media.CloseSession(e.session)),
             TellShard: lambda e: tell(f"dialog-{e.shard}", e.word),
             Report: lambda e: tell("control", e.event),
@@ -222,6 +224,21 @@ def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects
 
 def _totals(m: media.SessionClosed) -> Totals:
     return Totals(m.packets_sent, m.packets_received, m.packets_lost, m.jitter, m.round_trip, m.burst, m.mos)
+
+
+def _steering(
+    session: str, command: events.PlayAudio | events.AlterPlayback | events.RecordAudio
+) -> media.Play | media.Record | media.SeekPlaying | media.StopPlaying | media.PausePlaying:
+    """What a command for a call's files is to media."""
+    if isinstance(command, events.PlayAudio):
+        return media.Play(session, command.path, command.loop, command.queue)
+    if isinstance(command, events.RecordAudio):
+        return media.Record(session, command.path, command.sides)
+    if command.action == "seek":
+        return media.SeekPlaying(session, command.position)
+    if command.action == "stop":
+        return media.StopPlaying(session)
+    return media.PausePlaying(session, command.action == "pause")
 
 
 def _format(codec: Codec) -> media.Format:

@@ -8,10 +8,12 @@ from typing import Any
 from actors.dialog import call_invite
 from actors.dialog.call import Call, Input, State, info, replace
 from actors.dialog.call_cells import HEXADECIMAL, CallCells
+from actors.dialog.call_parts import Media
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import target_of
-from actors.dialog.effects import Press, Report, TellShard
+from actors.dialog.effects import Press, Report, Steer, TellShard
 from actors.dialog.events import (
+    AlterPlayback,
     AnswerCall,
     CallMuteChanged,
     CommandDone,
@@ -20,7 +22,9 @@ from actors.dialog.events import (
     ListCalls,
     MuteCall,
     PlaceCall,
+    PlayAudio,
     ProgressCall,
+    RecordAudio,
     RejectCall,
     ResumeCall,
     SendDigits,
@@ -90,6 +94,9 @@ class CallOrders(CallCells):
             PlaceCall: self._place,
             ListCalls: self._list,
             SendDigits: self._press,
+            PlayAudio: self._steer,
+            AlterPlayback: self._steer,
+            RecordAudio: self._steer,
             MuteCall: self._mute,
             **dict.fromkeys(ORDERS, self._decide),
         }
@@ -148,14 +155,26 @@ class CallOrders(CallCells):
         return effects if call.media.agreed is None else (*effects, *started(call))
 
     def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
+        media = self._audio_of(command)
+        if not isinstance(media, Media):
+            return media
+        press = Press(media.process, media.session, command.digits, command.duration)
+        return (Report(CommandDone(command.ref)), press)
+
+    def _steer(self, command: PlayAudio | AlterPlayback | RecordAudio, _now: float, _wall: float) -> Effects:
+        media = self._audio_of(command)
+        if not isinstance(media, Media):
+            return media
+        return (Report(CommandDone(command.ref)), Steer(media.process, media.session, command))
+
+    def _audio_of(self, command: SendDigits | PlayAudio | AlterPlayback | RecordAudio) -> Media | Effects:
+        """The audio of the call that a command is for, or its refusal."""
         call = self._of_id(command.call)
         if call is None:
             return failure(command.ref, "no_such_call", f"there is no call {command.call}")
-        media = call.media
-        if not media.open or media.agreed is None:
+        if not call.media.open or call.media.agreed is None:
             return failure(command.ref, "bad_state", "the call has no audio yet")
-        press = Press(media.process, media.session, command.digits, command.duration)
-        return (Report(CommandDone(command.ref)), press)
+        return call.media
 
     def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
         if self._unwilling():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog.events import PlaceCall
+from actors.dialog.events import AlterPlayback, PlaceCall, PlayAudio, RecordAudio
 from actors.dialog.shard_events import BetweenShards
 from actors.runtime.machine import Effect, Event
 from actors.sip.offer_answer import Negotiated
@@ -125,6 +125,14 @@ class Press(Effect, frozen=True):
     session: str
     digits: str
     duration: int
+
+
+class Steer(Effect, frozen=True):
+    """Play, alter what is played, or record, as a command says."""
+
+    process: int
+    session: str
+    command: PlayAudio | AlterPlayback | RecordAudio
 
 
 class Close(Effect, frozen=True):

@@ -154,6 +154,34 @@ class SendDigits(Event, frozen=True):
     duration: int
 
 
+class PlayAudio(Event, frozen=True):
+    """Play a file or a tone in a call with audio: in place of what is played, or behind it (`queue`)."""
+
+    ref: str
+    call: str
+    path: str
+    loop: bool = False
+    queue: bool = False
+
+
+class AlterPlayback(Event, frozen=True):
+    """Alter what is played: `action` is pause, resume, seek (to `position`, seconds) or stop."""
+
+    ref: str
+    call: str
+    action: str
+    position: float = 0.0
+
+
+class RecordAudio(Event, frozen=True):
+    """Record a call with audio into `path`, `sides` peer, mixed or stereo; an empty path ends the recording."""
+
+    ref: str
+    call: str
+    path: str
+    sides: str = "peer"
+
+
 class ListCalls(Event, frozen=True):
     """Ask for every call of the shard; answered by CommandDone with ``calls``: a tuple of CallInfo."""
 
@@ -360,6 +388,9 @@ FromControl = (
     | MuteCall
     | TransferCall
     | SendDigits
+    | PlayAudio
+    | AlterPlayback
+    | RecordAudio
     | ListCalls
     | Drain
     | DoNotDisturb

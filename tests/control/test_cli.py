@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from actors.control.cli import RunOptions, command_line
 from actors.dialog import events as dialog
@@ -420,6 +421,19 @@ def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
         assert (rejected.call, rejected.status, rejected.contacts) == ("c1", 302, ("sip:bob@h", "sips:eve@h"))
         house.send("dialog-0", dialog.CommandDone(rejected.ref))
         assert done.done()[0] == 0
+    for words, expected in (
+        (("play", "c1", "tone:busy", "--queue"), dialog.PlayAudio("", "c1", "tone:busy", queue=True)),
+        (("play", "c1", "/a.flac", "--loop"), dialog.PlayAudio("", "c1", "/a.flac", loop=True)),
+        (("play", "c1", "--seek", "2.5"), dialog.AlterPlayback("", "c1", "seek", 2.5)),
+        (("play", "c1", "--pause"), dialog.AlterPlayback("", "c1", "pause")),
+        (("record", "c1", "/b.wav", "--sides", "stereo"), dialog.RecordAudio("", "c1", "/b.wav", "stereo")),
+        (("record", "c1", "--stop"), dialog.RecordAudio("", "c1", "")),
+    ):
+        with command(house, *words) as done:
+            asked = house.expect("dialog-0", type(expected), timeout=PATIENCE)
+            assert replace(asked, ref="") == expected
+            house.send("dialog-0", dialog.CommandDone(asked.ref))
+            assert done.done()[0] == 0
     with command(house, "dtmf", "c1", "12#") as done:
         pressed = house.expect("dialog-0", dialog.SendDigits, timeout=PATIENCE)
         assert (pressed.call, pressed.digits) == ("c1", "12#")

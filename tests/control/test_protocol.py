@@ -211,7 +211,7 @@ def test_an_older_client_reads_what_a_newer_service_adds() -> None:
     more = {
         **plain(CallEnded(5, "a", "busy", 486, "Busy Here", "remote", 1.0, 0.0, 2.0)),
         "type": "CallEnded",
-        "mos": 4.1,
+        "warmth": 4.1,
     }
     assert decode_event(more) == CallEnded(5, "a", "busy", 486, "Busy Here", "remote", 1.0, 0.0, 2.0)
     with pytest.raises(ProtocolError):

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from actors.dialog.effects import Press
-from actors.dialog.events import CallDigitReceived, CallNoticed, CommandDone, CommandFailed, SendDigits
+from actors.dialog.effects import Press, Steer
+from actors.dialog.events import (
+    AlterPlayback,
+    CallDigitReceived,
+    CallNoticed,
+    CommandDone,
+    CommandFailed,
+    PlayAudio,
+    RecordAudio,
+    SendDigits,
+)
 from tests.dialog.phone import WALL, Phone, message
 
 
@@ -19,6 +28,20 @@ def test_keys_are_pressed_in_the_session_of_a_call() -> None:
     effects = phone.command(SendDigits("d", phone.call.call, "12#", 100))
     assert Press(0, phone.session, "12#", 100) in effects
     assert phone.reports(CommandDone)[-1].ref == "d"
+
+
+def test_files_are_played_and_recorded_in_the_session_of_a_call() -> None:
+    phone = up()
+    call = phone.call.call
+    for command in (
+        PlayAudio("p", call, "/a.wav", queue=True),
+        AlterPlayback("s", call, "seek", 2.0),
+        RecordAudio("r", call, "/b.wav", "stereo"),
+    ):
+        assert Steer(0, phone.session, command) in phone.command(command)
+        assert phone.reports(CommandDone)[-1].ref == command.ref
+    phone.command(RecordAudio("r", "nobody", "/b.wav"))
+    assert phone.reports(CommandFailed)[-1].code == "no_such_call"
 
 
 def test_keys_in_a_call_that_is_not_there_or_has_no_audio_are_refused() -> None:

@@ -13,7 +13,16 @@ from actors.dialog.call_orders import ORDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "user-agent.md").read_text(encoding="utf-8")
 EVERYWHERE = {"ref", "call", "time"}
-KINDS = [events.PlaceCall, events.SendDigits, events.DoNotDisturb, *ORDERS, *get_args(events.CallEvent)]
+KINDS = [
+    events.PlaceCall,
+    events.SendDigits,
+    events.PlayAudio,
+    events.AlterPlayback,
+    events.RecordAudio,
+    events.DoNotDisturb,
+    *ORDERS,
+    *get_args(events.CallEvent),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
