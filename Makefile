@@ -34,6 +34,7 @@ packages:  ## the system packages that the tests need, installed when missing
 docs: $(STAMP)  ## write what is made from the code: the machines' diagrams, the control API, the settings
 	$(BIN)/python docs/draw_machines.py
 	$(BIN)/python docs/draw_api.py
+	$(BIN)/python docs/draw_audio.py
 	$(BIN)/python docs/draw_config.py
 
 survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; print restart times and audio gaps
