@@ -178,11 +178,13 @@ class SoundSection(_Section, frozen=True, kw_only=True):
         enabled: have an actor for them; it loads PortAudio when the first call asks for a device.
         input: the device that peers hear, by name or number (`sipactors devices`); empty: the system's default.
         output: the device that peers are heard on; empty: the system's default.
+        ring: the device that rings for calls in which wait for an answer; empty: none.
     """
 
     enabled: bool = False
     input: str = ""
     output: str = ""
+    ring: str = ""
 
 
 class LogSection(_Section, frozen=True, kw_only=True):

@@ -84,6 +84,7 @@ def dialog(config: Config) -> DialogSettings:
         accounts=accounts(config.accounts),
         realm=config.auth.realm,
         users=users(config.auth),
+        ring=config.sound.enabled and bool(config.sound.ring),
         packages=sip.packages,
     )
 
@@ -96,7 +97,7 @@ def media(config: Config) -> MediaSettings:
 
 def device(config: Config) -> DeviceSettings:
     """Of the sound device's process."""
-    return DeviceSettings(input=config.sound.input, output=config.sound.output)
+    return DeviceSettings(input=config.sound.input, output=config.sound.output, ring=config.sound.ring)
 
 
 def control(config: Config) -> ControlSettings:

@@ -8,7 +8,7 @@ from actors.dialog.call_end import announced, ended
 from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
-from actors.dialog.negotiation import answered, prepared, received_at, unopened
+from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
 from actors.dialog.policy import outcome_of, treatment
 from actors.dialog.reply import (
     ALLOW,
@@ -170,6 +170,7 @@ def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     effects += more
     at_once = call.treatment if call.replaces else treatment(agent.settings.answer, call.call)
     if at_once is None:
+        effects += rung(call) if agent.settings.ring else ()
         effects += (Arm(Input.RUNG_OUT, now + agent.settings.ring_timeout), Arm(Input.STILL_RINGING, now + PROGRESS))
         return replace(call, state=State.RINGING), effects
     call, more = call_reliable.take(replace(call, treatment=at_once), given, now)

@@ -285,6 +285,11 @@ def treated(call: Call) -> Effects:
     return (Treat(media.process, media.session, how.echo, how.play, how.loop, how.record, how.device),)
 
 
+def rung(call: Call) -> Effects:
+    """Have a sound device ring until media is started or closed."""
+    return (Treat(call.media.process, call.media.session, echo=False, play="", loop=False, record="", device="ring"),)
+
+
 def unopened(media: Media) -> Media:
     """`media` whose session is over."""
     return replace(media, open=False)

@@ -47,6 +47,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
         realm: where it is not empty, what begins something has to be sent by one of `users`, proved by digest.
         users: who may send.
+        ring: a sound device rings for calls in.
         packages: the event packages that others may subscribe to; the application tells their state.
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
@@ -74,3 +75,4 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     realm: str = ""
     users: tuple[User, ...] = ()
     packages: tuple[str, ...] = ()
+    ring: bool = False

@@ -207,6 +207,9 @@ class MediaActor(LayerActor):
         except ValueError as error:
             self.tell(peer, events.SessionRefused(message.session, str(error)))
             return
+        if facts.device is not None and facts.device.device == events.RING:
+            facts = replace(facts, device=None)
+            self._disconnect(message.session)
         self.cells.put(key, replace(facts, start=message))
 
     def _on_play(self, peer: str, key: bytes, facts: Facts, message: events.Play, _now: float) -> None:
@@ -253,7 +256,11 @@ class MediaActor(LayerActor):
             text = "the service has no sound device: enabled = true in [sound] of its configuration gives it one"
             self.tell(owner, events.Noticed(session, "device_failed", text))
             return
-        self._engine.connect(session, self._lines.open(session))
+        line = self._lines.open(session)
+        if message.device == events.RING:
+            self.tell(DEVICE, device_events.OpenLine(session, ring=True))
+            return
+        self._engine.connect(session, line)
         source, _, sink = message.device.partition(":")
         self.tell(DEVICE, device_events.OpenLine(session, source, sink))
 

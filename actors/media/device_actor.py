@@ -17,6 +17,7 @@ from actors.media.driver import Driver, Wanted
 from actors.media.line import MAX_DATAGRAM, Frame, pack, unpack
 from actors.media.lines import DEVICE, SOUND, sound_socket
 from actors.media.settings import DeviceSettings
+from actors.media.sound import Card
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.mailbox import clock
@@ -35,6 +36,7 @@ class OpenedLine(msgspec.Struct, array_like=True, frozen=True):
     owner: str
     input: str
     output: str
+    ring: bool = False
 
 
 class DeviceActor(LayerActor):
@@ -62,7 +64,7 @@ class DeviceActor(LayerActor):
         """A line is to be opened or closed."""
         key = message.session.encode("utf-8", "surrogateescape")
         if isinstance(message, OpenLine):
-            self.cells.put(key, OpenedLine(peer, message.input, message.output))
+            self.cells.put(key, OpenedLine(peer, message.input, message.output, message.ring))
             self.defer(self._want, key)
         elif isinstance(message, CloseLine):
             self._close_line(key)
@@ -71,7 +73,8 @@ class DeviceActor(LayerActor):
         line: OpenedLine | None = self.cells.get(key)
         if line is not None:
             settings = self._settings
-            self._driver.want(_name(key), Wanted(line.input or settings.input, line.output or settings.output))
+            devices = Wanted(line.input or settings.input, line.output or settings.output)
+            self._driver.want(_name(key), Wanted("", settings.ring, ring=True) if line.ring else devices)
 
     def _close_line(self, key: bytes) -> None:
         self.cells.delete(key)
@@ -100,7 +103,7 @@ class DeviceActor(LayerActor):
                 return False
             frame = unpack(data)
             card = None if frame is None else self._driver.cards.get(frame.session)
-            if frame is None or card is None or not sender:
+            if frame is None or not isinstance(card, Card) or not sender:
                 continue
             said = card.exchange(frame.khz, frame.samples)
             try:

@@ -11,11 +11,13 @@ class OpenLine(Event, frozen=True):
     Attributes:
         session: its id.
         input, output: names or numbers of devices as `sipactors devices` lists them; empty for the configured one.
+        ring: only let the configured device ring.
     """
 
     session: str
     input: str = ""
     output: str = ""
+    ring: bool = False
 
 
 class CloseLine(Event, frozen=True):

@@ -9,7 +9,7 @@ from collections import deque
 from typing import NamedTuple
 
 from actors.media import sound
-from actors.media.sound import Card, SoundError
+from actors.media.sound import Card, Ringer, SoundError
 
 # Seconds between two looks at the cards; one that was not called back in between is gone.
 _LOOK = 0.5
@@ -18,10 +18,11 @@ _RETRY = 2
 
 
 class Wanted(NamedTuple):
-    """Which devices a line is to have; empty for the system's default."""
+    """Which devices a line is to have, empty for the system's default; with `ring` its output rings, no more."""
 
     input: str
     output: str
+    ring: bool = False
 
 
 class News(NamedTuple):
@@ -42,7 +43,8 @@ class Driver:
     """
 
     def __init__(self) -> None:
-        self.cards: dict[str, Card] = {}
+        self.cards: dict[str, Card | Ringer] = {}
+        self._had: dict[str, Wanted] = {}
         self.news: deque[News] = deque()
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.seen = time.monotonic()
@@ -105,9 +107,11 @@ class Driver:
 
     def _settle(self) -> None:
         wanted = dict(self._wanted)
-        for session in self.cards.keys() - wanted.keys():
-            self.cards.pop(session).close()
+        for session in tuple(self.cards):
+            if wanted.get(session) != self._had[session]:
+                self.cards.pop(session).close()
         self._lost &= wanted.keys()
+        self._had = {session: had for session, had in self._had.items() if session in self.cards}
         self._failing = {session: looks for session, looks in self._failing.items() if session in wanted}
         for session in wanted.keys() - self.cards.keys():
             looks = self._failing.get(session, 0)
@@ -120,14 +124,16 @@ class Driver:
         try:
             if not self.cards and (session in self._lost or not first):
                 sound.anew()  # PortAudio knows only the cards that were there when it started
-            card = Card(wanted.input, wanted.output)
+            card = Ringer(wanted.output) if wanted.ring else Card(wanted.input, wanted.output)
         except SoundError as error:
             if first and session not in self._lost:
                 self._tell(session, "device_failed", str(error))
             return
+        self._had[session] = wanted
         self.cards[session] = card
         self._failing.pop(session, None)
-        self._tell(session, "device_back" if session in self._lost else "device_opened", card.name)
+        if not wanted.ring:
+            self._tell(session, "device_back" if session in self._lost else "device_opened", card.name)
         self._lost.discard(session)
 
     def _tell(self, session: str, kind: str, text: str) -> None:

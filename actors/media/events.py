@@ -129,11 +129,15 @@ class Echo(Event, frozen=True):
     session: str
 
 
+RING = "ring"
+
+
 class UseDevice(Event, frozen=True):
     """Let the session speak and be heard through sound devices; in place of an echo, and of other devices.
 
     Attributes:
-        device: `IN:OUT`, names or numbers; either may be empty for the configured one.
+        device: `IN:OUT`, names or numbers; either may be empty for the configured one. RING: the configured one rings
+            until the session starts.
     """
 
     session: str

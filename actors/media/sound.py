@@ -17,10 +17,13 @@ import numpy as np
 
 from actors.media.device import Elastic
 from actors.media.resample import Resampler
+from actors.media.tones import Tone, samples_of
 
 # Seconds of delay that a card is asked for.
 _LATENCY = 0.04
 _USUAL_RATE = 48_000
+# Of a bell of two frequencies, twice and a pause.
+_RINGING = Tone((440.0, 480.0), (0.4, 0.2, 0.4, 2.0))
 
 
 class SoundError(Exception):
@@ -117,72 +120,121 @@ class _Side:
         self.beats = 0
 
 
-class Card:
+class _Streams:
+    """Streams that run until they are closed.
+
+    Attributes:
+        name: of their devices, for people.
+    """
+
+    name = ""
+
+    def __init__(self) -> None:
+        self._library = portaudio()
+        self._streams: list[Any] = []
+        self._sides: list[_Side] = []
+        self._beats: list[int] = []
+
+    def _find(self, wanted: str, way: str) -> Any:  # noqa: ANN401 - a dict of sounddevice's
+        try:
+            found = self._library.query_devices(int(wanted) if wanted.isdecimal() else wanted or None, way)
+        except (ValueError, self._library.PortAudioError) as error:
+            what = f"no {way} device {wanted!r}" if wanted else f"no {way} device"
+            raise SoundError(f"{what}; sipactors devices lists them") from error
+        return found
+
+    def _start(self, kind: str, device: Any, callback: Any) -> _Side:  # noqa: ANN401
+        """Open a device; `callback` is given what its side must be told of, too.
+
+        Raises:
+            SoundError: it cannot be opened; nothing is left open.
+        """
+        side = _Side(_rate(device))
+        self._sides.append(side)
+        try:
+            stream = getattr(self._library, kind)(
+                device=device["index"],
+                samplerate=side.ring.rate,
+                blocksize=side.ring.rate // 100,
+                channels=1,
+                dtype="int16",
+                latency=_LATENCY,
+                callback=lambda data, count, _time, _status: callback(side, data, count),
+            )
+            self._streams.append(stream)
+            stream.start()
+        except self._library.PortAudioError as error:
+            self.close()
+            raise SoundError(_line(error)) from error
+        return side
+
+    @property
+    def alive(self) -> bool:
+        """All run, and have been called back since this was last asked."""
+        before, self._beats = self._beats, [side.beats for side in self._sides]
+        moved = all(now != then for now, then in zip(self._beats, before, strict=False))
+        return moved and all(stream.active for stream in self._streams)
+
+    def close(self) -> None:
+        """Stop at once."""
+        for stream in self._streams:
+            with suppress(Exception):  # a card that is gone has nothing to stop
+                stream.abort()
+            with suppress(Exception):
+                stream.close()
+        self._streams = []
+
+
+class Ringer(_Streams):
+    """A device that rings.
+
+    Args:
+        wanted: its name or number; empty for the system's default.
+
+    Raises:
+        SoundError: it is not there or cannot be opened.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__()
+        sink = self._find(wanted, "output")
+        self.name = sink["name"]
+        self._position = 0
+        self._start("RawOutputStream", sink, self._ring)
+
+    def _ring(self, side: _Side, data: Any, count: int) -> None:  # noqa: ANN401
+        data[:] = samples_of(_RINGING, self._position, count, side.ring.rate).tobytes()
+        self._position += count
+        side.beats += 1
+
+
+class Card(_Streams):
     """What a line speaks and is heard through.
 
     Args:
         wanted_input, wanted_output: names or numbers; empty for the system's default.
-
-    Attributes:
-        name: of both devices, for people.
 
     Raises:
         SoundError: one of them is not there or cannot be opened.
     """
 
     def __init__(self, wanted_input: str, wanted_output: str) -> None:
-        library = portaudio()
-        self._streams: list[Any] = []
-        self._beats = (-1, -1)
+        super().__init__()
         self._khz = 0
-        try:
-            source = self._of(library, wanted_input, "input")
-            sink = self._of(library, wanted_output, "output")
-            self._microphone = _Side(_rate(source))
-            self._speaker = _Side(_rate(sink))
-            self.name = f"{source['name']}, {sink['name']}"
-            for kind, device, side, callback in (
-                (library.RawInputStream, source, self._microphone, self._captured),
-                (library.RawOutputStream, sink, self._speaker, self._wanted),
-            ):
-                stream = kind(
-                    device=device["index"],
-                    samplerate=side.ring.rate,
-                    blocksize=side.ring.rate // 100,
-                    channels=1,
-                    dtype="int16",
-                    latency=_LATENCY,
-                    callback=callback,
-                )
-                self._streams.append(stream)
-                stream.start()
-        except library.PortAudioError as error:
-            self.close()
-            raise SoundError(_line(error)) from error
-        except SoundError:
-            self.close()
-            raise
-
-    @staticmethod
-    def _of(library: Any, wanted: str, way: str) -> Any:  # noqa: ANN401
-        try:
-            found = library.query_devices(int(wanted) if wanted.isdecimal() else wanted or None, way)
-        except (ValueError, library.PortAudioError) as error:
-            what = f"no {way} device {wanted!r}" if wanted else f"no {way} device"
-            raise SoundError(f"{what}; sipactors devices lists them") from error
-        return found
+        source, sink = self._find(wanted_input, "input"), self._find(wanted_output, "output")
+        self.name = f"{source['name']}, {sink['name']}"
+        self._microphone = self._start("RawInputStream", source, self._captured)
+        self._speaker = self._start("RawOutputStream", sink, self._wanted)
 
     # PortAudio's threads.
 
-    def _captured(self, data: Any, _count: int, _time: Any, _status: Any) -> None:  # noqa: ANN401
-        side = self._microphone
+    def _captured(self, side: _Side, data: Any, _count: int) -> None:  # noqa: ANN401
         samples = np.frombuffer(data, np.int16).copy()
         with side.lock:
             side.ring.push(samples)
             side.beats += 1
 
-    def _wanted(self, data: Any, count: int, _time: Any, _status: Any) -> None:  # noqa: ANN401
-        side = self._speaker
+    def _wanted(self, side: _Side, data: Any, count: int) -> None:  # noqa: ANN401
         with side.lock:
             samples = side.ring.pull(count)
             side.beats += 1
@@ -207,25 +259,6 @@ class Card:
         with self._microphone.lock:
             said = self._microphone.ring.pull(self._microphone.ring.rate // 50)
         return self._in.convert(said).tobytes()
-
-    # The driver's thread.
-
-    @property
-    def alive(self) -> bool:
-        """Both streams run, and have been called back since this was last asked."""
-        beats = (self._microphone.beats, self._speaker.beats)
-        moved = all(now != before for now, before in zip(beats, self._beats, strict=True))
-        self._beats = beats
-        return moved and all(stream.active for stream in self._streams)
-
-    def close(self) -> None:
-        """Stop at once."""
-        for stream in self._streams:
-            with suppress(Exception):  # a card that is gone has nothing to stop
-                stream.abort()
-            with suppress(Exception):
-                stream.close()
-        self._streams = []
 
 
 def _rate(device: Any) -> int:  # noqa: ANN401

@@ -151,6 +151,23 @@ def test_answer_takes_devices_by_name(card: SoundCard, spoken: Path) -> None:
         assert notice(service, "device_opened").text == "micmon, spk"
 
 
+def test_a_device_rings_for_a_call_in_until_it_is_answered(card: SoundCard, spoken: Path) -> None:
+    config = SOUND + 'ring = "spk"\n'
+    with (
+        running("--answer", "ring", config=config) as service,
+        running("--answer", "none") as peer,
+        Client(peer.run_dir) as other,
+        Client(service.run_dir) as client,
+        client.events() as events,
+    ):
+        other.place(uri(service), play=str(spoken), loop=True)
+        received = events.receive(PATIENCE)
+        assert isinstance(received, CallReceived)
+        wait_for(lambda: 435 < pitch(card.hear(0.5), RATE) < 485, "ringing")
+        client.answer(received.call, device=":")
+        wait_for(lambda: heard(card), "tone of the peer, and no ringing")
+
+
 def sipactors(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPACTORS_")}
     return subprocess.run(
