@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -108,11 +108,13 @@ class AnswerSection(_Section, frozen=True, kw_only=True):
             time; none refuses with 480.
         file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
         unclaimed_after: seconds in which a worker must claim a call in mode workers; then it gets 480.
+        obey: networks whose INVITE may ask us to answer by ourselves (Call-Info, Alert-Info, Answer-Mode).
     """
 
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "echo"
     file: str = ""
     unclaimed_after: Seconds = 5.0
+    obey: tuple[str, ...] = ()
 
 
 class CallsSection(_Section, frozen=True, kw_only=True):
@@ -445,6 +447,7 @@ def checked(config: Config) -> Config:
         if not _is_sip(route):
             raise ConfigError(f"sip.routes: {route!r} is no SIP URI; it may be such as sip:proxy.example;lr")
     _check_peers(config.peers)
+    _check_networks("answer.obey", config.answer.obey)
     _check_dns(config.dns)
     first, last = config.media.ports
     if last <= first:
@@ -462,15 +465,19 @@ def _is_sip(text: str) -> bool:
 def _check_peers(peers: PeersSection) -> None:
     networks = {"trusted": peers.trusted, "known": peers.known, "allow": peers.allow, "deny": peers.deny}
     for name, texts in {**networks, "rates": peers.rates, "udp_max": peers.udp_max}.items():
-        for text in texts:
-            try:
-                ipaddress.ip_network(text)
-            except ValueError:
-                raise ConfigError(f"peers.{name}: {text!r} is no network; it may be such as 192.0.2.0/24") from None
+        _check_networks(f"peers.{name}", texts)
     try:
         parse_rules(peers.reach)
     except RuleError as error:
         raise ConfigError(f"peers.reach: {error}") from error
+
+
+def _check_networks(name: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ConfigError(f"{name}: {text!r} is no network; it may be such as 192.0.2.0/24") from None
 
 
 def _check_dns(dns: DnsSection) -> None:

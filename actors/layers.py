@@ -67,7 +67,7 @@ def dialog(config: Config) -> DialogSettings:
         media=service.media,
         user=sip.user,
         user_agent=sip.user_agent,
-        answer=Answer(mode=_mode(config), path=absolute(config.answer.file)),
+        answer=Answer(mode=_mode(config), path=absolute(config.answer.file), obey=config.answer.obey),
         ring_timeout=sip.ring_timeout,
         max_duration=config.calls.max_duration,
         session_expires=config.calls.session_expires,

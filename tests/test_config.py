@@ -61,6 +61,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ('[media]\ncodecs = ["G729"]', ("media.codecs: ", "PCMU, PCMA, G722, opus")),
         ('[sip]\nroutes = ["proxy.example"]', ("sip.routes: 'proxy.example' is no SIP URI", "sip:proxy.example;lr")),
         ('[peers]\ntrusted = ["pbx.example"]', ("peers.trusted: 'pbx.example' is no network", "192.0.2.0/24")),
+        ('[answer]\nobey = ["pbx.example"]', ("answer.obey: 'pbx.example' is no network", "192.0.2.0/24")),
         ('[peers]\nrates = {"x" = 1.0}', ("peers.rates: 'x' is no network",)),
         ('[peers]\nrates = {"192.0.2.1" = 0.0}', ("peers.rates: ", "requests a second above 0")),
         ('[peers]\nreach = {"10.0.0.0/8" = "there"}', ("peers.reach: 10.0.0.0/8 = 'there' is no rule", "'learnt'")),

@@ -103,6 +103,8 @@ class Input(IntEnum):
     REPLACED = 46  # a new call has taken our place (RFC 3891)
     RESERVED = 47  # the shard of the call whose place we want has kept it for us, or refuses
     UNRESERVED = 48  # timer: it has not said so in time
+    MODIFY_PROGRESS = 49  # a provisional response to our re-INVITE
+    ANSWER_ASKED = 50  # timer: the time after which the caller asked us to answer by ourselves
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
+from actors.dialog.call_early import described, pracked, rseq_of
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Change, Early, Media, Outcome
 from actors.dialog.dialog_state import Dialog, Path
@@ -121,6 +122,35 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if not change.update:
         call = abandoned(call)
     return _refused(call, change, heard, given, now, effects)
+
+
+def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """A provisional response to our re-INVITE: a reliable one gets its PRACK, and its answer is final (RFC 3262 s5).
+
+    What it agrees on stands even where the re-INVITE is refused after it (RFC 6141 s3.3). A bad answer is none: the
+    2xx will tell.
+    """
+    heard: Heard = given.what
+    change, dialog = call.change, call.dialog
+    assert change is not None
+    assert dialog is not None
+    assert heard.head is not None
+    assert heard.response is not None
+    rseq = rseq_of(heard.response)
+    if not rseq or (change.rseq and rseq != change.rseq + 1):
+        return call, ()  # unreliable, repeated, or one before it is missing
+    before = call
+    body = described(heard.response)
+    dialog, prack, effects = pracked(dialog, heard.head, rseq, b"", given.agent.names, now)
+    try:
+        call, what = agreed(call, body, Carrier.RELIABLE) if body else (call, None)
+    except RemoteProtocolError:
+        what = None
+    if what is not None:
+        call = replace(call, media=replace(call.media, direction=change.direction))
+        effects += started(call) + told(before, call, given)
+    change = replace(change, rseq=rseq)
+    return replace(call, dialog=dialog, change=change, requests=(*call.requests, prack)), effects
 
 
 def _taken(call: Call, change: Change, heard: Heard, given: Given, now: float) -> tuple[Call, Effects]:

@@ -6,13 +6,14 @@ RFC 3261 section 13.2.2.1, RFC 3262 section 4, RFC 3960 section 3.1.
 from __future__ import annotations
 
 from actors.dialog import call_account, dialog_state
-from actors.dialog.attempt import AttemptInput, News, advance, begin
+from actors.dialog.attempt import Attempt, AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, replace, tell
 from actors.dialog.call_parts import Early, Outcome
-from actors.dialog.dialog_state import Path
+from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Report
 from actors.dialog.events import CallProgressed
+from actors.dialog.names import Names
 from actors.dialog.negotiation import agreed, answered, answering, start
 from actors.dialog.reply import description_in, shown
 from actors.runtime.machine import Effects
@@ -20,6 +21,7 @@ from actors.sip import RemoteProtocolError, Response
 from actors.sip.headers import RSeq
 from actors.sip.offer_answer import Carrier, Exchange
 from actors.sip.offer_answer import State as Turn
+from actors.sip.vocabulary import Head
 
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
 
@@ -33,7 +35,7 @@ def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if heard.status == 100 or heard.head is None or heard.response is None:
         return call, effects
     if heard.head.to_tag:
-        rseq = _rseq(heard.response)
+        rseq = rseq_of(heard.response)
         if rseq:
             return _reliable(call, rseq, given, now, effects)
         call, more = _unreliable(call, heard.head.to_tag, described(heard.response))
@@ -46,7 +48,7 @@ def _told(call: Call, heard: Heard, given: Given) -> Report:
     return tell(CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response)))
 
 
-def _rseq(response: Response) -> int:
+def rseq_of(response: Response) -> int:
     """The number of a reliable response, 0 of any other, or of one that cannot be read."""
     if response.get("RSeq") is None:
         return 0
@@ -127,17 +129,25 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
             inside, reply = answering(inside, Carrier.PRACK)
     except RemoteProtocolError as error:
         bad = error.reason
-    seq = dialog.local_seq + 1
-    dialog = replace(dialog, local_seq=seq)
-    rack = (("RAck", f"{rseq} {heard.head.cseq} INVITE"),)
-    raw = dialog_state.request(dialog, "PRACK", seq, body=reply, headers=rack)
-    prack, hop = dialog_state.attempt(dialog, f"prack {heard.head.to_tag} {rseq}", "PRACK", raw)
-    prack, more = begin(prack, hop, given.agent.names, now)
+    dialog, prack, more = pracked(dialog, heard.head, rseq, reply, given.agent.names, now)
     early = replace(early, dialog=dialog, rseq=rseq)
     call, started = _heard(call, inside, early)
     call = replace(call, requests=(*call.requests, prack))
     effects = (*effects, *more, *started, _told(call, heard, given))
     return (call, effects) if not bad else (replace(call, outcome=Outcome("failed", 488, bad, "error")), effects)
+
+
+def pracked(
+    dialog: Dialog, head: Head, rseq: int, body: bytes, names: Names, now: float
+) -> tuple[Dialog, Attempt, Effects]:
+    """The PRACK to the reliable response number `rseq` (RFC 3262 s4), in the dialog that has counted it."""
+    seq = dialog.local_seq + 1
+    dialog = replace(dialog, local_seq=seq)
+    rack = (("RAck", f"{rseq} {head.cseq} INVITE"),)
+    raw = dialog_state.request(dialog, "PRACK", seq, body=body, headers=rack)
+    prack, hop = dialog_state.attempt(dialog, f"prack {head.to_tag} {head.cseq} {rseq}", "PRACK", raw)
+    prack, effects = begin(prack, hop, names, now)
+    return dialog, prack, effects
 
 
 def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

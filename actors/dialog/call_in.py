@@ -9,7 +9,7 @@ from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
-from actors.dialog.policy import outcome_of, treatment
+from actors.dialog.policy import answer_after, outcome_of, treatment
 from actors.dialog.reply import (
     ALLOW,
     SUPPORTED,
@@ -44,6 +44,8 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
     caller = invite.from_
     ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW, SUPPORTED), tag=tag).raw
     able = call_reliable.able(invite.get("Supported"), () if invite.look else invite.require)
+    headers = shown(invite)
+    after = answer_after(agent.settings.answer, asked.flow.host, headers)
     return Call(
         State.NEW,
         (),
@@ -54,8 +56,8 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         local=_address(invite.get("To") or ""),
         begun=now,
         display_name=caller.display_name,
-        headers=shown(invite),
-        invitation=Invitation(asked.key, asked.head.cseq, ringing, able=able),
+        headers=headers,
+        invitation=Invitation(asked.key, asked.head.cseq, ringing, able=able, after=after),
         dialog=dialog,
         identity=call_account.of_asked(agent, asked) if agent.accounts else None,
     )
@@ -169,8 +171,14 @@ def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     call, more = _progress(call, given, now)
     effects += more
     at_once = call.treatment if call.replaces else treatment(agent.settings.answer, call.call)
+    assert call.invitation is not None
+    after = call.invitation.after
+    if at_once is None and after == 0:
+        at_once = call.treatment
     if at_once is None:
         effects += rung(call) if agent.settings.ring else ()
+        if after > 0:
+            effects += (Arm(Input.ANSWER_ASKED, now + after),)
         effects += (Arm(Input.RUNG_OUT, now + agent.settings.ring_timeout), Arm(Input.STILL_RINGING, now + PROGRESS))
         return replace(call, state=State.RINGING), effects
     call, more = call_reliable.take(replace(call, treatment=at_once), given, now)
@@ -191,6 +199,11 @@ def still_ringing(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if invitation.reliable is None:
         call, effects = call_reliable.sent(call, given, now, 180)
     return call, (*effects, Arm(Input.STILL_RINGING, now + PROGRESS))
+
+
+def asked_to_answer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """It has rung as long as the caller, whom the policy obeys, wanted it to: answer."""
+    return call_reliable.take(call, given, now)
 
 
 def unpracked(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

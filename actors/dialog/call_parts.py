@@ -91,6 +91,7 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True):
         reliable: the one that waits for its PRACK.
         accepting: it is to be answered once the PRACK is there.
         extra: more header lines for the 2xx.
+        after: seconds of ringing after which the caller has us answer by ourselves, negative where it may not.
     """
 
     key: TransactionKey
@@ -104,6 +105,7 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True):
     reliable: Reliable | None = None
     accepting: bool = False
     extra: tuple[tuple[str, str], ...] = ()
+    after: float = -1.0
 
 
 class Early(msgspec.Struct, frozen=True, array_like=True):
@@ -131,6 +133,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         refresh: it is for the session timer only.
         update: it is an UPDATE without a description.
         tries: how often it met a 491.
+        rseq: the number of its last reliable response that was taken, 0 before any.
     """
 
     attempt: Attempt | None
@@ -138,6 +141,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     refresh: bool = False
     update: bool = False
     tries: int = 0
+    rseq: int = 0
 
 
 class SessionTimer(msgspec.Struct, frozen=True, array_like=True):

@@ -173,7 +173,7 @@ class Calls(CallMedia, CallReplaces):
         """What a response is to its call; None where it is of a candidate that was given up, or provisional."""
         change = call.change
         if change is not None and change.attempt is not None and change.attempt.key == key:
-            return Input.MODIFIED if status >= 200 else None
+            return Input.MODIFIED if status >= 200 else Input.MODIFY_PROGRESS
         if key.method != "INVITE":
             return Input.REQUEST_DONE if status >= 200 else None
         if 200 <= status < 300:

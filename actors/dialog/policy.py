@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
 from actors.dialog.events import Treatment
 from actors.dialog.settings import Answer
 from actors.sip import RemoteProtocolError
@@ -28,6 +31,40 @@ def treatment(answer: Answer, call: str) -> Treatment | None:
     if answer.mode == "record":
         return Treatment(record=answer.path.replace("{call}", call))
     return None
+
+
+def answer_after(answer: Answer, host: str, headers: Iterable[tuple[str, str]]) -> float:
+    """The seconds after which the caller at `host` has us answer by ourselves; -1 where it does not, or may not.
+
+    It says so with ``Call-Info: <uri>;answer-after=0``, ``Alert-Info: <uri>;info=alert-autoanswer;delay=0`` or
+    ``Answer-Mode: Auto`` (RFC 5373 s3.1), and is one of the networks that may.
+    """
+    if not answer.obey:
+        return -1.0
+    delays = [_delay(name.lower(), value) for name, value in headers]
+    asked = [delay for delay in delays if delay >= 0]
+    if not asked:
+        return -1.0
+    address = ip_address(host.partition("%")[0])
+    return min(asked) if any(address in ip_network(network) for network in answer.obey) else -1.0
+
+
+def _delay(name: str, value: str) -> float:
+    """The seconds that a header line asks for, -1 where it asks for nothing."""
+    params = {
+        key.strip().lower(): text.strip(' "') for key, _, text in (each.partition("=") for each in value.split(";"))
+    }
+    if name == "answer-mode":
+        return 0.0 if value.split(";", maxsplit=1)[0].strip().lower() == "auto" else -1.0
+    if name == "call-info" and "answer-after" in params:
+        return _seconds(params["answer-after"])
+    if name == "alert-info" and params.get("info", "").lower() in ("alert-autoanswer", "auto-answer", "auto answer"):
+        return _seconds(params.get("delay") or params.get("answer-after") or "0")
+    return -1.0
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 5 else -1.0
 
 
 def outcome_of(status: int) -> str:

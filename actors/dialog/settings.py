@@ -16,11 +16,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mode: ``echo``, ``play`` and ``record`` answer at once; ``ring`` rings until a client answers; ``none`` refuses
             every call with 480.
+        obey: networks whose calls are answered by themselves where the INVITE asks for it, though others ring.
         path: of the file to play or record. In a path to record, ``{call}`` stands for the id of the call.
     """
 
     mode: str = "echo"
     path: str = ""
+    obey: tuple[str, ...] = ()
 
 
 class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -391,3 +391,59 @@ def test_an_update_of_an_early_dialog_whose_answer_is_open_gets_491() -> None:
     assert phone.statuses[-1] == 491
     phone.request(message("UPDATE", to_tag=phone.call.tag, cseq=2, **more))
     assert phone.statuses[-1] == 200
+
+
+def reliably(phone: Phone, rseq: int, body: bytes = b"") -> None:
+    """A reliable 183 of the peer to our re-INVITE."""
+    respond(phone, "INVITE", 183, body=body, Require="100rel", RSeq=str(rseq))
+
+
+def test_a_reliable_response_to_our_re_invite_gets_its_prack_once_and_its_answer_counts() -> None:
+    phone = callee()
+    hold(phone)
+    reliably(phone, 7, answer_of(OFFER, b"recvonly"))
+    reliably(phone, 7, answer_of(OFFER, b"recvonly"))
+    reliably(phone, 9)
+    pracks = phone.sent("PRACK")
+    seq = parse(sent(phone, "INVITE")).head.cseq
+    assert [prack.get("RAck") for prack in pracks] == [f"7 {seq} INVITE"]
+    assert pracks[0].head.cseq == seq + 1
+    assert phone.reports(CallHoldChanged)[-1].local
+    phone.start()
+    respond(phone, "PRACK", 200)
+    reliably(phone, 8)
+    assert len(phone.sent("PRACK")) == 2
+    respond(phone, "INVITE", 200)  # no second answer
+    assert phone.state == "CONFIRMED"
+    assert parse(phone.last(SendAck).raw).head.cseq == seq
+    assert phone.started().direction == "sendonly"
+    assert len(phone.reports(CallHoldChanged)) == 1
+
+
+def test_what_a_reliable_response_agreed_on_stands_though_the_re_invite_is_refused() -> None:
+    phone = callee()
+    hold(phone)
+    reliably(phone, 1, answer_of(OFFER, b"recvonly"))
+    respond(phone, "INVITE", 500)
+    assert phone.state == "CONFIRMED"
+    assert phone.started().direction == "sendonly"
+    resume(phone)
+    assert b"a=sendonly" not in sent(phone, "INVITE")
+
+
+def test_a_bad_answer_in_a_reliable_response_gets_its_prack_and_the_2xx_decides() -> None:
+    phone = callee()
+    hold(phone)
+    reliably(phone, 1, BAD_OFFER)
+    assert phone.sent("PRACK")
+    assert not phone.reports(CallHoldChanged)
+    respond(phone, "INVITE", 200, body=answer_of(OFFER, b"recvonly"))
+    assert phone.reports(CallHoldChanged)[-1].local
+
+
+def test_an_unreliable_response_to_our_re_invite_changes_nothing() -> None:
+    phone = callee()
+    hold(phone)
+    respond(phone, "INVITE", 183, body=answer_of(OFFER, b"recvonly"))
+    assert not phone.sent("PRACK")
+    assert phone.state == "MODIFYING"

@@ -22,6 +22,7 @@ from actors.sip import parse
 from actors.sip.vocabulary import TransactionKey
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, key_of, message, place
 from tests.dialog.test_change import hold, sent
+from tests.dialog.test_change import respond as respond_change
 
 S = State
 I = Input  # noqa: E741 - as in the table's columns
@@ -272,6 +273,7 @@ COMES: dict[Input, Callable[[Phone], object]] = {
     I.HANG_UP: lambda phone: phone.command(HangUp("a", phone.call.call)),
     I.MODIFY: lambda phone: phone.command(HoldCall("a", phone.call.call)),
     I.MODIFIED: modified,
+    I.MODIFY_PROGRESS: lambda phone: respond_change(phone, "INVITE", 183),
     I.TRANSFER: lambda phone: phone.command(TransferCall("a", phone.call.call, "sip:c@h")),
     I.REQUEST_DONE: request_done,
     I.REFERRED: beside(I.REFERRED, Progress(180, "Ringing")),
