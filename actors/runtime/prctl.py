@@ -1,4 +1,4 @@
-"""The two settings of prctl(2) that supervision needs, for which Python has no name."""
+"""The settings of prctl(2) that supervision needs, for which Python has no name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 
 
 def set_parent_death_signal(signal_number: int) -> None:
@@ -14,9 +15,16 @@ def set_parent_death_signal(signal_number: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal_number)
 
 
-def become_subreaper() -> None:
-    """Have orphaned descendants become children of this process rather than of init."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def be_subreaper(*, on: bool) -> None:
+    """Whether orphaned descendants become children of this process rather than of init."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
+
+
+def is_subreaper() -> bool:
+    """Whether they do."""
+    answer = ctypes.c_int()
+    _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
+    return bool(answer.value)
 
 
 def _prctl(option: int, argument: int) -> None:

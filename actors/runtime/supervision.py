@@ -21,7 +21,7 @@ from actors.runtime.errors import StartupError
 from actors.runtime.forkserver import ForkServer
 from actors.runtime.logs import PLAIN, Logs
 from actors.runtime.nursery import Child, Nursery
-from actors.runtime.prctl import become_subreaper
+from actors.runtime.prctl import be_subreaper, is_subreaper
 from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
 from actors.runtime.rundir import RunDirectory, check_pipe_paths
@@ -129,6 +129,7 @@ class Supervisor:
         self._systemd = systemd or Systemd({})
         self._given = tuple(sockets)
         self._hups = 0
+        self._reaped_before = False
         self._server: ForkServer | None = None
         self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
         self._settled = threading.Event()  # ready, or ended
@@ -199,7 +200,8 @@ class Supervisor:
         try:
             self.descriptor_limit = descriptor_limit(raise_it=self._processes)
             if self._processes:
-                become_subreaper()
+                self._reaped_before = is_subreaper()  # the embedding program's affair, and again when we are done
+                be_subreaper(on=True)
                 modules = dict.fromkeys(entry.partition(":")[0] for entry in self._entries.values())
                 self._server = ForkServer(tuple(modules))
                 self._server.launch()  # it imports while we open sockets
@@ -225,6 +227,8 @@ class Supervisor:
             child.store.close()
         if self._server is not None:
             self._server.close()
+        if self._processes:
+            be_subreaper(on=self._reaped_before)
         self._directory.close()
 
     def _launch(self, child: Child) -> Run:

@@ -8,6 +8,7 @@ import pytest
 
 from actors.config import AnswerSection, Config, MediaSection, ServiceSection, SipSection
 from actors.runtime.errors import StartupError
+from actors.runtime.prctl import is_subreaper
 from actors.service import Service
 from tests.live.service import RTP_PORTS, own_ports
 
@@ -43,6 +44,7 @@ def test_two_services_of_one_program_call_each_other(placement: str) -> None:
                     names.append(type(events.receive(30.0)).__name__)
             folders = [caller.run_dir, callee.run_dir]
         assert not any(folder.exists() for folder in folders)
+    assert not is_subreaper(), "the orphans of this program are its own affair again"
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing() -> None:

@@ -22,12 +22,12 @@ import os, signal, select, sys
 from pathlib import Path
 from actors.runtime.errors import LaunchError
 from actors.runtime.forkserver import ForkServer
-from actors.runtime.prctl import become_subreaper
+from actors.runtime.prctl import be_subreaper
 from actors.runtime.prologue import Birth
 from actors.runtime.runner import start_process
 
 run_dir = Path(sys.argv[1])
-become_subreaper()
+be_subreaper(on=True)
 server = ForkServer(("children",), patience=5.0)
 lock = os.open("/dev/null", os.O_RDONLY)
 
