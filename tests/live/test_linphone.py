@@ -1,4 +1,4 @@
-"""linphonec proves: attended transfer with Replaces, across shards, in both roles; session timers; digest SHA-256.
+"""linphonec proves: attended transfer with Replaces, across shards, the one that sends it and the one that is replaced.
 
 What it proves of SRTP stands in test_srtp.py.
 """
@@ -26,12 +26,12 @@ pytestmark = [
 CONFIG = "[service]\nshards = 2\n[calls]\nreplaces = true\n"
 
 
-def called(client: Client, events: EventStream, uri: str, shard: int) -> str:
+def called(client: Client, events: EventStream, uri: str, shard: int, shards: int = 2) -> str:
     """A call to `uri` that is up in this shard."""
     while True:
         call = str(client.place(uri))
         next_event(events, "CallAnswered", [])
-        if Slots(2).shard(call) == shard:
+        if Slots(shards).shard(call) == shard:
             return call
         client.hangup(call)
         next_event(events, "CallEnded", [])
@@ -57,3 +57,29 @@ def test_a_phone_is_sent_into_the_place_of_a_call_in_another_shard(tmp_path: Pat
         one.command("calls")
         two.command("calls")
         two.wait("StreamsRunning")
+
+
+def test_a_phone_takes_the_place_of_a_call_here(tmp_path: Path) -> None:
+    """One service sends it into the place of its own call with another; there its INVITE with Replaces is taken."""
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    with ExitStack() as held:
+        service = held.enter_context(running("--answer", "echo"))
+        target = held.enter_context(running("--answer", "ring", config=CONFIG))
+        client = held.enter_context(Client(service.run_dir))
+        events = held.enter_context(client.events())
+        there = held.enter_context(Client(target.run_dir))
+        told = held.enter_context(there.events())
+        phone = held.enter_context(linphone.phone(tmp_path / "phone", source))
+        first = called(client, events, phone.uri, 0, shards=1)
+        host, port = target.addresses["udp"]
+        second = str(client.place(f"sip:service@{host}:{port}"))
+        there.answer(next_event(told, "CallReceived", []).call, echo=True)
+        next_event(events, "CallAnswered", [])
+        client.transfer(first, replaces=second)
+        assert {next_event(events, "CallEnded", []).call for _ in range(2)} == {first, second}
+        ended = next_event(told, "CallEnded", [])
+        (call,) = [each for each in there.calls() if each.call != ended.call]
+        assert (ended.by, call.direction) == ("local", "in")
+        phone.command("terminate")
+        assert next_event(told, "CallEnded", []).by == "remote"
