@@ -26,6 +26,7 @@ def settings(placement: str, first: int, mode: str = "echo", listen: str = "udp:
 
 @pytest.mark.parametrize("placement", ["process", "thread"])
 def test_two_services_of_one_program_call_each_other(placement: str) -> None:
+    before = is_subreaper()
     with own_ports(RTP_PORTS) as port:
         caller_settings, callee_settings = settings(placement, port), settings(placement, port + 100)
         with Service(caller_settings) as caller, Service(callee_settings) as callee:
@@ -44,7 +45,7 @@ def test_two_services_of_one_program_call_each_other(placement: str) -> None:
                     names.append(type(events.receive(30.0)).__name__)
             folders = [caller.run_dir, callee.run_dir]
         assert not any(folder.exists() for folder in folders)
-    assert not is_subreaper(), "the orphans of this program are its own affair again"
+    assert is_subreaper() == before, "the orphans of this program are its own affair again"
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing() -> None:
