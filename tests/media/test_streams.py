@@ -1,0 +1,242 @@
+"""The audio channel's socket: who does not read loses frames and nothing else, who is gone is forgotten."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from actors.media.audio_events import (
+    MAX_MESSAGE,
+    AudioError,
+    Closed,
+    Flush,
+    Flushed,
+    Frame,
+    Leave,
+    Mark,
+    Marked,
+    Open,
+    Opened,
+    Progress,
+    Refused,
+    Request,
+    Told,
+    Write,
+    decode_tick,
+    encode,
+)
+from actors.media.record import Records
+from actors.media.streams import MAX_TOLD, Streams
+from actors.media.taps import KEPT
+from tests.media.rig import Phone, Rig
+
+PATIENCE = 5_000  # milliseconds
+
+
+class House:
+    """An engine with its end of the channel, and clients of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.rig = Rig(path)
+        self.path = path
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.clients: list[Client] = []
+        self.begin()
+
+    def begin(self) -> None:
+        engine = self.rig.engine
+        positions = Records(self.path / "spoken", 4, KEPT)
+        self.streams = Streams(self.path / "audio-0", positions, engine.of_call, engine.tapped)
+        self.streams.settle(engine.sessions.values())
+
+    def call(self, key: str, phone: Phone) -> None:
+        self.rig.call(key, phone)
+        self.rig.engine.sessions[key].call = f"call-{key}"
+
+    def client(self, **options: int) -> Client:
+        self.clients.append(Client(self, options))
+        return self.clients[-1]
+
+    def step(self, ticks: int = 1) -> None:
+        for _ in range(ticks):
+            self.rig.step()
+            self.streams.tick()
+
+    def serve(self, until: Callable[[], bool]) -> None:
+        """Receive until it is so."""
+        for _ in range(PATIENCE // 10):
+            while self.streams.receive(0.0):
+                pass
+            if until():
+                return
+            zmq.select([self.streams.fileno()], [], [], 0.01)
+        raise AssertionError("it did not come to be")
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.socket.close(linger=0)
+        self.context.term()
+        self.streams.close()
+        self.rig.__exit__(None, None, None)
+
+
+class Client:
+    def __init__(self, house: House, options: dict[str, int]) -> None:
+        self.house = house
+        self.socket = house.context.socket(zmq.DEALER)
+        for name, value in options.items():
+            self.socket.setsockopt(getattr(zmq, name), value)
+        self.socket.connect(f"ipc://{house.path}/audio-0")
+        self.told: list[Told] = []
+        self.frames: list[Frame] = []
+
+    def ask(self, *asks: Request) -> None:
+        self.socket.send(encode(asks))
+
+    def read(self, patience: int = 0) -> None:
+        while self.socket.poll(patience):
+            told, frames = decode_tick(self.socket.recv())
+            self.told += told
+            self.frames += frames
+            patience = 0
+
+    def asked(self, *asks: Request) -> Told:
+        """Ask, and wait for what is told first, but for progress."""
+        before = len(self.told)
+        self.ask(*asks)
+
+        def answers() -> list[Told]:
+            self.read()
+            return [told for told in self.told[before:] if not isinstance(told, Progress)]
+
+        self.house.serve(lambda: bool(answers()))
+        return answers()[0]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def test_the_socket_is_for_its_user_alone_and_a_call_that_is_not_there_is_refused(house: House) -> None:
+    assert stat.S_IMODE((house.path / "audio-0").stat().st_mode) == 0o600
+    client = house.client()
+    refused = client.asked(Open("t", "nobody"))
+    assert isinstance(refused, Refused)
+    assert refused.code == "no_such_call"
+    house.call("a", house.rig.phone())
+    refused = client.asked(Open("t", "call-a", 44_100))
+    assert isinstance(refused, Refused)
+    assert refused.code == "bad_value"
+
+
+def test_who_does_not_read_loses_frames_by_their_numbers_and_nothing_it_is_told(house: House) -> None:
+    house.call("a", house.rig.phone())
+    slow, quick = house.client(RCVHWM=1, RCVBUF=4096), house.client()
+    assert isinstance(slow.asked(Open("s", "call-a", 48_000)), Opened)
+    assert isinstance(quick.asked(Open("q", "call-a", 8_000, speak=False)), Opened)
+    slow.ask(Write("s", 0, bytes(2 * 960)), Mark("s", "m", 960))
+    speaker = house.rig.engine.sessions["a"].taps
+    house.serve(lambda: speaker is not None and speaker.speaker is not None and speaker.speaker.written == 960)
+    for _ in range(600):
+        house.step()
+        quick.read(PATIENCE)
+    assert house.streams.lost > 0
+    assert [frame.seq for frame in quick.frames] == list(range(quick.frames[0].seq, quick.frames[0].seq + 600))
+    for _ in range(400):  # it reads again: what is told it has been kept
+        house.step()
+        slow.read(20)
+    assert [told for told in slow.told if isinstance(told, Marked)] != []
+    numbers = [frame.seq for frame in slow.frames]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] - numbers[0] + 1 - len(numbers) == house.streams.lost
+
+
+def test_who_is_gone_is_forgotten_and_another_may_speak(house: House) -> None:
+    house.call("a", house.rig.phone())
+    first, second = house.client(), house.client()
+    first.asked(Open("f", "call-a"))
+    assert isinstance(second.asked(Open("s", "call-a")), Refused)
+    first.socket.close(linger=0)
+
+    def forgotten() -> bool:
+        house.step()
+        return house.rig.engine.sessions["a"].taps is None
+
+    house.serve(forgotten)
+    assert isinstance(second.asked(Open("s", "call-a")), Opened)
+    second.ask(Leave("s"))
+    house.serve(lambda: house.rig.engine.sessions["a"].taps is None)
+
+
+def test_a_flush_is_answered_at_once_and_the_end_of_the_session_is_told(house: House) -> None:
+    house.call("a", house.rig.phone())
+    client = house.client()
+    client.asked(Open("t", "call-a", 8_000, hear=False))
+    client.ask(Write("t", 0, bytes(2 * 8_000)))
+    house.serve(lambda: (taps := house.rig.engine.sessions["a"].taps) is not None and taps.speaker.written == 8_000)  # type: ignore[union-attr]
+    house.step(7)
+    client.read(PATIENCE)
+    flushed = client.asked(Flush("t", 8_000))
+    assert isinstance(flushed, Flushed)
+    assert (flushed.at, flushed.to) == (7 * 160, 8_000)
+    house.rig.engine.close("a", house.rig.now, 0.0)
+    house.streams.tick()
+    client.read(PATIENCE)
+    assert isinstance(client.told[-1], Closed)
+
+
+def test_noise_is_dropped_and_what_speaks_of_no_tap_changes_nothing(house: House) -> None:
+    house.call("a", house.rig.phone())
+    client = house.client()
+    for data in (b"", b"\x80", b"\xc1", bytes(200), encode([])[:-1]):
+        client.socket.send(data)
+    client.ask(Write("x", 0, b"12"), Mark("x", "m", 0), Flush("x", 5), Leave("x"))
+    assert isinstance(client.asked(Open("t", "call-a")), Opened)
+    assert house.streams.dropped == 5
+    with pytest.raises(AudioError):
+        decode_tick(bytes(MAX_MESSAGE + 1))
+
+
+def test_who_never_reads_what_it_is_told_is_given_up(house: House) -> None:
+    house.call("a", house.rig.phone())
+    client = house.client(RCVHWM=1, RCVBUF=4096)
+    client.asked(Open("t", "call-a", 48_000))
+    total = 0
+    while house.rig.engine.sessions["a"].taps is not None:
+        house.step(20)
+        client.ask(*(Mark("t", f"{total}-{n}", 0) for n in range(200)))
+        total += 200
+        assert total < 100 * MAX_TOLD
+
+        def taken() -> bool:
+            return not house.streams.waiting()
+
+        house.serve(taken)
+
+
+def test_a_successor_knows_how_far_written_audio_was_played(house: House) -> None:
+    phone = house.rig.phone()
+    house.call("a", phone)
+    client = house.client()
+    client.asked(Open("t", "call-a", 8_000, hear=False))
+    client.ask(Write("t", 0, bytes(2 * 8_000)))
+    house.serve(lambda: (taps := house.rig.engine.sessions["a"].taps) is not None and taps.speaker.written == 8_000)  # type: ignore[union-attr]
+    house.step(9)
+    facts = house.rig.facts("a", phone, call="call-a")
+    client.socket.close(linger=0)
+    house.streams.close()
+    house.rig.kill()
+    house.rig.now += 0.06
+    house.rig.begin()
+    assert house.rig.engine.restore({"a": facts}, house.rig.now) == {}
+    house.begin()
+    house.step(3)
+    opened = house.client().asked(Open("t", "call-a", 8_000, hear=False, played=160))
+    assert opened == Opened("t", 8_000, 16_000, 9 * 160, True, 0, 0)
