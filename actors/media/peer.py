@@ -87,6 +87,7 @@ class Peer:
         listening: our direction lets the peer's audio in.
         heard: arrival of the last valid packet, in timestamp units.
         control_heard: when its last report came, seconds.
+        spoken: the kind of its last payload of sound, 0 before the first.
         farewell: an SSRC of ours that collided and is to be taken leave of.
         malformed, unknown, strangers, invalid: packets dropped, by reason: header, payload type, address, SSRC or
             sequence.
@@ -126,6 +127,7 @@ class Peer:
         "remote",
         "round_trip",
         "source",
+        "spoken",
         "ssrc",
         "strangers",
         "unknown",
@@ -148,6 +150,7 @@ class Peer:
         self.buffer: JitterBuffer | None = None
         self.heard = -(1 << 62)
         self.control_heard = 0.0
+        self.spoken = 0
         self.farewell: int | None = None
         self.malformed = self.unknown = self.strangers = self.invalid = 0
         self.lsr, self.lsr_at = 0, 0.0
@@ -223,6 +226,8 @@ class Peer:
     def _sound(self, timestamp: int, payload: bytes, law: int, arrival: int) -> None:
         """Take in a payload of the source that is heard."""
         source = self.source
+        if law != self.spoken:
+            self._speaks(law)
         if 0 < law < OPAQUE and source is not None and self.buffer is not None and self.kept is None:
             # What nearly every packet is, without the calls.
             source.arrived(arrival, timestamp)
@@ -239,6 +244,14 @@ class Peer:
             source.arrived(arrival, timestamp)
         if self.listening:
             self._hold(timestamp, payload, law)
+
+    def _speaks(self, law: int) -> None:
+        """The peer speaks in another format than before (RFC 3550 section 5.1: it may change at any packet)."""
+        if law == EVENT:
+            return
+        if self.spoken:
+            self.notices.append(("payload_type_changed", "the peer speaks in another of the agreed formats"))
+        self.spoken = law
 
     def _place(self, timestamp: int, kind: int) -> int:
         """A timestamp of any clock as one of 8000 Hz, which goes on over its wraps."""

@@ -89,17 +89,6 @@ def test_any_payload_is_samples_of_a_bounded_length(  # FAULTS 61
         assert abs(len(codec.decoder().decode(payload)) - count) <= codec.rate // 100
 
 
-@pytest.mark.parametrize("name", ["PCMU", "PCMA", "L16"])
-def test_a_group_is_decoded_at_once_as_each_alone(name: str) -> None:
-    codec = codec_of(name, 8000, 1)
-    said = speechlike(8000)
-    payloads = [codec.encoder("").encode(said[at : at + size]) for at, size in ((0, 160), (160, 80), (500, 480))]
-    decoders = [codec.decoder() for _ in payloads]
-    together = codec.decode_group(decoders, payloads)
-    for alone, found in zip(payloads, together, strict=True):
-        assert np.array_equal(codec.decoder().decode(alone), found)
-
-
 def test_the_itu_vectors_of_g722_are_encoded_and_decoded_bit_for_bit() -> None:
     codec = codec_of("G722", 8000, 1)
     folder = corpus("vectors", "g722", "test_data")

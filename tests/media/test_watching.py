@@ -66,6 +66,19 @@ def test_bad_sound_is_told_and_that_it_is_good_again(rig: Rig) -> None:
     assert 1.0 < closed.mos < 4.4
 
 
+def test_another_format_of_the_peers_is_told(rig: Rig) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    assert talk(rig, phone, port, 100) == []
+    for _ in range(100):
+        phone.say(b"\x55" * FRAME, port, payload_type=8)
+        told = [event.kind for _, event in rig.step() if isinstance(event, Noticed)]
+        if told:
+            break
+    assert told == ["payload_type_changed"]
+    assert talk(rig, phone, port, 100) == ["payload_type_changed"]
+
+
 def test_another_ssrc_and_a_jump_of_the_clock_are_told(rig: Rig) -> None:
     phone = rig.phone()
     port = rig.call("a", phone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,10 +66,6 @@ class Codec(ABC):
     @abstractmethod
     def encoder(self, fmtp: str) -> Encoder:
         """An encoder for one stream; `fmtp` are the receiver's parameters."""
-
-    def decode_group(self, decoders: Sequence[Decoder], payloads: Sequence[bytes]) -> list[Samples]:
-        """Decode one packet of each of many streams; codecs without state do it in one look-up."""
-        return [decoder.decode(payload) for decoder, payload in zip(decoders, payloads, strict=True)]
 
 
 def parameters(fmtp: str) -> dict[str, str]:

@@ -1,8 +1,6 @@
-"""G.711 as a codec: one byte a sample, no state, whole groups decoded by one look-up."""
+"""G.711 as a codec: one byte a sample, no state."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -46,8 +44,3 @@ class Companded(Codec):
     def encoder(self, fmtp: str) -> Encoder:  # noqa: ARG002 - G.711 has no parameters
         """Has no state."""
         return _Encoder(self._law)
-
-    def decode_group(self, decoders: Sequence[Decoder], payloads: Sequence[bytes]) -> list[Samples]:  # noqa: ARG002
-        """One look-up over all of them."""
-        samples = decode(np.frombuffer(b"".join(payloads), np.uint8), self._law)
-        return np.split(samples, np.cumsum([len(payload) for payload in payloads])[:-1])

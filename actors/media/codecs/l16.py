@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from actors.media.codecs.base import Codec, Decoder, Encoder, Samples
@@ -64,13 +62,6 @@ class L16(Codec):
     def encoder(self, fmtp: str) -> Encoder:  # noqa: ARG002 - L16 has none that matter for mono
         """As the decoder."""
         return _Encoder(self._resampler(inward=False))
-
-    def decode_group(self, decoders: Sequence[Decoder], payloads: Sequence[bytes]) -> list[Samples]:
-        """One conversion over all of them."""
-        if self.rate != self.clock_rate:
-            return super().decode_group(decoders, payloads)
-        sizes = np.cumsum([len(payload) // 2 for payload in payloads])[:-1]
-        return np.split(_samples(b"".join(payload[: len(payload) // 2 * 2] for payload in payloads)), sizes)
 
 
 def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - CHANNELS is one
