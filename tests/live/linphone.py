@@ -91,10 +91,10 @@ class Linphone:
 
 
 @contextmanager
-def phone(folder: Path, source: Path, *, more: str = "") -> Iterator[Linphone]:
+def phone(folder: Path, source: Path, *, more: str = "", words: tuple[str, ...] = ()) -> Iterator[Linphone]:
     """A linphonec that answers at once and says what is in `source` (WAV, 8 kHz); killed at the end.
 
-    `more` are lines of its section [sip].
+    `more` are lines of its section [sip], `words` more of its command line.
     """
     for name in (".local/share/linphone", ".config/linphone"):
         (folder / name).mkdir(parents=True)
@@ -102,7 +102,7 @@ def phone(folder: Path, source: Path, *, more: str = "") -> Iterator[Linphone]:
         first = held.enter_context(own_ports(PORTS))
         (folder / "rc").write_text(_CONFIG.format(sip=first, rtp=first + 2, more=more), encoding="utf-8")
         process = subprocess.Popen(
-            ["linphonec", "-c", str(folder / "rc"), "-a"],
+            ["linphonec", "-c", str(folder / "rc"), "-a", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""linphonec proves: attended transfer with Replaces, across shards, the one that sends it and the one that is replaced.
+"""linphonec proves: attended transfer with Replaces across shards, we sending it or being replaced; digest by SHA-256.
 
 What it proves of SRTP stands in test_srtp.py.
 """
@@ -83,3 +83,26 @@ def test_a_phone_takes_the_place_of_a_call_here(tmp_path: Path) -> None:
         assert (ended.by, call.direction) == ("local", "in")
         phone.command("terminate")
         assert next_event(told, "CallEnded", []).by == "remote"
+
+
+def test_a_phone_proves_who_it_is_by_sha_256(tmp_path: Path) -> None:
+    """Of our two challenges it takes that of SHA-256."""
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    users = '[auth]\nrealm = "here"\n[[auth.users]]\nname = "phone"\npassword = "wonderland"\n'
+    known = "[auth_info_0]\nusername=phone\npasswd=wonderland\nrealm=here\nalgorithm=SHA-256"
+    with (
+        running("--answer", "echo", config=users) as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        linphone.phone(tmp_path / "phone", source, more=known, words=("-d", "6")) as phone,
+    ):
+        host, port = service.addresses["udp"]
+        phone.command(f"call sip:service@{host}:{port}")
+        next_event(events, "CallAnswered", [])
+        phone.wait("Authorization: ")
+        phone.command("terminate")
+        assert next_event(events, "CallEnded", []).by == "remote"
+        phone.wait("ended (No error)")
+    authorization = next(line for line in phone.text.splitlines() if line.startswith("Authorization: "))
+    assert "algorithm=SHA-256" in authorization
