@@ -111,10 +111,10 @@ class SeekPlaying(Event, frozen=True):
 
 
 class Record(Event, frozen=True):
-    """Record into a WAV or OGG file until the session ends; appends after a kill. An empty path ends the recording.
+    """Record into a WAV file until the session ends; appends after a kill. An empty path ends the recording.
 
     Attributes:
-        path: the file, of the session's rate, 16 bit; an end in .ogg or .opus makes it Ogg Opus.
+        path: the file, of the session's rate, 16 bit.
         sides: peer: what the peer says; mixed: what we send, too, in one channel; stereo: the peer left, we right.
     """
 
