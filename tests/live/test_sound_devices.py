@@ -231,6 +231,19 @@ def test_without_portaudio_the_service_runs_and_a_call_goes_on_without_sound(
         assert service.stop() == 0
 
 
+def test_a_driver_that_hangs_costs_the_device_its_process_and_the_call_nothing(
+    silent: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sounddevice.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    for name, value in silent.items():
+        monkeypatch.setenv(name, value)
+    with running("--answer", "none", config=SOUND) as service, running("--answer", "echo") as peer:
+        first = service.pid("device")
+        call = place(service, peer)
+        wait_for(lambda: service.pid("device") not in {0, first}, "successor")
+        assert [each.call for each in up(service)] == [call]
+
+
 def test_a_service_without_sound_says_how_it_gets_it() -> None:
     with running("--answer", "none") as service, running("--answer", "echo") as peer:
         place(service, peer)
