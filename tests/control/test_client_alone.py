@@ -60,6 +60,7 @@ def test_the_client_starts_with_what_it_needs_and_no_more() -> None:
             "errors",
             "messaging",
             "paths",
+            "playing",
             "protocol",
             "reading",
             "records",
