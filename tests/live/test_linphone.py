@@ -1,4 +1,4 @@
-"""linphonec proves: attended transfer with Replaces across shards, we sending it or being replaced; digest by SHA-256.
+"""linphonec proves: attended transfer with Replaces across shards, both roles; digest by SHA-256; session timers.
 
 What it proves of SRTP stands in test_srtp.py.
 """
@@ -106,3 +106,25 @@ def test_a_phone_proves_who_it_is_by_sha_256(tmp_path: Path) -> None:
         phone.wait("ended (No error)")
     authorization = next(line for line in phone.text.splitlines() if line.startswith("Authorization: "))
     assert "algorithm=SHA-256" in authorization
+
+
+def test_a_phone_agrees_on_a_session_timer(tmp_path: Path) -> None:
+    """Our 200 takes the timer it asks for. (It says nothing of 100rel by itself, so it proves no PRACK.)"""
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    timer = "session_expires_enabled=1\nsession_expires_value=200"
+    with (
+        running("--answer", "echo") as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        linphone.phone(tmp_path / "phone", source, more=timer, words=("-d", "6")) as phone,
+    ):
+        host, port = service.addresses["udp"]
+        phone.command(f"call sip:service@{host}:{port}")
+        next_event(events, "CallAnswered", [])
+        phone.wait("StreamsRunning")
+        phone.command("terminate")
+        assert next_event(events, "CallEnded", []).by == "remote"
+        phone.wait("ended (No error)")
+    lines = [line.strip() for line in phone.text.splitlines() if line.startswith("Session-Expires: ")]
+    assert any(line.startswith("Session-Expires: 200;refresher=") for line in lines), lines
