@@ -135,7 +135,7 @@ class ControlActor(Front):
         for asker in self._questions.expire(now):
             self.refuse(asker, "timeout", "not every part of the service answered in time")
         if self.claims.watched:
-            self._carry_out(self.claims.probe(self._socket.reaches, now, time.time()), now)
+            self._carry_out(self.claims.probe(self._reaches, now, time.time()), now)
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)

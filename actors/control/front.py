@@ -292,6 +292,16 @@ class Front(LayerActor):
     def _send(self, identity: bytes, frame: bytes) -> None:
         # To a client that is gone nothing is owed: it asks again under the same key.
         self._socket.send(identity, frame)
+        self._look_again()
+
+    def _reaches(self, identity: bytes) -> bool:
+        """Whether a client is connected."""
+        reached = self._socket.reaches(identity)  # this sends too
+        self._look_again()
+        return reached
+
+    def _look_again(self) -> None:
+        """After a send outside of the socket's own turn: it may have taken the edge that tells of a command."""
         if self._socket.waiting():
             self.mailbox.again(self._fd)
 
