@@ -118,11 +118,13 @@ class Attempt(Machine, frozen=True, array_like=True):
 def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | None) -> bytes:
     """`request` with Via (RFC 3261 s8.1.1.7, rport: RFC 3581) and, unless None, Contact (s8.1.1.8) put on top.
 
-    Over TLS the peer may send requests of its own back on the connection (RFC 5923 s8.1).
+    Over TLS the peer may send requests of its own back on the connection (RFC 5923 s8.1). A registration's flow is kept
+    alive as often as the next hop asks (RFC 6223 s4.2.2).
     """
     target, sent_by = candidate[:2]
-    alias = ";alias" if target.transport == "tls" else ""
-    lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}{alias}\r\n"
+    more = ";alias" if target.transport == "tls" else ""
+    more += ";keep" if request.startswith(b"REGISTER ") else ""
+    lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}{more}\r\n"
     if contact is not None:
         secure = b"sips:" in request and _is_secure(request)
         lines += f"Contact: {contact_value(contact, sent_by, target.transport, secure=secure)}\r\n"

@@ -185,12 +185,14 @@ def _flow(registration: Registration) -> Target | None:
 def _keep_flow(registration: Registration, response: Response) -> Effects:
     """Calls come by the way that the REGISTER went: its connection, or over UDP the hole that it made in a NAT.
 
-    An edge proxy that says how often also answers (RFC 5626 s4.4.1, Flow-Timer).
+    A next hop that says how often also answers: by Flow-Timer (RFC 5626 s4.4.1) or by a value of our Via's `keep` (RFC
+    6223 s5), where 0 leaves it to us.
     """
     target = _flow(registration)
     if target is None or (target.transport == "udp" and not registration.seen):
         return ()
-    timer = response.get("Flow-Timer") or ""
+    via = response.via
+    timer = response.get("Flow-Timer") or (via.params.get("keep") if via is not None else "") or ""
     interval = float(timer) if timer.isascii() and timer.isdigit() and len(timer) <= 6 else 0.0
     return (KeepFlow(target, registration.tag, interval),)
 

@@ -32,6 +32,7 @@ class Registrar:
         bindings: contact URI -> when it ends.
         statuses: of refusals to come, before anything else is looked at; 0 stands for silence.
         headers: of every success, and of the refusals.
+        keep: the value it gives to the `keep` of our Via, with its `=`; empty: it knows nothing of that.
         sees: host:port where it sees requests come from; empty: where their Via says.
         grants: seconds at most.
         shortest: seconds at least, else 423.
@@ -45,6 +46,7 @@ class Registrar:
         self.others: tuple[str, ...] = ()
         self.statuses: list[int] = []
         self.headers: list[tuple[str, str]] = []
+        self.keep = ""
         self.sees = ""
         self.grants = 3600
         self.shortest = 0
@@ -113,7 +115,7 @@ class Registrar:
             self.phone.failed(sent.key, 408)
             return
         response = request.response(status, to_tag="registrar", headers=headers)
-        raw = bytes(response)
+        raw = bytes(response).replace(b";keep\r\n", f";keep{self.keep}\r\n".encode(), 1)
         if self.sees:
             host, _, port = self.sees.rpartition(":")
             raw = raw.replace(b";rport;", f";rport={port};received={host};".encode(), 1)

@@ -524,6 +524,17 @@ def test_the_connection_to_the_registrar_is_kept_alive_as_often_as_it_says() -> 
         assert _kept(_registered_by_tcp(Flow_Timer=nonsense))[0].interval == 0.0
 
 
+@pytest.mark.parametrize(("keep", "interval"), [("", 0.0), ("=30", 30.0), ("=0", 0.0), ("=x", 0.0)])
+def test_a_next_hop_may_say_how_often_in_our_via(keep: str, interval: float) -> None:
+    line = Line()
+    line.registrar.hops, line.registrar.keep = (TCP,), keep
+    line.begin()
+    via = line.registrar.requests[0].via
+    assert via is not None
+    assert "keep" in via.params
+    assert [kept.interval for kept in _kept(line)] == [interval]
+
+
 def test_over_udp_only_a_hole_in_a_nat_is_kept_open() -> None:
     line = Line()
     line.begin()
