@@ -8,7 +8,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from actors.control import records
+from actors.control import playing, records
 from actors.control.records import Command
 
 MINUTE = 60.0
@@ -61,7 +61,8 @@ ASKS: frozenset[type] = frozenset(
         records.Unsubscribe,
     }
 )
-HEARS: frozenset[type] = frozenset()  # what a client of the role media may do besides
+# What a client of the role media may do besides: the sound of calls that others place and answer.
+HEARS: frozenset[type] = frozenset({playing.Play, playing.Playback, playing.Record, records.Mute, records.Dtmf})
 # What the audit log tells of any client.
 PRIVILEGED: frozenset[type] = frozenset({records.Stop, records.Drain, records.Reload})
 

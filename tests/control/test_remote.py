@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import zmq
 
-from actors.control import records
+from actors.control import playing, records
 from actors.control.audit import Audit
 from actors.control.client import Client, CommandRefused, NoService
 from actors.control.keys import KeyProblem, Keys
@@ -192,6 +192,21 @@ def test_a_key_calls_the_destinations_it_is_for(uri: str, allowed: bool) -> None
     denied = Rights((), lambda _: 0).judge(grant, records.Place(uri))
     assert (denied is None) == allowed
     assert denied is None or denied.field == "uri"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_may_do_what_it_is_for_and_nothing_else(role: Role) -> None:
+    rights = Rights((), lambda _: 0)
+    grant = Grant("bot", role)
+
+    def may(command: records.Command) -> bool:
+        return rights.judge(grant, command) is None
+
+    assert may(records.Calls())
+    assert may(records.Dtmf("c1", "5")) == (role is not Role.OBSERVE)
+    assert may(playing.Play("c1", "tone:busy")) == (role is not Role.OBSERVE)
+    assert may(records.HangUp("c1")) == (role is Role.CONTROL)
+    assert may(records.Stop()) == (role is Role.CONTROL)
 
 
 @pytest.mark.parametrize("path", ["{in}/../../x", "/etc/passwd", "{in}/link/x", "{in}", "{in}-beside/x", "{in}/away"])
