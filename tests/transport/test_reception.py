@@ -13,6 +13,7 @@ from actors.transport.admission import Admission
 from actors.transport.reach import Reach, parse_rules
 from actors.transport.reception import Reception
 from actors.transport.route import Bound, Listeners
+from actors.transport.sips import Sips
 
 FLOW = Flow("udp:0", "udp", "127.0.0.1", 5060, "192.0.2.4", 4711)
 SHARDS = 4
@@ -190,3 +191,28 @@ def test_a_response_that_shows_another_address_of_ours_is_learnt_from_once() -> 
     assert isinstance(reception.take(seen.replace(b"4711", b"4712"), FLOW, 0.0), tuple)
     assert isinstance(reception.take(seen.replace(b"4711", b"4712"), FLOW, 0.0), tuple)
     assert told == [1]
+
+
+def test_the_rules_of_sips_are_kept_with_a_warning_and_counted() -> None:
+    listeners = Listeners([Bound("udp:0", "udp", "127.0.0.1", 5060)], lambda host: host, lambda _: False)
+    sips = Sips(offered=False, policy="required")
+    reception = Reception(Admission(1e6, secret=b"k"), listeners, _shard_of, lambda _: False, sips)
+    refused = reception.take(_request(), FLOW, 0.0)
+    assert isinstance(refused, bytes)
+    assert refused.startswith(b"SIP/2.0 480 SIPS Required\r\n")
+    assert b"\r\nWarning: 381 " in refused
+    unknown = reception.take(_request().replace(b"INVITE sip:", b"INVITE sips:", 1), FLOW, 0.0)
+    assert isinstance(unknown, bytes)
+    assert unknown.startswith(b"SIP/2.0 416 ")
+    assert reception.dropped == {"SIPS Required": 1, "Unsupported URI Scheme": 1}
+
+
+def test_a_response_to_somebody_else_goes_nowhere_and_is_counted() -> None:
+    reception = _reception()
+    ok = _request().replace(b"INVITE sip:c@d SIP/2.0", b"SIP/2.0 200 OK", 1)
+    assert reception.take(ok, FLOW, 0.0) is None
+    ours = ok.replace(b"peer.example", b"127.0.0.1:5060", 1)
+    assert isinstance(reception.take(ours, FLOW, 0.0), tuple)
+    twice = ours.replace(b"\r\nFrom", b"\r\nVia: SIP/2.0/UDP other.example;branch=z9hG4bKy\r\nFrom", 1)
+    assert reception.take(twice, FLOW, 0.0) is None
+    assert reception.dropped == {"response for another sent-by": 1, "response with more than one Via": 1}
