@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -229,11 +230,12 @@ def alone(uri: str) -> Iterator[Path]:
     here = "127.0.0.1" if re.match(r"127\.|localhost\b", host) else "::1" if host.startswith("[::1]") else ""
     family = "::" if host.startswith("[") else "0.0.0.0"  # noqa: S104 - nobody else is served: it refuses every call
     listen = tuple(f"{transport}:{host_port(here or family, 0)}" for transport in ("udp", "tcp"))
+    first = 18_400 + 100 * secrets.randbelow(143)  # out of the way of a service with its defaults, and of others alone
     config = Config(
         service=configuration.ServiceSection(placement="thread"),
         sip=configuration.SipSection(listen=listen),
         answer=configuration.AnswerSection(mode="none"),
-        media=configuration.MediaSection(ports=(16384, 16483)),
+        media=configuration.MediaSection(ports=(first, first + 99)),
         sound=configuration.SoundSection(enabled=True),
         log=configuration.LogSection(level="error"),
     )
