@@ -256,9 +256,9 @@ class EventStream:
             left = pause if end is None else min(pause, end - time.monotonic())
             frame = self._line.receive(max(left, 0.0))
             reader.take(frame)
+            if end is not None and time.monotonic() >= end and not reader.ready:
+                return None  # whatever comes that is no event: the caller has other things to do
             if frame is None:
-                if end is not None and time.monotonic() >= end:
-                    return None
                 self._line.send(reader.subscribe(idle=True))
                 pause = min(2 * pause, LAST_QUIET)
         event = reader.next()

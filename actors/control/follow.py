@@ -80,7 +80,7 @@ def _hang_up(client: Client, call: str) -> None:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Note SIGINT, SIGTERM and SIGHUP in a list, unless they are ignored (nohup).
+    """Note SIGTERM in a list, and SIGINT and SIGHUP unless they are ignored (a job in the background, nohup).
 
     An exception out of the middle of a receive could lose the very event that is waited for. The second one raises.
     """
@@ -93,7 +93,7 @@ def _interrupts() -> Iterator[list[int]]:
 
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in kept.items():
-        if handler is not signal.SIG_IGN:
+        if handler is not signal.SIG_IGN or number == signal.SIGTERM:
             signal.signal(number, note)
     try:
         yield noted

@@ -6,11 +6,13 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tests.live.service import ROOT, Service
 
@@ -40,8 +42,14 @@ class Program:
         os.write(self._screen, keys)
 
     def end(self) -> int:
-        """Wait for its end; its exit code. All it showed is in `shown`."""
-        code = self.process.wait(timeout=PATIENCE)
+        """Wait for its end; its exit code. All it showed is in `shown`. One that does not end says where it is."""
+        try:
+            code = self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired as hung:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            status = Path(f"/proc/{os.getpid()}/status").read_text(encoding="ascii")
+            raise AssertionError(f"it hung after {self.shown!r}; its stack is on stderr; ours: {status}") from hung
         while self._more(0.0):
             pass
         return code
@@ -71,7 +79,7 @@ def program(service: Service, *words: str, terminal: bool = False) -> Iterator[P
                 stdin=inside if terminal else subprocess.DEVNULL,
                 stdout=inside,
                 stderr=inside if terminal else None,
-                env={**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
             )
         finally:
             os.close(inside)
