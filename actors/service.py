@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ __all__ = ["Service", "Supervisor", "main", "run", "tree"]
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, never a default
 USAGE = 2
+_WINDOWS = 20  # ranges of RTP ports that a call without a service tries
 
 
 def tree(config: Config) -> tuple[ChildSpec, ...]:
@@ -230,20 +231,26 @@ def alone(uri: str) -> Iterator[Path]:
     here = "127.0.0.1" if re.match(r"127\.|localhost\b", host) else "::1" if host.startswith("[::1]") else ""
     family = "::" if host.startswith("[") else "0.0.0.0"  # noqa: S104 - nobody else is served: it refuses every call
     listen = tuple(f"{transport}:{host_port(here or family, 0)}" for transport in ("udp", "tcp"))
-    first = 18_400 + 100 * secrets.randbelow(143)  # out of the way of a service with its defaults, and of others alone
-    config = Config(
-        service=configuration.ServiceSection(placement="thread"),
-        sip=configuration.SipSection(listen=listen),
-        answer=configuration.AnswerSection(mode="none"),
-        media=configuration.MediaSection(ports=(first, first + 99)),
-        sound=configuration.SoundSection(enabled=True),
-        log=configuration.LogSection(level="error"),
-    )
-    try:
-        with Service(config) as service:
-            yield service.run_dir
-    except StartupError as error:
-        raise click.ClickException(str(error)) from error
+    with ExitStack() as held:
+        for left in reversed(range(_WINDOWS)):
+            # Out of the way of a service with its defaults; others alone, or anybody, may have these, too.
+            first = 18_400 + 100 * secrets.randbelow(143)
+            config = Config(
+                service=configuration.ServiceSection(placement="thread"),
+                sip=configuration.SipSection(listen=listen),
+                answer=configuration.AnswerSection(mode="none"),
+                media=configuration.MediaSection(ports=(first, first + 99)),
+                sound=configuration.SoundSection(enabled=True),
+                log=configuration.LogSection(level="error"),
+            )
+            try:
+                service = held.enter_context(Service(config))
+            except StartupError as error:
+                if not left:
+                    raise click.ClickException(str(error)) from error
+            else:
+                break
+        yield service.run_dir
 
 
 def complain(text: str, code: int) -> int:
