@@ -9,6 +9,7 @@ from pathlib import Path
 
 import actors
 from actors.runtime.machine import Table
+from actors.runtime.prologue import LAST_PRELOADED
 
 TARGET = Path(__file__).parent / "machines.md"
 HEAD = """# The state machines
@@ -21,10 +22,12 @@ An edge is an input and the actions it runs.
 def tables() -> dict[str, Table]:  # type: ignore[type-arg] - of any machine
     """Every table that a module of ours defines, by the module's name and the table's."""
     found = {}
-    for module in pkgutil.walk_packages(actors.__path__, "actors."):
-        for value in vars(importlib.import_module(module.name)).values():
+    names = [module.name for module in pkgutil.walk_packages(actors.__path__, "actors.")]
+    names.remove(LAST_PRELOADED)  # it makes of whoever imports it a fork server, deaf to SIGTERM
+    for name in names:
+        for value in vars(importlib.import_module(name)).values():
             if isinstance(value, Table):
-                found.setdefault(value.name, (module.name, value))
+                found.setdefault(value.name, (name, value))
     return {f"{name} (`{where}`)": table for name, (where, table) in sorted(found.items())}
 
 

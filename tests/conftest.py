@@ -1,6 +1,20 @@
-"""Hypothesis on a shared machine: what is slow is no failure."""
+"""What holds for every test: what is slow on a shared machine is no failure, and signals stay as they were found."""
 
+import signal
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("shared")
+
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def signals_stay_as_they_are() -> Iterator[None]:
+    """Every program that later tests start would inherit what is ignored here, and be deaf to it."""
+    kept = [signal.getsignal(number) for number in _SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in _SIGNALS] == kept

@@ -62,7 +62,13 @@ class Command:
 
 @contextmanager
 def command(house: Harness, *words: str, stderr: int = subprocess.PIPE) -> Iterator[Command]:
-    running = Command(house, *words, stderr=stderr)
+    with ending(Command(house, *words, stderr=stderr)) as running:
+        yield running
+
+
+@contextmanager
+def ending(running: Command) -> Iterator[Command]:
+    """Kill it at the end, if it has not ended."""
     try:
         yield running
     finally:
@@ -249,6 +255,21 @@ def test_an_interrupt_hangs_up_and_waits_for_the_end(house: Harness, number: int
         calling.process.send_signal(number)
         hang_up = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
         assert hang_up.call == place.call
+        house.send("dialog-0", dialog.CommandDone(hang_up.ref), ended(place.call))
+        assert calling.done()[0] == 0
+
+
+def test_sigterm_hangs_up_where_whoever_started_the_call_ignores_it(house: Harness) -> None:
+    kept = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # programs inherit it
+    try:
+        calling = Command(house, "call", "sip:bob@192.0.2.4")
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+    with ending(calling):
+        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(place.ref))
+        calling.process.send_signal(signal.SIGTERM)
+        hang_up = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(hang_up.ref), ended(place.call))
         assert calling.done()[0] == 0
 
