@@ -72,8 +72,8 @@ def run_child(birth: Birth, end: socket.socket, life: Connection) -> None:
     channel.hello(threads, missing)
     if missing or threads != 1:
         channel.last_words(
-            f"not preloaded: {', '.join(missing) or 'none'}; threads in the fork server: {threads}. Modules must be "
-            "importable with the supervisor's sys.path, and must not start threads when they are"
+            f"not preloaded: {', '.join(map(_why, missing)) or 'none'}; threads in the fork server: {threads}. Modules "
+            "must be importable with the supervisor's sys.path, and must not start threads when they are"
         )
         sys.exit(EX_CONFIG)
     channel.await_go()  # the run directory's lock comes with it and stays open: while we live it is not free
@@ -128,6 +128,15 @@ def _not_preloaded(wanted: tuple[str, ...]) -> tuple[str, ...]:
     if os.getpid() == _IMPORTED_BY:
         missing.append(__name__)
     return tuple(missing)
+
+
+def _why(module: str) -> str:
+    """A module that is missing and what importing it raises: this process ends anyway, so it may be tried here."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - whatever an import raises is the reason
+        return f"{module} ({type(error).__name__}: {error})"
+    return module
 
 
 def _die_with_supervisor(life: Connection) -> None:

@@ -128,7 +128,7 @@ def test_a_fork_server_with_threads_is_refused_loudly(start_service: Callable[..
 
 def test_a_module_that_cannot_be_preloaded_is_refused_loudly(start_service: Callable[..., Any]) -> None:
     end = start_service({"name": "a", "start": "no_such_module:main"}, intensity=(0, 10.0)).expect("end")
-    assert "not preloaded: no_such_module;" in end["failure"]
+    assert "not preloaded: no_such_module (ModuleNotFoundError: No module named 'no_such_module');" in end["failure"]
 
 
 def test_children_live_on_without_the_fork_server_and_the_next_start_has_a_new_one(
