@@ -258,6 +258,7 @@ def _start(effect: Start) -> media.StartSession:
         None if agreed.event is None else _format(agreed.event),
         None if agreed.keys is None else media.Protection(*agreed.keys),
         effect.muted,
+        agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
     )
 
 

@@ -58,7 +58,7 @@ def closed(call: Call) -> Effects:
 
 
 def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
-    return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime)
+    return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime, rtcp_mux=True)
 
 
 def _secured(capabilities: Capabilities, media: Media, agent: Agent, *, anew: bool = False) -> Capabilities:

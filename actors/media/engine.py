@@ -561,7 +561,8 @@ class Engine:
             packet = session.srtp.protect_control(packet)
             self._srtp.write(session, session.srtp)
         try:
-            session.pair.rtcp.sendto(packet, session.peer.control)
+            port = session.pair.rtp if session.peer.muxed else session.pair.rtcp
+            port.sendto(packet, session.peer.control)
         except OSError:
             self.send_errors += 1
 

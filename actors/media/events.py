@@ -53,7 +53,7 @@ class StartSession(Event, frozen=True):
     """Apply what was negotiated; again at each later offer/answer of the same session.
 
     Attributes:
-        host, port: where RTP goes (the peer's c= and m= lines); RTCP goes to `port` + 1.
+        host, port: where RTP goes (the peer's c= and m= lines).
         send: the format we send in.
         receive: every format the peer may send in, telephone-event among them.
         direction: ours: sendrecv, sendonly, recvonly or inactive.
@@ -61,6 +61,7 @@ class StartSession(Event, frozen=True):
         event: the format to send keys in (RFC 4733); None where the peer takes none.
         muted: silence is sent in place of whatever would be; keys are pressed all the same.
         protection: the keys where SRTP was agreed; a session that has them never goes back to plain RTP.
+        rtcp_port: where RTCP goes (RFC 3605), `port` itself where both share one (RFC 5761); 0 for `port` + 1.
     """
 
     session: str
@@ -73,6 +74,7 @@ class StartSession(Event, frozen=True):
     event: Format | None = None
     protection: Protection | None = None
     muted: bool = False
+    rtcp_port: int = 0
 
 
 class Play(Event, frozen=True):

@@ -79,6 +79,7 @@ class Peer:
     Attributes:
         remote: host and port of the SDP, in the form of our sockets, None where there is none to send to.
         destination, control: where RTP and RTCP go.
+        muxed: RTCP goes from our port of RTP to the peer's (RFC 5761).
         locked: the address heard, None until a source was proved.
         learnt: `locked` is not what the SDP said.
         formats: payload type -> law, `NO_AUDIO`, or from `OPAQUE` on a kind.
@@ -101,6 +102,7 @@ class Peer:
 
     __slots__ = (
         "_candidates",
+        "_control_port",
         "_target",
         "_token",
         "buffer",
@@ -122,6 +124,7 @@ class Peer:
         "lsr",
         "lsr_at",
         "malformed",
+        "muxed",
         "notices",
         "pressed",
         "remote",
@@ -142,7 +145,8 @@ class Peer:
         self.destination: Address | None = None
         self.control: Address | None = None
         self.locked: Address | None = None
-        self.learnt = self.collided = self.left = self.listening = False
+        self.learnt = self.collided = self.left = self.listening = self.muxed = False
+        self._control_port = 0
         self.formats: Mapping[int, int] = {}
         self.codecs: Mapping[int, Codec] = {}
         self.unwrapped = 0
@@ -161,11 +165,21 @@ class Peer:
         self.pressed: list[Pressed] = []
         self._candidates: list[_Candidate | None] = [None, None]
 
-    def reach(self, host: str, port: int, *, v6: bool) -> None:
-        """Take the address of the peer's SDP. A changed one begins anew: it may be learnt once again."""
+    def reach(self, host: str, port: int, *, v6: bool, rtcp_port: int = 0) -> None:
+        """Take the address of the peer's SDP. A changed one begins anew: it may be learnt once again.
+
+        Args:
+            host: where RTP goes.
+            port: the same.
+            v6: our sockets are of IPv6.
+            rtcp_port: where RTCP goes, `port` itself where both share one; 0 for the port after.
+        """
         name = reachable(host, v6=v6)
         remote = (name, port) if name is not None and 0 < port < 65535 else None
+        self.muxed = 0 < port == rtcp_port
+        self._control_port = rtcp_port
         if remote == self.remote:
+            self._aim(self.destination)
             return
         self.remote = remote
         self.locked = None
@@ -175,7 +189,12 @@ class Peer:
 
     def _aim(self, address: Address | None) -> None:
         self.destination = address
-        self.control = None if address is None else (address[0], address[1] + 1, *address[2:])
+        if address is None or self.muxed:
+            self.control = address
+        else:
+            # What the SDP says of RTCP holds where it told the truth of RTP; what was learnt has its RTCP beside it.
+            told = self._control_port if self.remote is not None and address[1] == self.remote[1] else 0
+            self.control = (address[0], told or address[1] + 1, *address[2:])
 
     def take_up(self, address: Address, *, learnt: bool) -> None:
         """Hear `address` from here on: a source was proved there, now or before a restart."""

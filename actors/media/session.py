@@ -266,7 +266,7 @@ class Session:
         peer.listening = start.direction in ("sendrecv", "recvonly")
         if not peer.listening:
             peer.buffer = None
-        peer.reach(start.host, start.port, v6=self.pair.v6)
+        peer.reach(start.host, start.port, v6=self.pair.v6, rtcp_port=start.rtcp_port)
         self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
         self.muted = start.muted
         self.started = True

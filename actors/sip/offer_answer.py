@@ -45,6 +45,7 @@ class Capabilities(NamedTuple):
         security: off, optional or required (:mod:`actors.sip.sdp_protection`).
         cryptos: our crypto lines, one a suite.
         protocol: of the line in an offer.
+        rtcp_mux: RTCP may come to the port of RTP (RFC 5761).
     """
 
     host: str
@@ -55,6 +56,7 @@ class Capabilities(NamedTuple):
     security: str = OFF
     cryptos: tuple[Crypto, ...] = ()
     protocol: str = PLAIN
+    rtcp_mux: bool = False
 
 
 def make_offer(
@@ -113,8 +115,8 @@ def apply_answer(offer: SessionDescription, answer: SessionDescription, security
 
 
 def _own(capabilities: Capabilities, direction: str, line: int | None = None) -> Own:
-    host, port, codecs, session_id, ptime, security, cryptos, protocol = capabilities
-    stream = Stream(port, codecs, direction, ptime, "audio", protocol, "", line, (), security, cryptos)
+    host, port, codecs, session_id, ptime, security, cryptos, protocol, mux = capabilities
+    stream = Stream(port, codecs, direction, ptime, "audio", protocol, "", line, (), security, cryptos, mux)
     return Own(host, session_id, (stream,))
 
 

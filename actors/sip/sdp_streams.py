@@ -10,8 +10,8 @@ import ipaddress
 from functools import lru_cache
 from typing import NamedTuple
 
-from actors.sip.errors import LocalProtocolError, NotAcceptable
-from actors.sip.sdp_attributes import DIRECTIONS, RtpMap, packet_time, read_rtpmap
+from actors.sip.errors import LocalProtocolError, NotAcceptable, SdpError
+from actors.sip.sdp_attributes import DIRECTIONS, Rtcp, RtpMap, packet_time, read_rtpmap
 from actors.sip.sdp_codecs import Codec, codecs, common, is_event, settled
 from actors.sip.sdp_crypto import Crypto
 from actors.sip.sdp_lines import Connection, read_connection
@@ -22,6 +22,7 @@ _PTIMES = (10, 20, 30, 40, 50, 60)  # milliseconds that we send; another wish is
 NOWHERE = "0.0.0.0"  # noqa: S104 - the address that says that nothing is to be sent to it (s8.4)
 _NOWHERE = (NOWHERE, "::")
 _UNPROTECTED = Protected()
+_READ_LATER = ("ptime", "maxptime", "rtcp", "rtcp-mux")
 
 
 class Stream(NamedTuple):
@@ -39,6 +40,7 @@ class Stream(NamedTuple):
         attributes: more a= lines, such as those of ICE, without ``a=``.
         security: off, optional or required: see :mod:`actors.sip.sdp_protection`.
         cryptos: our crypto lines, one a suite; an offer holds them all, an answer the one that is chosen.
+        rtcp_mux: RTCP may come to the port of RTP (RFC 5761): offered, and answered where it is offered.
     """
 
     port: int
@@ -52,6 +54,7 @@ class Stream(NamedTuple):
     attributes: tuple[str, ...] = ()
     security: str = OFF
     cryptos: tuple[Crypto, ...] = ()
+    rtcp_mux: bool = False
 
 
 class Own(NamedTuple):
@@ -73,13 +76,15 @@ class Negotiated(NamedTuple):
 
     Attributes:
         host: where RTP goes, a literal address; empty where the peer takes none (c=0.0.0.0).
-        port: where RTP goes; RTCP goes to the next.
+        port: where RTP goes; RTCP goes to the next, unless one of the last two says otherwise.
         send: the format to send, with the peer's payload type and fmtp.
         receive: every format the peer may send, telephone-event among them, with the payload types it uses.
         direction: ours: sendrecv, sendonly, recvonly or inactive.
         ptime: milliseconds of audio in a packet that we send.
         event: the telephone-event format to send, None where there is none.
         keys: of SRTP; None for plain RTP.
+        rtcp_mux: RTCP goes to `port`, too (RFC 5761 s5.1.1).
+        rtcp_port: where else RTCP goes (RFC 3605); 0 where the peer does not say.
     """
 
     host: str
@@ -90,6 +95,8 @@ class Negotiated(NamedTuple):
     ptime: int
     event: Codec | None = None
     keys: Keys | None = None
+    rtcp_mux: bool = False
+    rtcp_port: int = 0
 
     @property
     def sends(self) -> bool:
@@ -142,10 +149,10 @@ def offer(own: Own, version: int = 0, previous: SessionDescription | None = None
             place = free.pop(0) if free else len(media)
         formats = stream.codecs
         if previous is None or place == len(media):
-            media.append(_media(own, stream, formats, stream.direction, stream.protocol, stream.cryptos))
+            media.append(_media(own, stream, formats, stream.direction, stream.protocol))
         else:
             formats = settled(formats, _before(previous.media[place]))
-            media[place] = _media(own, stream, formats, stream.direction, stream.protocol, stream.cryptos)
+            media[place] = _media(own, stream, formats, stream.direction, stream.protocol)
         streams.append(stream._replace(line=place))
     return Offered(describe(own.host, own.session_id, version, tuple(media)), tuple(streams))
 
@@ -231,9 +238,11 @@ def _reply(offered: SessionDescription, line: Media, own: Own, stream: Stream) -
     receive = tuple([ours._replace(payload_type=codec.payload_type) for codec, ours in pairs])
     direction = _join(wanted, _mirror(theirs.direction))
     agreed = _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, stream.ptime)
-    if found.keys is not None:
-        agreed = agreed._replace(keys=found.keys)
-    return _media(own, stream, receive, direction, line.protocol, found.cryptos), agreed
+    mux = stream.rtcp_mux and _may_mux(theirs, receive)
+    if mux or found.keys is not None:
+        agreed = agreed._replace(keys=found.keys, rtcp_mux=mux)
+    chosen = stream._replace(cryptos=found.cryptos, rtcp_mux=mux)
+    return _media(own, chosen, receive, direction, line.protocol), agreed
 
 
 def _applied(
@@ -257,7 +266,8 @@ def _applied(
     receive = tuple([codec for _, codec in pairs])  # the peer sends with the payload types of our offer
     direction = _join(mine.direction, _mirror(theirs.direction))
     agreed = _agreed(line, theirs, tuple([codec for codec, _ in pairs]), receive, direction, mine.ptime or 20)
-    return agreed if keys is None else agreed._replace(keys=keys)
+    mux = mine.rtcp_mux and _may_mux(theirs, receive)
+    return agreed._replace(keys=keys, rtcp_mux=mux) if mux or keys is not None else agreed
 
 
 # Reading a line.
@@ -271,6 +281,8 @@ class _Read(NamedTuple):
     direction: str
     ptime: int  # 0 where none is asked for that we can send
     limit: float  # maxptime, 0 where there is none
+    rtcp_mux: bool
+    rtcp_port: int  # 0 where the peer does not say
 
 
 def _read(description: SessionDescription, line: Media) -> _Read:
@@ -279,7 +291,7 @@ def _read(description: SessionDescription, line: Media) -> _Read:
     fmtps: dict[str, str] = {}
     connection = None
     direction = ""
-    times: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for letter, value in line.lines:
         if letter == "a":
             name, _, text = value.partition(":")
@@ -290,20 +302,43 @@ def _read(description: SessionDescription, line: Media) -> _Read:
             elif name == "fmtp":
                 number, _, fmtp = text.partition(" ")
                 fmtps.setdefault(number, fmtp)
-            elif name in ("ptime", "maxptime"):
-                times.setdefault(name, text)
+            elif name in _READ_LATER:
+                texts.setdefault(name, text)
             elif not direction and value in DIRECTIONS:
                 direction = value
         elif letter == "c" and connection is None:
             connection = read_connection(value)
-    ptime = packet_time(times.get("ptime", ""))
+    ptime = packet_time(texts.get("ptime", ""))
+    connection = connection or description.connection
     return _Read(
-        connection or description.connection,
+        connection,
         codecs(line.formats, rtpmaps, fmtps),
         direction or description.direction or "sendrecv",
         int(ptime) if ptime in _PTIMES else 0,
-        packet_time(times["maxptime"]) or 0 if "maxptime" in times else 0,
+        packet_time(texts["maxptime"]) or 0 if "maxptime" in texts else 0,
+        "rtcp-mux" in texts,
+        _rtcp_port(texts["rtcp"], connection) if "rtcp" in texts else 0,
     )
+
+
+def _rtcp_port(text: str, connection: Connection | None) -> int:
+    """The port of an rtcp attribute (RFC 3605); 0 where there is none to follow.
+
+    One that names another host than RTP's is not followed: RTP and RTCP have one source here, by which strangers are
+    known.
+    """
+    try:
+        found = Rtcp.parse(text)
+    except SdpError:
+        return 0
+    here = found.connection is None or connection is None or found.connection.address == connection.address
+    return found.port if here and 0 < found.port < 65536 else 0
+
+
+def _may_mux(theirs: _Read, receive: tuple[Codec, ...]) -> bool:
+    """Whether the peer wants RTCP on the port of RTP, and nothing in use looks like RTCP there (RFC 5761 s4)."""
+    numbers = (codec.payload_type for codec in (*theirs.codecs, *receive))
+    return theirs.rtcp_mux and not any(64 <= number <= 95 for number in numbers)
 
 
 def _before(line: Media) -> tuple[Codec, ...]:
@@ -341,7 +376,9 @@ def _agreed(
     length = peer.ptime or ptime
     if peer.limit and length > peer.limit:  # RFC 8866 s6.5
         length = max((time for time in _PTIMES if time <= peer.limit), default=_PTIMES[0])
-    return Negotiated(host, line.port, send, receive, direction, length, event)
+    # A port that is RTP's own is not followed: they share one only by rtcp-mux (RFC 5761 s5.1.1).
+    rtcp_port = peer.rtcp_port if peer.rtcp_port != line.port else 0
+    return Negotiated(host, line.port, send, receive, direction, length, event, rtcp_port=rtcp_port)
 
 
 def _mirror(direction: str) -> str:
@@ -389,13 +426,14 @@ def _media(
     formats: tuple[Codec, ...],
     direction: str,
     protocol: str,
-    cryptos: tuple[Crypto, ...],
 ) -> Media:
     lines, numbers = _format_lines(formats)
     if stream.host and stream.host != own.host:
         lines = (("c", _address(stream.host)), *lines)
     more = [("a", text) for text in stream.attributes]
-    more += [("a", f"crypto:{crypto}") for crypto in cryptos]
+    if stream.rtcp_mux:
+        more.append(("a", "rtcp-mux"))
+    more += [("a", f"crypto:{crypto}") for crypto in stream.cryptos]
     lines = (*lines, ("a", f"ptime:{stream.ptime}"), ("a", checked(direction)), *more)
     return Media(lines, stream.kind, stream.port, 1, protocol, numbers)
 

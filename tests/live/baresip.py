@@ -28,6 +28,7 @@ audio_source            aufile,{source}
 audio_player            aufile,none
 audio_alert             aufile,none
 rtp_ports               {rtp}-{last}
+rtcp_mux                {mux}
 ringback_disabled       yes
 snd_path                {folder}
 ctrl_tcp_listen         127.0.0.1:{control}
@@ -129,20 +130,20 @@ def phone(
     transport: str = "udp",
     modules: tuple[str, ...] = (),
     account: str = "",
+    rtcp_mux: bool = False,
 ) -> Iterator[Baresip]:
     """A baresip that says what is in `source` (WAV of its codec's rate), with its files in `folder`; killed at the end.
 
     `codec` is a name of G.711 or name/rate/channels; `modules` are those it needs besides; `account` is more of what
-    its account says, such as ``;mediaenc=srtp``.
+    its account says, such as ``;mediaenc=srtp``. With `rtcp_mux` it wants RTP and RTCP on one port (RFC 5761).
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         first = held.enter_context(own_ports(PORTS))
         control = first + 2
+        last, mux = first + PORTS.step - 1, "yes" if rtcp_mux else "no"
         (folder / "config").write_text(
-            _CONFIG.format(
-                sip=first, source=source, rtp=first + 4, last=first + PORTS.step - 1, folder=folder, control=control
-            )
+            _CONFIG.format(sip=first, source=source, rtp=first + 4, last=last, mux=mux, folder=folder, control=control)
             + "".join(f"module                  {module}\n" for module in modules),
             encoding="utf-8",
         )
