@@ -328,6 +328,7 @@ class LayerActor(pykka.Actor):
         peer, decode, source, seq = pipe.peer, pipe.decode, pipe.source, run.seq
         handle, settle, slot = self.handle, self._ledger.settle, self._slot
         hold, suspect = slot.hold, slot.suspect
+        self.mailbox.moderation.took += len(run.bodies)
         for body in run.bodies:
             hold(source, seq)
             if suspect is not None and self._leave_out(source, seq, now):
@@ -345,19 +346,26 @@ class LayerActor(pykka.Actor):
             seq += 1
 
     def _expire(self, now: float) -> None:
-        slot = self._slot
-        for key in self.cells.due(now, EXPIRIES):
-            number = zlib.crc32(key) + 1
-            slot.hold(_EXPIRE, number)
-            if slot.suspect is not None and self._leave_out(_EXPIRE, number, now):
-                continue
-            if slot.suspect is not None:
-                slot.note(key)
-            self._step(key, self.expire, key, now)
-            if slot.suspect is not None:
-                self._commit(now)
-        if slot.suspect is not None and slot.suspect[0] == _EXPIRE:
+        """Handle what is due. With a suspect one by one: a deadline that was taken is gone with the next commit."""
+        slot, left = self._slot, EXPIRIES
+        while left and (keys := self.cells.due(now, left if slot.suspect is None else 1)):
+            left -= len(keys)
+            for key in keys:
+                self._expire_one(key, now)
+        overdue = self.cells.next_deadline <= now
+        if slot.suspect is not None and slot.suspect[0] == _EXPIRE and not overdue:
             self._acquit()  # it was overdue when we started, so it was among these
+
+    def _expire_one(self, key: bytes, now: float) -> None:
+        slot = self._slot
+        number = zlib.crc32(key) + 1
+        slot.hold(_EXPIRE, number)
+        if slot.suspect is None:
+            self._step(key, self.expire, key, now)
+        elif not self._leave_out(_EXPIRE, number, now):
+            slot.note(key)
+            self._step(key, self.expire, key, now)
+            self._commit(now)
 
     def _step(self, key: bytes | None, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401
         """Do one step; `key` names its cell where that is known beforehand."""
@@ -425,7 +433,7 @@ class LayerActor(pykka.Actor):
             if key:
                 self._quarantine(key, error, now)
             return True
-        if slot.is_past(source, number):
+        if source != _EXPIRE and slot.is_past(source, number):  # a deadline's number stands for its key, not its turn
             self._acquit()
         return False
 

@@ -90,6 +90,12 @@ def test_a_deadline_that_kills_loses_only_its_cell(dangerous: Dangerous) -> None
     assert dangerous.hear(1) == [Done(b"b", 1)]
 
 
+def test_a_deadline_that_kills_is_found_behind_another_that_is_due(dangerous: Dangerous) -> None:
+    dangerous.peer.send(Do(b"b", "overtaken"))
+    assert dangerous.hear(2) == [Done(b"b", 1), LeftOut(b"b", "PoisonError")]
+    assert dangerous.deaths == ["signal:6"] * 2
+
+
 def lives(path: Path, *deaths: tuple[str, int]) -> Slot:
     """The slot after lives that ended so, each with that number in hand."""
     for last_death, number in deaths:
