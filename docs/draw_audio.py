@@ -19,9 +19,10 @@ TYPES: dict[type, dict[str, Any]] = {
     str: {"type": "string", "maxLength": audio_events.MAX_NAME},
     int: {"type": "integer", "minimum": 0},
     bool: {"type": "boolean"},
+    float: {"type": "number"},
     bytes: {"type": "string", "contentEncoding": "binary"},
 }
-SAMPLES: dict[type, Any] = {str: "5f3a90c1", int: 16_000, bool: True, bytes: b"\x01\x02\x03\x04"}
+SAMPLES: dict[type, Any] = {str: "5f3a90c1", int: 16_000, bool: True, float: 2.5, bytes: b"\x01\x02\x03\x04"}
 
 ABOUT = f"""\
 {inspect.getdoc(audio_events)}

@@ -19,6 +19,7 @@ import zmq
 from actors.control.audio import AGAIN, Asked, Line, Lines, Stream, parting
 from actors.control.paths import Where
 from actors.control.tapping import Cut, Heard, Mark
+from actors.media.audio_events import Measured
 
 
 class AsyncLines(Lines):
@@ -169,6 +170,15 @@ class AsyncAudio(Stream):
             self._check()
             await self._news()
         return cut
+
+    async def measure(self) -> Measured:
+        """As Audio.measure."""
+        self._tap.measure()
+        self._lines.soon(self._line)
+        while (measured := self._tap.measured) is None:
+            self._check()
+            await self._news()
+        return measured
 
     async def _news(self) -> None:
         await self._lines.news(self._line).wait()

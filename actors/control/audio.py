@@ -26,6 +26,7 @@ from actors.control.tapping import Cut, Heard, Mark, Tap
 from actors.media.audio_events import (
     MAX_MESSAGE,
     AudioError,
+    Measured,
     Open,
     Request,
     Write,
@@ -33,7 +34,7 @@ from actors.media.audio_events import (
     encode,
 )
 
-__all__ = ["Audio", "AudioEnded", "Cut", "Heard", "Mark"]
+__all__ = ["Audio", "AudioEnded", "Cut", "Heard", "Mark", "Measured"]
 
 SILENCE = 0.1  # seconds without a message after which the media process is taken to have been restarted
 AGAIN = 0.05  # seconds until a call whose audio is not there yet is asked for again
@@ -355,6 +356,21 @@ class Audio(Stream):
             if not self._pump(end):
                 raise TimedOut("the flush was not answered; it may yet take effect")
         return cut
+
+    def measure(self, timeout: float = 5.0) -> Measured:
+        """How the call goes: packets, jitter, MOS, and the levels of both sides.
+
+        Raises:
+            AudioEnded: it is over.
+            TimedOut: the service does not answer.
+        """
+        self._tap.measure()
+        end = time.monotonic() + timeout
+        while (measured := self._tap.measured) is None:
+            self._check()
+            if not self._pump(end):
+                raise TimedOut("nobody says how the call goes")
+        return measured
 
     def close(self) -> None:
         """Leave; what was not played is dropped."""

@@ -16,6 +16,8 @@ from actors.media.audio_events import (
     Full,
     Leave,
     Marked,
+    Measure,
+    Measured,
     Open,
     Opened,
     Progress,
@@ -96,6 +98,7 @@ class Tap:
         written: how many were written.
         exact: `played` was never lost in a restart of the media process.
         lost: frames that were missing, in all.
+        measured: how the call goes, since it was asked for; None until that is known.
     """
 
     def __init__(self, wanted: Open) -> None:
@@ -114,6 +117,8 @@ class Tap:
         self._named = 0
         self._flush: Flush | None = None
         self._cut: Cut | None = None
+        self.measured: Measured | None = None
+        self._measures = False
         self._frames: deque[Frame] = deque(maxlen=HELD)
         self._first: int | None = None
         self._next = 0
@@ -150,6 +155,12 @@ class Tap:
         self._flush = Flush(self.token, self.written)
         self._cut = None
         self._asks.append(self._flush)
+
+    def measure(self) -> None:
+        """Ask how the call goes; `measured` tells."""
+        self.measured = None
+        self._measures = True
+        self._asks.append(Measure(self.token))
 
     def leave(self) -> None:
         """It is over."""
@@ -208,6 +219,8 @@ class Tap:
                 self._flush = None
                 self._cut = Cut(told.at, told.to, told.timestamp)
                 self._advance(told.to)
+        elif isinstance(told, Measured):
+            self.measured, self._measures = told, False
         elif isinstance(told, Refused):
             if self.opened and told.code != "taken":
                 self.closed = self.closed or told.message
@@ -228,7 +241,7 @@ class Tap:
         self._advance(told.played)
         self._sent = self.played
         asks: Iterable[Request] = (MarkAt(self.token, mark.name, mark.at) for mark in self._marks.values())
-        self._asks = list(asks)
+        self._asks = [*asks, *([Measure(self.token)] if self._measures else [])]
         if self._flush is not None:
             self._sent = max(self._sent, self._flush.to)
             self._asks.insert(0, self._flush)

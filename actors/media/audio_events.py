@@ -75,6 +75,12 @@ class Flush(NamedTuple):
     to: int
 
 
+class Measure(NamedTuple):
+    """Tell me now, by Measured, how the call goes."""
+
+    tap: str
+
+
 class Leave(NamedTuple):
     """The tap is over; what was written and not played is not played any more."""
 
@@ -164,6 +170,29 @@ class Flushed(NamedTuple):
     timestamp: int
 
 
+class Measured(NamedTuple):
+    """How the call goes, from its begin to now; levels are those of the last 200 ms.
+
+    Attributes:
+        tap: which.
+        encoding: what is sent, such as PCMU.
+        sent, received, lost: RTP packets; lost are those of the peer's.
+        jitter: of the peer's packets, milliseconds.
+        mos: how the peer sounds here (ITU-T G.107), 1 to 4.5; 0 where nothing was heard.
+        heard, said: the level of the peer and that of what it is sent, dB below full scale: -90 to 0.
+    """
+
+    tap: str
+    encoding: str
+    sent: int
+    received: int
+    lost: int
+    jitter: float
+    mos: float
+    heard: float
+    said: float
+
+
 class Closed(NamedTuple):
     """The tap is over: the call ended, or its session did."""
 
@@ -187,10 +216,17 @@ class Frame(NamedTuple):
     data: bytes
 
 
-Request = Open | Write | Mark | Flush | Leave
-Told = Opened | Refused | Progress | Full | Marked | Flushed | Closed
+Request = Open | Write | Mark | Flush | Measure | Leave
+Told = Opened | Refused | Progress | Full | Marked | Flushed | Measured | Closed
 
-REQUESTS: dict[str, type[Any]] = {"open": Open, "write": Write, "mark": Mark, "flush": Flush, "leave": Leave}
+REQUESTS: dict[str, type[Any]] = {
+    "open": Open,
+    "write": Write,
+    "mark": Mark,
+    "flush": Flush,
+    "measure": Measure,
+    "leave": Leave,
+}
 TOLD: dict[str, type[Any]] = {
     "opened": Opened,
     "refused": Refused,
@@ -198,6 +234,7 @@ TOLD: dict[str, type[Any]] = {
     "full": Full,
     "marked": Marked,
     "flushed": Flushed,
+    "measured": Measured,
     "closed": Closed,
 }
 _WORDS: dict[type[Any], str] = {kind: word for table in (REQUESTS, TOLD) for word, kind in table.items()}

@@ -462,6 +462,8 @@ class Engine:
             payload = None if taps is None and session.player is None else self._said(session, tick)
             if payload is None or session.muted:
                 payload = session.frame_to_send(codes, law)
+            if taps is not None and taps.meter is not None:
+                taps.meter.said.append((payload, session.form))
             if recorder is not None and recorder.sides != "peer":
                 said, form = payload, session.form
             self._send(session, payload, tick, destination)

@@ -20,6 +20,8 @@ from actors.media.audio_events import (
     Flush,
     Leave,
     Mark,
+    Measure,
+    Measured,
     Open,
     Refused,
     Request,
@@ -28,6 +30,8 @@ from actors.media.audio_events import (
     decode,
     encode_tick,
 )
+from actors.media.engine import closed
+from actors.media.meter import Meter, level
 from actors.media.record import Records
 from actors.media.session import Session
 from actors.media.taps import Ears, Kept, Outlet, Taps
@@ -192,6 +196,9 @@ class Streams:
         if isinstance(ask, Leave):
             self._leave(client, ask.tap)
             return
+        if isinstance(ask, Measure):
+            client.outlet.told.append(_measured(ask.tap, session, session.taps))
+            return
         speaker = session.taps.speaker
         if speaker is None or speaker.tap != ask.tap:
             return
@@ -273,6 +280,24 @@ class Streams:
         client = self._clients.pop(identity)
         for tap in tuple(client.taps):
             self._leave(client, tap)
+
+
+def _measured(tap: str, session: Session, taps: Taps) -> Measured:
+    """How a session goes; levels from the next tick on, where nobody asked before."""
+    if taps.meter is None:
+        taps.meter = Meter()
+    so_far = closed(session)
+    return Measured(
+        tap,
+        session.encoding,
+        so_far.packets_sent,
+        so_far.packets_received,
+        so_far.packets_lost,
+        float(so_far.jitter),
+        float(so_far.mos),
+        level(taps.meter.heard),
+        level(taps.meter.said),
+    )
 
 
 def _portions(told: list[Told], frames: list[bytes]) -> list[tuple[list[Told], list[bytes]]]:

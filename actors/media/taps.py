@@ -31,6 +31,7 @@ from actors.media.audio_events import (
 )
 from actors.media.g711 import ENCODED, Law, decode
 from actors.media.jitter import FRAME
+from actors.media.meter import Meter
 from actors.media.resample import Resampler
 from actors.media.session import MASK, Session
 
@@ -269,10 +270,14 @@ class Taps:
         session: whose.
         ears: collects what is heard in a tick.
         keep: takes what a successor must know of the speaker, before its frame is sent.
+
+    Attributes:
+        meter: sees all frames; None until somebody asks for levels.
     """
 
     def __init__(self, session: Session, ears: Ears, keep: Callable[[bytes], None]) -> None:
         self.speaker: Speaker | None = None
+        self.meter: Meter | None = None
         self._playing = 0  # the tick in which the next frame is due; 0 while nothing is played
         self._all = ears
         self._session = session
@@ -353,6 +358,8 @@ class Taps:
 
     def hear(self, codes: bytes, form: int, tick: int) -> None:
         """A frame of what the peer says; `form` is its law or kHz, 0 for silence."""
+        if self.meter is not None:
+            self.meter.heard.append((codes, form))
         if self._listeners:
             self._all.hear(self, codes, form, tick, heard_timestamp(self._session))
 

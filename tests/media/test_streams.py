@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zmq
 
@@ -19,6 +20,8 @@ from actors.media.audio_events import (
     Leave,
     Mark,
     Marked,
+    Measure,
+    Measured,
     Open,
     Opened,
     Progress,
@@ -29,6 +32,9 @@ from actors.media.audio_events import (
     decode_tick,
     encode,
 )
+from actors.media.g711 import Law
+from actors.media.g711 import encode as compress
+from actors.media.meter import SILENT
 from actors.media.record import Records
 from actors.media.streams import MAX_TOLD, Streams
 from actors.media.taps import KEPT
@@ -134,6 +140,40 @@ def test_the_socket_is_for_its_user_alone_and_a_call_that_is_not_there_is_refuse
     refused = client.asked(Open("t", "call-a", 44_100))
     assert isinstance(refused, Refused)
     assert refused.code == "bad_value"
+
+
+def test_who_asks_is_told_how_the_call_goes_and_how_loud_both_sides_are(house: House) -> None:
+    phone = house.rig.phone()
+    house.call("a", phone)
+    client = house.client()
+    assert isinstance(client.asked(Open("t", "call-a", hear=False)), Opened)
+
+    def measured() -> Measured:
+        told = client.asked(Measure("t"))
+        assert isinstance(told, Measured)
+        return told
+
+    assert measured()[:5] == ("t", "PCMU", 0, 0, 0)
+    assert (measured().heard, measured().said) == (SILENT, SILENT)
+    half = compress(np.full(160, 16_384, np.int16), Law.PCMU).tobytes()
+    written = np.full(8_000, 1_638, np.int16).tobytes()  # 26 dB below full scale
+    client.ask(Write("t", 0, written))
+    speaker = house.rig.engine.sessions["a"].taps
+    house.serve(lambda: speaker is not None and speaker.speaker is not None and speaker.speaker.written == 8_000)
+    for n in range(20):
+        if n != 10:
+            phone.say(half, house.rig.engine.sessions["a"].pair.port)
+        else:
+            phone.sequence += 1
+            phone.timestamp += 160
+        house.step()
+    now = measured()
+    assert (now.sent, now.received, now.lost) == (20, 18, 1)  # the first one is on probation
+    assert now.heard == pytest.approx(-6.0, abs=0.2)
+    assert now.said == pytest.approx(-26.0, abs=0.3)
+    assert 1.0 < now.mos <= 4.5
+    house.step(20)
+    assert measured().heard == SILENT
 
 
 def test_who_does_not_read_loses_frames_by_their_numbers_and_nothing_it_is_told(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -43,27 +44,14 @@ from tests.media.rig import Rig
 
 WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=10)
 VALUES = {str: WORDS, int: st.integers(0, 1 << 40), bool: st.booleans(), bytes: st.binary(max_size=50)}
+VALUES |= {float: st.floats(allow_nan=False)}
 
 
 FRAMES = st.builds(Frame, WORDS, st.integers(0, 1 << 40), st.integers(0, MASK), st.binary(max_size=50))
 
 
 def record(kind: type) -> st.SearchStrategy[object]:
-    hints = {"tap": str, **{name: type(value) for name, value in kind._field_defaults.items()}}  # type: ignore[attr-defined]
-    known = {
-        "call": str,
-        "name": str,
-        "code": str,
-        "message": str,
-        "reason": str,
-        "data": bytes,
-        "kept": bool,
-        "cut": int,
-    }
-    if kind is Marked:
-        known = {**known, "cut": bool}
-    fields = {name: VALUES[hints.get(name, known.get(name, int))] for name in kind._fields}  # type: ignore[attr-defined]
-    return st.builds(kind, **fields)
+    return st.builds(kind, **{name: VALUES[hint] for name, hint in get_type_hints(kind).items()})
 
 
 @given(st.lists(st.one_of(*map(record, REQUESTS.values())), max_size=5))
