@@ -18,12 +18,14 @@ from actors.dialog.events import (
     CallProgressed,
 )
 from actors.dialog.negotiation import closed
+from actors.dialog.pace import RATE, Pace
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
 
 LINGERING = lingering("")
 HEXADECIMAL = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
+LATE = 2.0  # seconds after which a refresh is one of many that a pause has put off, and waits for its turn
 
 
 class CallCells(Usage):
@@ -38,6 +40,7 @@ class CallCells(Usage):
         super().__init__(agent, cells)
         self._names = agent.names
         self._cells = cells
+        self._pace = Pace(RATE / agent.settings.shards)
         self.number = 0
         self._used: Counter[str] | None = None  # calls of each account, counted when a limit asks for it
         self.count()
@@ -142,9 +145,18 @@ class CallCells(Usage):
         call = self._cells.get(key)
         if call is None:
             return ()
-        after, effects = expire(call, Given(self.agent, wall), now)
+        due = call if call.timer is None else self._in_turn(call, now)
+        after, effects = expire(due, Given(self.agent, wall), now)
         self._keep(after, call)
         return effects + self._beside(after, call, effects, now, wall) if after.on_behalf or after.replaces else effects
+
+    def _in_turn(self, call: Call, now: float) -> Call:
+        """The call with a refresh that is overdue put off to its turn, which comes before its session would end."""
+        timers = dict(call.deadlines)
+        if timers.get(Input.REFRESH, now) > now - LATE:
+            return call
+        timers[Input.REFRESH] = min(self._pace.turn(now), (now + timers[Input.SESSION_OVER]) / 2)
+        return replace(call, deadlines=tuple(timers.items()))
 
     def abandon(self, call: Call, now: float, wall: float) -> Effects:
         """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""

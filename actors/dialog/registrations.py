@@ -10,6 +10,7 @@ from actors.dialog.accounts import Account
 from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
+from actors.dialog.pace import RATE, Pace
 from actors.dialog.registration import ALL, FLOOR, Input, Registration, State, info, news, replace, uri_is_loose
 from actors.dialog.registration_table import REGISTRATION, Given, step
 from actors.dialog.usage import Cells, Command, Usage, failure
@@ -17,28 +18,7 @@ from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Response, parse
 from actors.sip.vocabulary import Head, TransactionKey
 
-RATE = 50.0  # REGISTERs a second that time sets off, over all shards: after a pause all of them may be due
 EPOCH = 1_600_000_000  # subtracted from the wall clock for a first CSeq number, which has 31 bits (RFC 3261 s8.1.1.5)
-
-
-class Pace:
-    """Gives out turns, at most `rate` a second."""
-
-    def __init__(self, rate: float) -> None:
-        self._gap = 1.0 / rate
-        self._next = 0.0
-        self._given: dict[bytes, float] = {}
-
-    def claim(self, key: bytes, now: float) -> float:
-        """When it is the turn of `key`: `now`, or a later time at which it is to ask again."""
-        given = self._given.pop(key, None)
-        if given is not None and given <= now:
-            return now
-        at = max(now, self._next)
-        self._next = at + self._gap
-        if at > now:
-            self._given[key] = at
-        return at
 
 
 class Registrations(Usage):

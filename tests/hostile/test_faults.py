@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_fault_10_a_spoofed_cancel_gets_481_and_the_call_rings_on(ringing: Servi
         next_event(stream, "CallEnded", [])
 
 
-def test_fault_10_our_tags_and_branches_carry_at_least_64_random_bits(wire: Wire) -> None:
+def test_fault_10_our_to_tags_carry_at_least_64_random_bits(wire: Wire) -> None:
     tags = set()
     for _ in range(20):
         dialog = Dialog(wire)
@@ -117,8 +118,31 @@ def test_fault_10_our_tags_and_branches_carry_at_least_64_random_bits(wire: Wire
         dialog.hang_up()
     assert len(tags) == 20
     assert all(re.fullmatch("[0-9a-f]{16,}", tag) for tag in tags)
-    columns = list(zip(*tags, strict=True))
-    assert sum(len(set(column)) > 1 for column in columns) >= 16, "digits that never change are not random"
+    assert changing(tags) >= 16, "digits that never change are not random"
+
+
+def changing(words: Iterable[str]) -> int:
+    """How many places of words of one length are not the same in all."""
+    return sum(len(set(column)) > 1 for column in zip(*words, strict=True))
+
+
+def test_fault_10_our_from_tags_and_branches_carry_at_least_64_random_bits(wire: Wire, service: Service) -> None:
+    tags, branches = [], []
+    with Client(service.run_dir) as client, client.events() as stream:
+        for _ in range(8):
+            client.place(f"sip:peer@{wire.sent_by}")
+            invite = wire.request("INVITE")
+            tags.append(invite.head.from_tag)
+            branches.append(branch_of(bytes(invite)))
+            wire.send(reply(invite, 486, to_tag="x"))
+            next_event(stream, "CallEnded", [])
+    assert all(branch.startswith("z9hG4bK") for branch in branches)
+    assert all(re.fullmatch("[0-9a-f]{16,}", tag) for tag in tags)
+    for words in (
+        tags,
+        [re.sub("[^0-9a-f]", "", branch[7:].removeprefix(tag)) for branch, tag in zip(branches, tags, strict=True)],
+    ):
+        assert changing(words) >= 16
 
 
 def test_fault_11_spoofed_responses_are_dropped(wire: Wire, service: Service) -> None:
@@ -233,6 +257,36 @@ def test_fault_19_a_space_before_the_colon_and_compact_forms_are_read_the_same_e
     assert wire.ask(spaced).status == 405
     merged = dialog.write("REGISTER", cseq=1).replace(b"\r\nCall-ID: ", b"\r\ni:").replace(b"\r\nFrom: ", b"\r\nf:")
     assert wire.ask(merged).status == 482, "the transaction layer saw another Call-ID or From tag"
+
+
+def nested(depth: int) -> bytes:
+    """A multipart body whose parts have parts, to such a depth."""
+    body = b"deep"
+    for level in range(depth, 0, -1):
+        inner = b"Content-Type: multipart/mixed;boundary=x%d\r\n" % (level + 1) if level < depth else b""
+        body = b"--x%d\r\n%s\r\n%s\r\n--x%d--" % (level, inner, body, level)
+    return body
+
+
+BODIES = {
+    "no boundary": ("multipart/mixed", b"--x\r\n\r\na\r\n--x--", 400),
+    "no parts": ("multipart/mixed;boundary=x", b"--x--", 400),
+    "no end": ("multipart/mixed;boundary=x", b"--x\r\nContent-Type: application/sdp\r\n\r\n" + sdp(9), 400),
+    "a depth of 500": ("multipart/mixed;boundary=x1", nested(500), 415),
+    "nothing that we know": ("multipart/mixed;boundary=x", b"--x\r\nContent-Type: a/b\r\n\r\na\r\n--x--", 415),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_fault_31_a_multipart_body_that_cannot_be_read_is_refused(wire: Wire, body: str) -> None:
+    kind, data, status = BODIES[body]
+    dialog = Dialog(wire)
+    invite = dialog.write("INVITE", body=data).replace(
+        b"application/sdp\r\nContent-L", kind.encode() + b"\r\nContent-L"
+    )
+    answer = wire.ask(invite)
+    wire.send(dialog.write("ACK", branch=branch_of(invite), to_tag=answer.message.to.tag))
+    assert answer.status == status
 
 
 def test_fault_85_an_unknown_require_gets_420_with_unsupported(wire: Wire) -> None:

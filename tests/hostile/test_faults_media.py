@@ -84,6 +84,24 @@ def test_fault_29_a_line_with_an_impossible_number_is_refused_with_488(connect: 
     assert refused(connect, REFUSED[number]) == 488
 
 
+FORMATS = {
+    "RED of a static type": (sdp(9, "a=rtpmap:0 red/8000", "a=fmtp:0 0/0", media="m=audio 9 RTP/AVP 0"), 488),
+    "RED of a static type beside a codec": (sdp(9, "a=rtpmap:0 red/8000", "a=fmtp:0 8/8"), 200),
+    "RED of itself": (sdp(9, "a=rtpmap:96 red/8000", "a=fmtp:96 96/96", media="m=audio 9 RTP/AVP 96 8"), 200),
+    "a name with a NUL": (sdp(9, "a=fmtp\0:"), 488),
+    "a format that is no number": (sdp(9, media="m=audio 9 RTP/AVP x"), 488),
+    "formats with commas": (sdp(9, media="m=audio 9 RTP/AVP 0,8"), 488),
+    "no format": (sdp(9, media="m=audio 9 RTP/AVP"), 488),
+    "parameters of no format": (sdp(9, "a=fmtp:", "a=fmtp:0", "a=fmtp:999 x", "a=rtpmap:"), 200),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_fault_30_formats_that_make_no_sense_are_refused_or_passed_over(connect: Connect, form: str) -> None:
+    body, status = FORMATS[form]
+    assert refused(connect, body) == status
+
+
 @pytest.mark.parametrize("ptime", ["0", "-20", str(1 << 31), "nan", "9" * 400])
 def test_fault_29_an_impossible_ptime_is_passed_over_and_audio_flows(connect: Connect, ptime: str) -> None:
     with RtpPeer(OURS) as rtp:
@@ -105,10 +123,10 @@ def talking(connect: Connect) -> Iterator[tuple[Dialog, RtpPeer]]:
         dialog = Dialog(connect())
         dialog.call(sdp(rtp.port))
         rtp.target = dialog.rtp
-        wait_heard(rtp)
+        rtp.wait_heard()
         yield dialog, rtp
         rtp.wait_for(25)  # what came in before has been played out by then
-        wait_heard(rtp)
+        rtp.wait_heard()
         assert dialog.wire.ask(dialog.write("OPTIONS")).status == 200, "the call is gone"
         dialog.hang_up()
     assert len({(packet.ssrc, packet.source) for packet in rtp.packets}) == 1
@@ -120,15 +138,6 @@ def talk(connect: Connect) -> Iterator[tuple[Dialog, RtpPeer]]:
     with talking(connect) as (dialog, rtp):
         yield dialog, rtp
     assert EVIL[:20] not in b"".join(packet.payload for packet in rtp.packets)
-
-
-def wait_heard(rtp: RtpPeer, packets: int = 5) -> None:
-    """Wait until the peer gets so many packets of its own sound back."""
-    for _ in range(500):
-        packets -= rtp.packets[rtp.wait_for(1) - 1].payload == OURS
-        if not packets:
-            return
-    raise AssertionError("the peer does not hear itself any more")
 
 
 def rtp_packet(number: int, *, first: int = 0x80, kind: int = 0, ssrc: int = SSRC, payload: bytes = EVIL) -> bytes:
@@ -238,5 +247,5 @@ def test_fault_54_spoofed_and_broken_rtcp_is_dropped_and_a_bye_ends_no_call(talk
             for _ in range(20):
                 rtp._socket.sendto(data, where)
                 stranger.sendto(data, where)
-            wait_heard(rtp)
+            rtp.wait_heard()
             assert dialog.wire.ask(dialog.write("OPTIONS")).status == 200, spoof

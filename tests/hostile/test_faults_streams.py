@@ -54,7 +54,7 @@ def test_fault_17_a_length_that_is_too_short_is_answered_and_the_rest_closes_the
     request = Dialog(wire).write("OPTIONS", body=b"twelve bytes\r\n\r\n", length=4)
     wire.send(request)
     statuses = [int(said[8:11]) for said in wire.wait_closed() if said.startswith(b"SIP/2.0 ")]
-    assert statuses in ([], [200], [200, 400])  # what follows it may close the connection before it is answered
+    assert statuses in ([200], [200, 400])  # what follows may be refused with an answer or without one
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "4\r\nl: 4", 1 << 64])

@@ -41,13 +41,14 @@ def process(pid: int | str) -> Process | None:
 
 
 def family(supervisor: int) -> list[Process]:
-    """The supervisor and all that descends from it."""
+    """The supervisor, and behind it all that descends from it."""
     entries = os.listdir("/proc")  # noqa: PTH208 - many times a second
-    everyone = [found for entry in entries if entry.isdigit() and (found := process(entry))]
+    everyone = [each for entry in entries if entry.isdigit() and (each := process(entry))]
     members = {supervisor}
     while grown := {each.pid for each in everyone if each.parent in members} - members:
         members |= grown
-    return [each for each in everyone if each.pid in members]
+    found = [each for each in everyone if each.pid in members]
+    return sorted(found, key=lambda each: each.pid != supervisor)  # /proc is by number, and numbers begin anew
 
 
 def fork_server(supervisor: int, actors: Iterable[str]) -> int:

@@ -71,6 +71,14 @@ class RtpPeer:
             )
             return len(self.packets)
 
+    def wait_heard(self, packets: int = 5) -> None:
+        """Wait until so many packets of its own sound, of which each packet is the same, have come back."""
+        for _ in range(500):
+            packets -= self.packets[self.wait_for(1) - 1].payload == self._sound
+            if not packets:
+                return
+        raise AssertionError("the peer does not hear itself any more")
+
     def _run(self) -> None:
         due = time.monotonic()
         sequence = timestamp = 1
