@@ -45,13 +45,24 @@ class ForkServer:
         CONTEXT.set_forkserver_preload(list(self.preload))
 
     def launch(self) -> None:
-        """See that it runs. It imports in the background: the first start waits until it is done."""
-        with _launch_conditions():
-            multiprocessing.forkserver.ensure_running()
-        self._follow()
+        """See that it runs. It imports in the background: the first start waits until it is done.
+
+        Raises:
+            LaunchError: the kernel has no process or no descriptors for it.
+        """
+        try:
+            with _launch_conditions():
+                multiprocessing.forkserver.ensure_running()
+            self._follow()
+        except OSError as error:
+            raise LaunchError(f"no fork server could be started: {error}") from error
 
     def relaunch(self, *, eagerly: bool) -> None:
-        """It has died: `eagerly` make a new one before it is needed, but not one that dies as soon as it is made."""
+        """It has died: `eagerly` make a new one before it is needed, but not one that dies as soon as it is made.
+
+        Raises:
+            LaunchError: as for :meth:`launch`.
+        """
         self._forget()
         if eagerly and time.monotonic() - self._launched > _RELAUNCH_INTERVAL:
             self.launch()

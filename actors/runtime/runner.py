@@ -58,36 +58,55 @@ def start_process(birth: Birth, held: Mapping[str, Descriptor], lock: int, serve
         server: where it is forked from.
 
     Raises:
-        LaunchError: two fork servers in a row could not do it.
+        LaunchError: two fork servers in a row could not do it, or there are no descriptors left for it.
     """
     try:
         run = _try_start(birth, server)
     except LaunchError:
         run = _try_start(birth, server)
-    run.end.hand_over(held)
-    run.end.send(Go(), (lock,))
+    try:
+        run.end.hand_over(held)
+        run.end.send(Go(), (lock,))
+    except OSError as error:  # more descriptors on their way than the kernel lets be (ETOOMANYREFS)
+        run.close()
+        raise LaunchError(f"it could not be given its descriptors: {error}") from error
     return run
+
+
+def start_thread(birth: Birth, held: Mapping[str, Descriptor]) -> ThreadRun:
+    """Start a thread for `birth`, which is given the descriptors `held`.
+
+    Raises:
+        LaunchError: there are no descriptors left for it, or no threads.
+    """
+    try:
+        return ThreadRun(birth, held)
+    except (OSError, RuntimeError) as error:
+        raise LaunchError(f"no thread could be started: {error}") from error
 
 
 def _try_start(birth: Birth, server: ForkServer) -> ProcessRun:
     """Have a process forked that waits for its order to go.
 
-    A process that was forked while the fork server failed is nobody we know. It is harmless: it runs nothing before
-    its order to go, which it never gets, and `alive` being closed kills it.
+    A process that was forked while this failed is nobody we know. It is harmless: it runs nothing before its order to
+    go, which it never gets, and `alive` being closed kills it.
     """
-    end, theirs = channel_pair()
-    life, alive = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=run_child, args=(birth, theirs, life), name=birth.name, daemon=True)
-    try:
-        server.start(process)
-    except LaunchError:
-        end.close()
-        alive.close()
-        raise
-    finally:
-        theirs.close()
-        life.close()
-    return ProcessRun(process, end, alive)
+    with contextlib.ExitStack() as ours:
+        try:
+            with contextlib.ExitStack() as its:
+                end, theirs = channel_pair()
+                ours.callback(end.close)
+                its.callback(theirs.close)
+                life, alive = CONTEXT.Pipe(duplex=False)
+                ours.callback(alive.close)
+                its.callback(life.close)
+                process = CONTEXT.Process(target=run_child, args=(birth, theirs, life), name=birth.name, daemon=True)
+                server.start(process)
+            run = ProcessRun(process, end, alive)
+        except OSError as error:
+            raise LaunchError(f"no process could be started: {error}") from error
+        ours.pop_all()
+        return run
 
 
 class ProcessRun:

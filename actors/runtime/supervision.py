@@ -17,7 +17,7 @@ import structlog
 from actors.runtime.channel import ChildStatus
 from actors.runtime.context import Context
 from actors.runtime.descriptors import SocketSpec, Store, by_address, descriptor_limit, open_sockets
-from actors.runtime.errors import StartupError
+from actors.runtime.errors import LaunchError, StartupError
 from actors.runtime.forkserver import ForkServer
 from actors.runtime.logs import PLAIN, Logs
 from actors.runtime.nursery import Child, Nursery
@@ -25,7 +25,7 @@ from actors.runtime.prctl import be_subreaper, is_subreaper
 from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
 from actors.runtime.rundir import RunDirectory, check_pipe_paths
-from actors.runtime.runner import Run, ThreadRun, start_process
+from actors.runtime.runner import Run, start_process, start_thread
 from actors.runtime.systemd import Systemd
 
 log = structlog.get_logger("supervisor")
@@ -247,7 +247,7 @@ class Supervisor:
             logs=spec.logs,
         )
         if self._server is None:
-            return ThreadRun(birth, child.store.held)
+            return start_thread(birth, child.store.held)
         try:
             return start_process(birth, child.store.held, self._directory.lock, self._server)
         finally:
@@ -380,11 +380,19 @@ class Supervisor:
             os.close(fd)
         self._watched = (0, -1)
         if server.pid:
-            self._watched = (server.pid, fd := os.dup(server.death))
+            try:
+                fd = os.dup(server.death)
+            except OSError as error:  # the next start tries again, and sees by itself if it is gone
+                log.warning("the fork server is not watched", error=str(error))
+                return
+            self._watched = (server.pid, fd)
             self._nursery.watch(fd, self._on_fork_server_death)
 
     def _on_fork_server_death(self) -> None:
         assert self._server is not None
         log.warning("the fork server died", pid=self._watched[0])
-        self._server.relaunch(eagerly=not self._nursery.stopping)
+        try:
+            self._server.relaunch(eagerly=not self._nursery.stopping)
+        except LaunchError as error:  # the next start tries again
+            log.warning("there is no fork server", error=str(error))
         self._watch_fork_server(self._server)

@@ -69,6 +69,14 @@ class Service:
         assert self._process.stderr is not None
         return self._process.stderr.read().decode()
 
+    def expect_error(self, text: str) -> None:
+        """Wait until a line with `text` stands on stderr."""
+        assert self._process.stderr is not None
+        while line := self._process.stderr.readline():
+            if text.encode() in line:
+                return
+        raise AssertionError(f"it ended without {text!r}")
+
     def tell(self, token: str, text: str) -> None:
         """Send a datagram to the child that serves `token`."""
         host, _, port = self.addresses[token].rpartition(":")

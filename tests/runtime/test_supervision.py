@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,22 @@ def test_a_stopped_fork_server_is_given_up_for_a_new_one_and_no_child_is_blamed(
     assert service.expect("born")["name"] == "a"
     assert service.fork_server() != old
     assert sorted(event["name"] for event in service.seen if event["event"] == "born") == ["a", "a", "b"]
+
+
+def test_a_supervisor_without_descriptors_goes_on_and_starts_the_child_when_it_has_some_again(
+    start_service: Callable[..., Any],
+) -> None:
+    service = start_service({"name": "a"}, {"name": "b"}).expect_ready()
+    limits = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
+    held = {int(entry.name) for entry in Path(f"/proc/{service.pid}/fd").iterdir()}
+    resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (len(held) + 1, limits[1]))
+    service.kill_fork_server()
+    service.kill("a")
+    service.expect_error("Too many open files")
+    resource.prlimit(service.pid, resource.RLIMIT_NOFILE, limits)
+    assert service.expect("born")["name"] == "a"
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
 
 
 def test_nothing_outlives_the_supervisor_not_even_a_stopped_or_looping_child(
