@@ -46,7 +46,7 @@ def play_command(
 @click.option("--stop", is_flag=True, help="End the recording.")
 @_run_dir
 def record_command(run_dir: Path | None, call: str, file: str, sides: str, stop: bool) -> None:
-    """Record a call into the WAV file FILE."""
+    """Record a call into FILE: Opus in Ogg where it is named .ogg or .opus, else WAV."""
     if bool(file) == stop:
         raise click.UsageError("name a FILE, or --stop")
     with connected(run_dir) as client:

@@ -35,7 +35,7 @@ class Record(NamedTuple):
     """Record a call with audio, in place of an earlier recording; CallRecordFailed tells where it breaks.
 
     Attributes:
-        path: a WAV file, absolute; empty ends the recording.
+        path: a file, absolute: Opus in Ogg where it is named .ogg or .opus, else WAV; empty ends the recording.
         sides: peer: what the peer says; mixed: what we send, too, in one channel; stereo: the peer left, we right.
     """
 

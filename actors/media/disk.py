@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actors.media import wav
+from actors.media import ogg_file, wav
 from actors.media.g711 import Law, Samples, decode
 from actors.media.reading import confined
 from actors.media.resample import Resampler
 from actors.media.ring import Ring
 
 BATCH = 25
+# A recording whose file is named so is Opus in Ogg; every other is WAV.
+OGG = (".ogg", ".opus")
 # A disk that is this many frames behind has failed: 10 s.
 _PATIENCE = 500
 
@@ -100,7 +102,7 @@ class Disk:
         self._folder = folder
         self._jobs: queue.Queue[Write | None] = queue.Queue(limit)
         self.outcomes: deque[Outcome] = deque()
-        self._writers: dict[str, wav.Writer] = {}
+        self._writers: dict[str, wav.Writer | ogg_file.Writer] = {}
         self._failed: set[str] = set()
         self.made: set[str] = set()
 
@@ -142,7 +144,8 @@ class Disk:
         if writer is None:
             channels = 2 if job.sides == "stereo" else 1
             path = confined(job.path, self._folder)
-            writer = self._writers[job.key] = wav.Writer(path, append=job.append, rate=job.rate, channels=channels)
+            kind = ogg_file.Writer if path.lower().endswith(OGG) else wav.Writer
+            writer = self._writers[job.key] = kind(path, append=job.append, rate=job.rate, channels=channels)
             self.made.add(job.key)
         position = job.position * (job.rate // 50)
         writer.pad(position)

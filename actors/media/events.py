@@ -113,10 +113,10 @@ class SeekPlaying(Event, frozen=True):
 
 
 class Record(Event, frozen=True):
-    """Record into a WAV file until the session ends; appends after a kill. An empty path ends the recording.
+    """Record into a file until the session ends; appends after a kill. An empty path ends the recording.
 
     Attributes:
-        path: the file, of the session's rate, 16 bit.
+        path: the file, of the session's rate: Opus in Ogg where it is named .ogg or .opus, else WAV of 16 bits.
         sides: peer: what the peer says; mixed: what we send, too, in one channel; stereo: the peer left, we right.
     """
 

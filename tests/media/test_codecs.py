@@ -114,10 +114,10 @@ def test_a_library_that_is_absent_is_said_with_what_to_install(
 
     module = import_module(f"actors.media.codecs.{name}")
     monkeypatch.setattr(ctypes, "CDLL", absent)
-    module._library.cache_clear()
+    module.library.cache_clear()
     with pytest.raises(CodecMissingError, match=loads):
         module.make(48000, 1)
-    module._library.cache_clear()
+    module.library.cache_clear()
 
 
 def test_opus_recovers_a_lost_packet_from_the_next_one() -> None:

@@ -17,7 +17,12 @@ _SIZE = 33
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """Libgsm, with the types of what is called.
+
+    Raises:
+        CodecMissingError: it is not installed.
+    """
     for name in ("libgsm.so.1", "libgsm.so"):
         try:
             library = ctypes.CDLL(name)
@@ -34,7 +39,7 @@ def _library() -> ctypes.CDLL:
 
 class _State:
     def __init__(self) -> None:
-        self.library = _library()
+        self.library = library()
         self.handle = self.library.gsm_create()
 
     def __del__(self) -> None:
@@ -87,5 +92,5 @@ def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOC
     Raises:
         CodecMissingError: the library is not installed.
     """
-    _library()
+    library()
     return Gsm()

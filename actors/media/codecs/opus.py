@@ -25,7 +25,12 @@ _SILENT = 2
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """Libopus, with the types of what is called.
+
+    Raises:
+        CodecMissingError: it is not installed.
+    """
     for name in ("libopus.so.0", "libopus.so"):
         try:
             library = ctypes.CDLL(name)
@@ -47,7 +52,7 @@ def _library() -> ctypes.CDLL:
 
 class _Decoder(Decoder):
     def __init__(self) -> None:
-        self._library = _library()
+        self._library = library()
         error = ctypes.c_int()
         self._handle = self._library.opus_decoder_create(RATE, 1, ctypes.byref(error))
 
@@ -74,7 +79,7 @@ class _Decoder(Decoder):
 
 class _Encoder(Encoder):
     def __init__(self, *, fec: bool, dtx: bool, bitrate: int) -> None:
-        self._library = _library()
+        self._library = library()
         error = ctypes.c_int()
         self._handle = self._library.opus_encoder_create(RATE, 1, _VOIP, ctypes.byref(error))
         # A variadic function: what is not declared is passed as an int.
@@ -102,7 +107,7 @@ class _Encoder(Encoder):
 def _duration(payload: bytes) -> int:
     if not payload:
         return 0
-    return max(0, int(_library().opus_packet_get_nb_samples(payload, len(payload), RATE)))
+    return max(0, int(library().opus_packet_get_nb_samples(payload, len(payload), RATE)))
 
 
 class Opus(Codec):
@@ -134,5 +139,5 @@ def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOC
     Raises:
         CodecMissingError: the library is not installed.
     """
-    _library()
+    library()
     return Opus()
