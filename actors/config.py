@@ -123,6 +123,8 @@ class CallsSection(_Section, frozen=True, kw_only=True):
     Attributes:
         max_duration: seconds after which a call is hung up, 0 for no limit.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 to leave it to the peer.
+        methods: of the requests in a call that the application answers: ``INFO``, and such as no standard knows. What
+            it does not answer in 5 s is refused.
         refer: what becomes of a REFER in a call: ``refuse``, or ``follow`` where it leads to one of `refer_hosts`.
         refer_hosts: the hosts that a REFER may lead to, in lower case; ``*`` for any.
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891).
@@ -130,6 +132,10 @@ class CallsSection(_Section, frozen=True, kw_only=True):
 
     max_duration: Annotated[float, Meta(ge=0, description="seconds, 0 for no limit")] = 0.0
     session_expires: Annotated[int, Meta(ge=0, description="seconds, 0 for none")] = 0
+    methods: tuple[
+        Annotated[str, Meta(pattern=r"^[A-Z0-9.!%*_+`'~-]{1,32}$", description="a method in capitals, such as INFO")],
+        ...,
+    ] = ()
     refer: Literal["refuse", "follow"] = "refuse"
     refer_hosts: tuple[str, ...] = ()
     replaces: bool = False

@@ -71,6 +71,7 @@ def dialog(config: Config) -> DialogSettings:
         ring_timeout=sip.ring_timeout,
         max_duration=config.calls.max_duration,
         session_expires=config.calls.session_expires,
+        methods=config.calls.methods,
         refer=config.calls.refer,
         refer_hosts=config.calls.refer_hosts,
         replaces=config.calls.replaces,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import get_completion_class
 
-from actors.control.cli_calls import disturb_command, dtmf_command, mute_command, redirect_command
+from actors.control.cli_calls import disturb_command, dtmf_command, info_command, mute_command, redirect_command
 from actors.control.cli_connection import NoServiceFailure, connected
 from actors.control.cli_figures import metrics_command, stats_command
 from actors.control.cli_keys import keys_group
@@ -228,6 +228,7 @@ def command_line(
         mute_command,
         disturb_command,
         dtmf_command,
+        info_command,
         play_command,
         record_command,
         *_CLIENT_COMMANDS,

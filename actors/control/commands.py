@@ -14,7 +14,7 @@ import actors.dialog.publication_events as publications
 import actors.dialog.request_events as requests
 import actors.dialog.subscription_events as subscriptions
 from actors.control.claims import seconds_of
-from actors.control.messaging import Begun, Notify, Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import Begun, InCall, Notify, Publish, Respond, Send, Unpublish, Unwatch, Watch
 from actors.control.playing import ACTIONS, SIDES, Play, Playback, Record
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
@@ -98,6 +98,8 @@ def _check_dtmf(command: Dtmf) -> None:
         raise ProtocolError("bad_value", "digits are 1 to 128 of 0-9, A-D, *, # and the comma", "digits")
     if not 40 <= command.duration <= 6000:
         raise ProtocolError("bad_value", "duration is not between 40 and 6000 milliseconds", "duration")
+    if command.by not in ("rtp", "relay", "dtmf"):
+        raise ProtocolError("bad_value", f"{command.by!r} is not rtp, relay or dtmf", "by")
 
 
 def _check_reject(command: Reject) -> None:
@@ -138,8 +140,18 @@ def _check_target(command: Send | Watch | Publish) -> None:
 
 def _check_send(command: Send) -> None:
     _check_target(command)
+    _check_request(command)
+
+
+def _check_request(command: Send | InCall) -> None:
     if not _TOKEN.fullmatch(command.method):
         raise ProtocolError("bad_value", f"{command.method!r} is no method", "method")
+    _check_headers(command.headers)
+
+
+def _check_respond(command: Respond) -> None:
+    if not 200 <= command.status <= 699:
+        raise ProtocolError("bad_value", f"status {command.status} is not between 200 and 699", "status")
     _check_headers(command.headers)
 
 
@@ -173,6 +185,8 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Register: _check_account,
     Unregister: _check_account,
     Send: _check_send,
+    InCall: _check_request,
+    Respond: _check_respond,
     Watch: _check_target,
     Publish: _check_target,
     Dtmf: _check_dtmf,
@@ -280,6 +294,10 @@ STARTS: dict[type, Start] = {
             ref, of, c.method, c.uri, c.account, c.headers, c.content_type, _body(c.body)
         )
     ),
+    InCall: Start(
+        lambda c, ref, of: requests.SendInCall(ref, c.call, of, c.method, c.headers, c.content_type, _body(c.body)),
+        account=attrgetter("call"),  # whose shard it is
+    ),
     Watch: Start(lambda c, ref, of: subscriptions.Watch(ref, of, c.uri, c.event, c.account, c.expires, c.accept)),
     Publish: Start(
         lambda c, ref, of: publications.Publish(
@@ -305,7 +323,12 @@ ROUTES: dict[type, Route] = {
     Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
     Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
-    Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration)),
+    Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration, c.by)),
+    Respond: Route(
+        lambda c, ref: requests.AnswerRequest(
+            ref, c.call, c.request, c.status, c.reason, c.headers, c.content_type, _body(c.body)
+        )
+    ),
     Play: Route(lambda c, ref: dialog.PlayAudio(ref, c.call, c.path, c.loop, c.queue)),
     Playback: Route(lambda c, ref: dialog.AlterPlayback(ref, c.call, c.action, c.position)),
     Record: Route(lambda c, ref: dialog.RecordAudio(ref, c.call, c.path, c.sides)),

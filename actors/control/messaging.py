@@ -25,6 +25,44 @@ class Send(NamedTuple):
     body: tuple[str, ...] = ()
 
 
+class InCall(NamedTuple):
+    """Send a request in a call that is up; the result is Begun, and RequestAnswered tells its final response.
+
+    Attributes:
+        method: such as INFO; any but those that a call is made of, which have commands of their own.
+        headers: more header lines, (name, value).
+        content_type: of the body; empty: text/plain.
+        body: its lines; empty for none.
+    """
+
+    call: str
+    method: str
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: tuple[str, ...] = ()
+
+
+class Respond(NamedTuple):
+    """Answer a request in a call that CallRequestReceived told of.
+
+    Attributes:
+        request: its id.
+        status: 200 to 699.
+        reason: in words; empty for the usual ones.
+        headers: more header lines, (name, value).
+        content_type: of the body; empty: text/plain.
+        body: its lines; empty for none.
+    """
+
+    call: str
+    request: str
+    status: int = 200
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: tuple[str, ...] = ()
+
+
 class Watch(NamedTuple):
     """Subscribe to an event package; the result is Begun, and events tell the rest.
 
@@ -106,12 +144,14 @@ class Begun(NamedTuple):
 
 
 class RequestAnswered(NamedTuple):
-    """The final response to a request that Send sent, exactly one each.
+    """The final response to a request that Send or InCall sent, exactly one each.
 
     Attributes:
-        status: 408 where nobody answered, 503 where it could not be sent, 0 where there is no next hop.
+        status: 408 where nobody answered, 503 where it could not be sent, 0 where there is no next hop, or its call
+            ended before there was an answer.
         headers: of the response, but for those of every response.
         body: what is no UTF-8 in it shows as U+FFFD.
+        call: in which it was sent, empty for none.
     """
 
     seq: int
@@ -120,6 +160,27 @@ class RequestAnswered(NamedTuple):
     uri: str
     status: int
     reason: str
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    body: str
+    time: float
+    call: str = ""
+
+
+class CallRequestReceived(NamedTuple):
+    """A request in a call that waits for Respond, for 5 seconds; then it is refused.
+
+    Attributes:
+        request: its id.
+        method: one of those in the configuration's ``calls.methods``.
+        headers: but for those of every request.
+        body: what is no UTF-8 in it shows as U+FFFD.
+    """
+
+    seq: int
+    call: str
+    request: str
+    method: str
     headers: tuple[tuple[str, str], ...]
     content_type: str
     body: str
@@ -256,9 +317,10 @@ class PublicationChanged(NamedTuple):
     time: float
 
 
-Command = Send | Watch | Unwatch | Publish | Unpublish | Notify
+Command = Send | InCall | Respond | Watch | Unwatch | Publish | Unpublish | Notify
 Event = (
     RequestAnswered
+    | CallRequestReceived
     | MessageReceived
     | SubscriptionChanged
     | SubscriptionEnded
@@ -270,6 +332,7 @@ Event = (
 )
 EVENTS = (
     RequestAnswered,
+    CallRequestReceived,
     MessageReceived,
     SubscriptionChanged,
     SubscriptionEnded,

@@ -6,7 +6,7 @@ Named tuples, so that a client needs nothing but pyzmq and msgpack. How they loo
 from typing import Any, NamedTuple
 
 from actors.control import messaging, playing
-from actors.control.messaging import Notify, Publish, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import InCall, Notify, Publish, Respond, Send, Unpublish, Unwatch, Watch
 from actors.control.playing import Play, Playback, Record
 
 
@@ -153,11 +153,14 @@ class Dtmf(NamedTuple):
 
     Attributes:
         duration: of each key, in milliseconds.
+        by: how they go: ``rtp`` (as telephone events), ``relay`` or ``dtmf`` (as an INFO each, with a body of
+            application/dtmf-relay or application/dtmf).
     """
 
     call: str
     digits: str
     duration: int = 160
+    by: str = "rtp"
 
 
 class Calls(NamedTuple):
@@ -738,6 +741,8 @@ COMMANDS: dict[str, type[Command]] = {
     "register": Register,
     "unregister": Unregister,
     "send": Send,
+    "request": InCall,
+    "respond": Respond,
     "watch": Watch,
     "unwatch": Unwatch,
     "publish": Publish,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 from actors.control.messaging import (
+    CallRequestReceived,
     MessageReceived,
     MessagesWaiting,
     NotifyReceived,
@@ -194,6 +195,7 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallTransferRequested: lambda event: f"asked to call {event.target}: {event.placed or 'refused'}",
     AccountChanged: lambda event: f"{event.account} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
+    CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",
     MessageReceived: lambda event: f"message from {event.remote}: {event.body}",
     SubscriptionChanged: lambda event: f"subscription {event.subscription} is {event.state}",
     SubscriptionEnded: lambda event: f"subscription {event.subscription} ended: {event.status or ''} {event.reason}",

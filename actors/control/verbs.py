@@ -63,7 +63,7 @@ def place(
         echo: send the peer its own audio back.
         play: a WAV file to play to the peer; a relative path is taken from here, as for `record`.
         loop: play it again and again.
-        record: a file to record the peer's audio into: Opus in Ogg where it is named .ogg or .opus, else WAV.
+        record: a WAV file to record the peer's audio into.
         hang_up_after_play: end the call when the file has been played.
         device: sound devices to use, ``IN:OUT`` by name or number; ``:`` for the configured ones.
         ring_timeout: seconds until an unanswered call is cancelled; 0: the service's own.
@@ -191,9 +191,58 @@ def release(call: str, *, key: str = "") -> Wish[None]:
     return Wish(records.Release(call), Nothing, none, key)
 
 
-def dtmf(call: str, digits: str, duration: int = 160, *, key: str = "") -> Wish[None]:
-    """Press keys in a call: 0-9, A-D, * and #, each for `duration` milliseconds; a comma waits half a second."""
-    return Wish(records.Dtmf(call, digits, duration), Nothing, none, key)
+def dtmf(call: str, digits: str, duration: int = 160, *, by: str = "rtp", key: str = "") -> Wish[None]:
+    """Press keys in a call.
+
+    Args:
+        call: the call's id.
+        digits: 0-9, A-D, * and #; a comma waits half a second.
+        duration: of each, in milliseconds.
+        by: ``rtp``: as telephone events; ``relay`` or ``dtmf``: as an INFO each, with a body of application/dtmf-relay
+            or application/dtmf.
+        key: the idempotency key.
+    """
+    return Wish(records.Dtmf(call, digits, duration, by), Nothing, none, key)
+
+
+def request(
+    call: str,
+    method: str,
+    body: str = "",
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "",
+    key: str = "",
+) -> Wish[str]:
+    """Send a request in a call that is up, and return its id; RequestAnswered tells its final response.
+
+    Args:
+        call: the call's id.
+        method: such as INFO; hold, transfer and other commands send those that a call is made of.
+        body: text; each end of a line becomes CR LF.
+        headers: more header lines, (name, value).
+        content_type: of the body; empty: text/plain.
+        key: the idempotency key.
+    """
+    lines = tuple(body.splitlines())
+    return Wish(messaging.InCall(call, method, tuple(headers), content_type, lines), messaging.Begun, _id, key)
+
+
+def respond(
+    call: str,
+    request: str,
+    status: int = 200,
+    reason: str = "",
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "",
+    body: str = "",
+    key: str = "",
+) -> Wish[None]:
+    """Answer a request in a call that CallRequestReceived told of; after 5 seconds the service has refused it."""
+    lines = tuple(body.splitlines())
+    command = messaging.Respond(call, request, status, reason, tuple(headers), content_type, lines)
+    return Wish(command, Nothing, none, key)
 
 
 def play(call: str, path: str, *, loop: bool = False, queue: bool = False, key: str = "") -> Wish[None]:
@@ -216,7 +265,7 @@ def playback(call: str, action: str, position: float = 0.0, *, key: str = "") ->
 
 
 def record(call: str, path: str = "", *, sides: str = "peer", key: str = "") -> Wish[None]:
-    """Record a call into a file, in place of an earlier recording; without a path that one ends.
+    """Record a call into a WAV file, in place of an earlier recording; without a path that one ends.
 
     Args:
         call: the call's id.

@@ -14,7 +14,19 @@ import msgspec
 
 from actors.dialog.accounts import Account, Accounts
 from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
-from actors.dialog.call_parts import Change, Claim, Early, Fork, Invitation, Media, Outcome, SessionTimer, Transfer
+from actors.dialog.call_parts import (
+    Change,
+    Claim,
+    Early,
+    Fork,
+    Inquiry,
+    Invitation,
+    Media,
+    Outcome,
+    SessionTimer,
+    Transfer,
+    Wanted,
+)
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
@@ -28,6 +40,10 @@ from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 
 replace = msgspec.structs.replace
+METHODS = (  # that are understood
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER"),
+    *("NOTIFY", "MESSAGE", "SUBSCRIBE"),
+)
 
 
 class State(IntEnum):
@@ -105,6 +121,11 @@ class Input(IntEnum):
     UNRESERVED = 48  # timer: it has not said so in time
     MODIFY_PROGRESS = 49  # a provisional response to our re-INVITE
     ANSWER_ASKED = 50  # timer: the time after which the caller asked us to answer by ourselves
+    ASK = 51  # control: requests of the application's own
+    PAUSED = 52  # timer: the pause between two of them is over
+    ASKED = 53  # a request of theirs that the application answers
+    REPLY = 54  # control: its answer
+    UNREPLIED = 55  # timer: there is none
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):
@@ -145,6 +166,8 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         farewell: more header lines for our BYE.
         claim: where another shard holds the call that `replaces` names, what it is asked; None where it is here.
         locked: the shard and the tag of the call that is about to take the place of this one, None for none.
+        wanted: requests that the application wants sent in the dialog; the first is on its way.
+        inquiries: requests of the peer that the application is to answer.
     """
 
     state: State
@@ -189,6 +212,8 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     farewell: tuple[tuple[str, str], ...] = ()
     claim: Claim | None = None
     locked: tuple[int, str] | None = None
+    wanted: tuple[Wanted, ...] = ()
+    inquiries: tuple[Inquiry, ...] = ()
 
     @property
     def key(self) -> bytes:
@@ -220,6 +245,7 @@ class Agent:
         self.draining = draining
         self.shard = 0  # the number of ours
         self.shard_of: Callable[[str], int] = lambda _: 0  # whose the dialogs and calls with this id are
+        self.allow = ("Allow", ", ".join(dict.fromkeys((*METHODS, *settings.methods))))
         self.refusal = 0  # the status that every call in is refused with: do not disturb
         self.accounts = Accounts(settings.accounts)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)

@@ -7,7 +7,7 @@ from collections import Counter
 from actors.dialog import call_in, call_invite, dialog_state
 from actors.dialog.attempt import begin
 from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
-from actors.dialog.call_end import ending
+from actors.dialog.call_end import ending, unanswered
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
@@ -173,6 +173,7 @@ class CallCells(Usage):
             effects += (Cancel(call.attempt.key),)
         if call.claim is not None and call.state < State.ANSWERED:
             effects += (TellShard(call.claim.shard, ReleaseReplace(self.agent.shard, call.tag, call.replaces)),)
+        effects += unanswered(call, Given(self.agent, wall))
         if call.announced and not call.told:
             over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
             effects += (ending(over, Given(self.agent, wall), now),)

@@ -17,7 +17,7 @@ from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallHoldChanged, CallNoticed, HoldCall
 from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
-from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_contact, refusal
+from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, Response
 from actors.sip.offer_answer import Carrier
@@ -89,7 +89,7 @@ def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call
     method = "UPDATE" if change.update else "INVITE"
     if not change.update:
         call = offered(call, agent, Carrier.INVITE, change.direction, unchanged=change.refresh)
-    lines: tuple[tuple[str, str], ...] = (ALLOW, SUPPORTED)
+    lines: tuple[tuple[str, str], ...] = (agent.allow, SUPPORTED)
     if timer is not None:
         lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")
     body = b"" if change.update else call.media.exchange.offer
@@ -274,7 +274,7 @@ def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         after = _kept(after, early, target, asked.head.cseq, base)
     elif target and after.dialog is not None:
         after = replace(after, dialog=replace(after.dialog, remote_target=target))
-    lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), ALLOW, SUPPORTED)
+    lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), agent.allow, SUPPORTED)
     effects: Effects = ()
     if call.state in (State.ANSWERED, State.CONFIRMED, State.MODIFYING):
         timer, more = session_timer.granted(asked.request, before=call.timer)

@@ -6,12 +6,14 @@ from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, Place, State, replace, tell
 from actors.dialog.call_parts import Fork, Outcome, Totals
-from actors.dialog.effects import Report
+from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened
 from actors.dialog.policy import cause_of
-from actors.dialog.reply import answer
+from actors.dialog.reply import answer, restated
+from actors.dialog.request_events import RequestAnswered
 from actors.runtime.machine import Arm, Disarm, Effects
+from actors.sip import REASONS
 
 CLOSE_WAIT = 2.0  # seconds until CallEnded is told without the totals of media
 _UNTOLD = Totals()
@@ -20,6 +22,9 @@ _UNTOLD = Totals()
 def ended(call: Call, given: Given, now: float, outcome: Outcome, *, bye: bool = False) -> tuple[Call, Effects]:
     """End `call`: close its session, send a BYE where one is due, and settle in CLOSING or beyond."""
     effects = announced(call, given, now)
+    if call.wanted or call.inquiries:
+        effects += unanswered(call, given)
+        call = replace(call, wanted=(), inquiries=())
     call = replace(call, announced=True, outcome=outcome, ended=now, state=State.CLOSING, order=None, early=())
     if call.media.open:
         effects += (*closed(call), Arm(Input.MEDIA_LATE, now + CLOSE_WAIT))
@@ -37,6 +42,21 @@ def announced(call: Call, given: Given, now: float) -> Effects:
     account = "" if call.identity is None else call.identity.aor
     received = CallReceived(call.call, call.remote, call.local, call.display_name, begun, account, call.headers)
     return (tell(received),)
+
+
+def unanswered(call: Call, given: Given) -> Effects:
+    """What becomes of requests in the dialog that its end leaves open: 487 to theirs (s15.1.2), no status for ours."""
+    effects: Effects = ()
+    for one in call.inquiries:
+        effects += (Reply(one.key, 487, restated(one.response, 487, REASONS[487])),)
+    uri = "" if call.dialog is None else call.dialog.remote_target
+    for wanted in call.wanted:
+        if wanted.request:
+            event = RequestAnswered(
+                wanted.request, wanted.method, uri, 0, "the call has ended", (), "", "", given.wall, call.call
+            )
+            effects += (Report(event),)
+    return effects
 
 
 def _bye(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -214,6 +234,10 @@ def _other(call: Call, place: Place, news: News, now: float) -> tuple[Call, Effe
     if change is not None and change.attempt is not None and change.attempt.ref == place.ref:
         sent, effects = advance(change.attempt, AttemptInput.LOCATED, news, now)
         return replace(call, change=replace(change, attempt=sent)), effects
+    first = call.wanted[0] if call.wanted else None
+    if first is not None and first.attempt is not None and first.attempt.ref == place.ref:
+        sent, effects = advance(first.attempt, AttemptInput.LOCATED, news, now)
+        return replace(call, wanted=(replace(first, attempt=sent), *call.wanted[1:])), effects
     for number, one in enumerate(call.requests):
         if one.ref == place.ref:
             sent, effects = advance(one, AttemptInput.LOCATED, news, now)

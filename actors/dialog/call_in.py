@@ -11,7 +11,6 @@ from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatme
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
 from actors.dialog.policy import answer_after, outcome_of, treatment
 from actors.dialog.reply import (
-    ALLOW,
     SUPPORTED,
     answer,
     description_in,
@@ -42,7 +41,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
     if not dialog.remote_target:
         raise RemoteProtocolError(400, "Missing Contact")
     caller = invite.from_
-    ringing = answer(agent, asked, 180, (our_contact(agent, asked), ALLOW, SUPPORTED), tag=tag).raw
+    ringing = answer(agent, asked, 180, (our_contact(agent, asked), agent.allow, SUPPORTED), tag=tag).raw
     able = call_reliable.able(invite.get("Supported"), () if invite.look else invite.require)
     headers = shown(invite)
     after = answer_after(agent.settings.answer, asked.flow.host, headers)

@@ -18,7 +18,7 @@ from actors.dialog.negotiation import (
     received_at,
     unopened,
 )
-from actors.dialog.reply import ALLOW, SUPPORTED
+from actors.dialog.reply import SUPPORTED
 from actors.runtime.machine import Arm, Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 from actors.sip.bodies import SDP
@@ -101,7 +101,7 @@ def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
         ("To", f"<{order.uri}>"),
         ("Call-ID", call.call),
         ("CSeq", f"{seq} INVITE"),
-        ALLOW,
+        agent.allow,
         SUPPORTED,
         ("User-Agent", agent.settings.user_agent),
         *session_timer.wished(call.interval, call.least),

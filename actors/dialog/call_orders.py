@@ -9,6 +9,7 @@ from actors.dialog import call_invite
 from actors.dialog.call import Call, Input, State, info, replace
 from actors.dialog.call_cells import HEXADECIMAL, CallCells
 from actors.dialog.call_parts import Media
+from actors.dialog.call_requests import MAX_WANTED, unfit, unfit_answer, wanted_of
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import target_of
 from actors.dialog.effects import Press, Report, Steer, TellShard
@@ -31,6 +32,7 @@ from actors.dialog.events import (
     TransferCall,
 )
 from actors.dialog.negotiation import started
+from actors.dialog.request_events import AnswerRequest, SendInCall
 from actors.dialog.shard_events import AskTarget, TargetTold
 from actors.dialog.usage import Command, failure
 from actors.runtime.machine import Effects
@@ -98,6 +100,8 @@ class CallOrders(CallCells):
             AlterPlayback: self._steer,
             RecordAudio: self._steer,
             MuteCall: self._mute,
+            SendInCall: self._ask,
+            AnswerRequest: self._reply,
             **dict.fromkeys(ORDERS, self._decide),
         }
 
@@ -154,12 +158,43 @@ class CallOrders(CallCells):
         effects = (done, Report(CallMuteChanged(call.call, command.what, wall)))
         return effects if call.media.agreed is None else (*effects, *started(call))
 
-    def _press(self, command: SendDigits, _now: float, _wall: float) -> Effects:
+    def _press(self, command: SendDigits, now: float, wall: float) -> Effects:
+        if command.by != "rtp":
+            return self._ask(command, now, wall)
         media = self._audio_of(command)
         if not isinstance(media, Media):
             return media
         press = Press(media.process, media.session, command.digits, command.duration)
         return (Report(CommandDone(command.ref)), press)
+
+    def _ask(self, command: SendInCall | SendDigits, now: float, wall: float) -> Effects:
+        """Send a request in a call, or keys as such."""
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        if CALL.edge(call.state, Input.ASK) is None:
+            return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
+        fault = unfit(command)
+        if fault:
+            return failure(command.ref, "bad_value", fault)
+        wanted = wanted_of(command)
+        if len(call.wanted) + len(wanted) > MAX_WANTED:
+            return failure(command.ref, "busy", f"{len(call.wanted)} requests of the call wait for their turn")
+        return (Report(CommandDone(command.ref)), *self._step(call, Input.ASK, wanted, now, wall))
+
+    def _reply(self, command: AnswerRequest, now: float, wall: float) -> Effects:
+        """Answer a request of the peer."""
+        call = self._of_id(command.call)
+        if call is None:
+            return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        if not any(one.request == command.request for one in call.inquiries):
+            return failure(command.ref, "bad_value", f"no request {command.request} waits for an answer")
+        fault = unfit_answer(command)
+        if fault:
+            return failure(command.ref, "bad_value", fault)
+        if CALL.edge(call.state, Input.REPLY) is None:
+            return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
+        return (Report(CommandDone(command.ref)), *self._step(call, Input.REPLY, command, now, wall))
 
     def _steer(self, command: PlayAudio | AlterPlayback | RecordAudio, _now: float, _wall: float) -> Effects:
         media = self._audio_of(command)

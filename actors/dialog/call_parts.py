@@ -178,6 +178,50 @@ class Transfer(msgspec.Struct, frozen=True, array_like=True):
     silent: bool = False
 
 
+class Wanted(msgspec.Struct, frozen=True, array_like=True):
+    """A request in the dialog that the application wants sent; they go one after another.
+
+    Attributes:
+        request: the id by which the application knows it, empty for a key pressed.
+        method: empty for a pause.
+        headers: more header lines.
+        content_type: of the body.
+        body: empty for none.
+        pause: seconds to wait in place of a request.
+        attempt: the request on its way, None while it waits for its turn.
+    """
+
+    request: str
+    method: str
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+    pause: float = 0.0
+    attempt: Attempt | None = None
+
+
+class Inquiry(msgspec.Struct, frozen=True, array_like=True):
+    """A request of the peer in the dialog that the application is to answer.
+
+    Attributes:
+        request: the id by which the application knows it.
+        key: its server transaction.
+        seq: its CSeq number.
+        response: a 200 to it, of which its answer is made.
+        refusal: what it gets if the application does not answer.
+        status: of the refusal.
+        deadline: when that is.
+    """
+
+    request: str
+    key: TransactionKey
+    seq: int
+    response: bytes
+    refusal: bytes
+    status: int
+    deadline: float
+
+
 class Fork(msgspec.Struct, frozen=True, array_like=True):
     """A 2xx of another fork: it is acknowledged and hung up.
 

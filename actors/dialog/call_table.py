@@ -12,6 +12,7 @@ from actors.dialog import call_in as into
 from actors.dialog import call_invite as begin
 from actors.dialog import call_out as out
 from actors.dialog import call_reliable as reliable
+from actors.dialog import call_requests as requests
 from actors.dialog import call_transfer as transfer
 from actors.dialog import call_up as up
 from actors.dialog.call import Call, Given, Input, State
@@ -129,7 +130,9 @@ ANSWERED = (
     Row(S.CONFIRMED, I.RETRY, (S.CONFIRMED, S.MODIFYING), (change.retry,)),
     Row(S.MODIFYING, I.MODIFIED, (S.CONFIRMED, S.MODIFYING, S.CLOSING), (change.modified,)),
     Row(S.MODIFYING, I.MODIFY_PROGRESS, None, (change.progressed,)),
-    Row(S.MODIFYING, I.TRANSACTIONS_LOST, S.CONFIRMED, (change.transactions_lost,)),
+    Row(S.ANSWERED, I.TRANSACTIONS_LOST, None, (requests.lost,)),
+    Row(S.CONFIRMED, I.TRANSACTIONS_LOST, None, (requests.lost,)),
+    Row(S.MODIFYING, I.TRANSACTIONS_LOST, S.CONFIRMED, (change.transactions_lost, requests.lost)),
     Row(S.MODIFYING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.MODIFYING, I.REFRESH, None, (change.later,)),
 )
@@ -152,6 +155,18 @@ IN_CALL = tuple(  # what a call that is up does alike, whether a request of ours
         Row(state, I.REFER, None, (transfer.refer,)),
         Row(state, I.REFERRED, None, (transfer.referred,)),
         Row(state, I.REPLACED, S.CLOSING, (up.hang_up,)),
+    )
+)
+
+REQUESTS = tuple(  # of the application, while a call is up
+    row
+    for state in (S.ANSWERED, S.CONFIRMED, S.MODIFYING)
+    for row in (
+        Row(state, I.ASK, None, (requests.ask,)),
+        Row(state, I.PAUSED, None, (requests.resumed,)),
+        Row(state, I.ASKED, None, (requests.asked,)),
+        Row(state, I.REPLY, None, (requests.replied,)),
+        Row(state, I.UNREPLIED, None, (requests.unreplied,)),
     )
 )
 
@@ -186,7 +201,7 @@ FORKED = tuple(  # what other forks may do while a call is up or over
     )
 )
 
-ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *OVER, *FORKED)
+ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *REQUESTS, *OVER, *FORKED)
 
 TIMERS = {
     S.LOCATING: {I.RUNG_OUT},
@@ -195,10 +210,10 @@ TIMERS = {
     S.CANCELLING: {I.GIVE_UP},
     S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED, I.UNRESERVED},
     S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK, I.ANSWER_ASKED},
-    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY},
+    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY, I.PAUSED, I.UNREPLIED},
     S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
-    S.CONFIRMED: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY},
-    S.MODIFYING: {I.TIME_UP, I.REFRESH, I.SESSION_OVER},
+    S.CONFIRMED: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY, I.PAUSED, I.UNREPLIED},
+    S.MODIFYING: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED},
     S.CLOSING: {I.MEDIA_LATE, I.GIVE_UP},
     S.LINGERING: {I.GIVE_UP},
 }
@@ -217,7 +232,8 @@ TAKEN = {I.INVITE_AGAIN, I.CANCELLED, I.SERVER_FAILED}  # of a call in that is a
 EARLY = {I.UPDATE, I.PRACK}
 CHANGES = {I.MODIFY, I.MODIFIED, I.MODIFY_PROGRESS}
 ERRANDS = {I.TRANSFER, I.REQUEST_DONE, I.REFER, I.NOTIFY, I.REFERRED, I.REPLACED}
-UP = CHANGES | ERRANDS  # of a call that is up
+ASKS = {I.ASK, I.ASKED, I.REPLY}
+UP = CHANGES | ERRANDS | ASKS  # of a call that is up
 ELSEWHERE = {I.RESERVED}  # what another shard tells of the call whose place this one takes
 
 IGNORED = {
@@ -234,16 +250,9 @@ IGNORED = {
     S.CANCELLING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.PROVISIONAL} | FILES | READY | DECISIONS | EARLY | UP,
     S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK, I.PRACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS | UP,
     S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | READY | UP,
-    S.ANSWERED: BEGUN
-    | {I.CANCELLED, I.SERVER_FAILED, I.PRACK}
-    | INVITING
-    | READY
-    | LOST
-    | DECISIONS
-    | CHANGES
-    | {I.TRANSFER},
+    S.ANSWERED: BEGUN | {I.CANCELLED, I.SERVER_FAILED, I.PRACK} | INVITING | READY | DECISIONS | CHANGES | {I.TRANSFER},
     S.LEAVING: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS | EARLY | UP,
-    S.CONFIRMED: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFIED, I.MODIFY_PROGRESS} | INVITING | READY | LOST | DECISIONS,
+    S.CONFIRMED: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFIED, I.MODIFY_PROGRESS} | INVITING | READY | DECISIONS,
     S.MODIFYING: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFY} | INVITING | READY | DECISIONS,
     S.CLOSING: BEGUN
     | TAKEN
@@ -254,6 +263,7 @@ IGNORED = {
     | DECISIONS
     | EARLY
     | {I.MODIFY, I.MODIFY_PROGRESS}
+    | ASKS
     | (ERRANDS - {I.NOTIFY}),
     S.LINGERING: set(I) - FORKS - ALL_TIMERS,
     S.TERMINATED: set(I) - ALL_TIMERS,

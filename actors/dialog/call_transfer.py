@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from actors.dialog import call_account, dialog_state
-from actors.dialog.attempt import begin
 from actors.dialog.call import Asked, Call, Given, Heard, State, replace, tell
-from actors.dialog.call_early import request_done
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Transfer
+from actors.dialog.call_requests import heard as response_heard
+from actors.dialog.call_requests import in_dialog
 from actors.dialog.call_up import HUNG_UP
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Place, Reply
@@ -69,25 +68,15 @@ def send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 def _request(
     call: Call, method: str, lines: tuple[tuple[str, str], ...], body: bytes, given: Given, now: float
 ) -> tuple[Call, int, Effects]:
-    dialog, agent = call.dialog, given.agent
-    assert dialog is not None
-    seq = dialog.local_seq + 1
-    dialog = replace(dialog, local_seq=seq)
     kind = f"{sipfrag.CONTENT_TYPE};version=2.0"
-    user_agent = agent.settings.user_agent
-    raw = dialog_state.request(dialog, method, seq, user_agent=user_agent, body=body, headers=lines, content_type=kind)
-    if call.identity is not None:
-        call, raw = call_account.proven(call_account.settled(call), agent, method, raw, seq)
-    name = f"{method.lower()} {seq}"
-    new, hop = dialog_state.attempt(dialog, name, method, raw, contact=agent.settings.user)
-    sent, effects = begin(new, hop, agent.names, now)
-    return replace(call, dialog=dialog, requests=(*call.requests, sent)), seq, effects
+    call, seq, sent, effects = in_dialog(call, method, lines, body, kind, given, now)
+    return replace(call, requests=(*call.requests, sent)), seq, effects
 
 
 def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """A request of ours in the dialog has its final response; that of a REFER says whether the peer goes."""
     heard: Heard = given.what
-    call, effects = request_done(call, given, now)
+    call, effects = response_heard(call, given, now)
     transfer = call.transfer
     if heard.key.method != "REFER" or transfer is None or any(one.method == "REFER" for one in call.requests):
         return call, effects

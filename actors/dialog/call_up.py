@@ -13,14 +13,11 @@ from actors.dialog.effects import Reply
 from actors.dialog.events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed, HangUp
 from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unopened
 from actors.dialog.policy import told_cause
-from actors.dialog.reply import ALLOW, SUPPORTED, answer, description_in, our_contact, refusal, shown
+from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, parse
-from actors.sip.grammar import header_line
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
-
-_NO_BODY = b"Content-Length: 0\r\n\r\n"
 
 
 class Finished(NamedTuple):
@@ -32,11 +29,7 @@ class Finished(NamedTuple):
 
 def accepted(ringing: bytes, sdp: bytes, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
     """The 200 made of the 180 to the same INVITE (RFC 3261 s13.3.1.4): another status line, more headers and `sdp`."""
-    head = ringing[ringing.index(b"\r\n") : -len(_NO_BODY)]
-    if extra:
-        head += "".join([header_line(name, value) + "\r\n" for name, value in extra]).encode()
-    kind = b"Content-Type: application/sdp\r\n" if sdp else b""
-    return b"SIP/2.0 200 OK%s%sContent-Length: %d\r\n\r\n%s" % (head, kind, len(sdp), sdp)
+    return restated(ringing, 200, "OK", extra, sdp)
 
 
 def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -171,7 +164,7 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call = replace(call, dialog=replace(dialog, remote_target=target))
     timer, lines = session_timer.granted(asked.request, before=call.timer)
     contact = our_contact(agent, asked)
-    raw = answer(agent, asked, 200, (contact, ALLOW, SUPPORTED, *lines), body=body).raw
+    raw = answer(agent, asked, 200, (contact, agent.allow, SUPPORTED, *lines), body=body).raw
     waiting = Invitation(asked.key, asked.head.cseq, b"", raw, agent.settings.t1, late=not offer)
     refreshed: Effects = ()
     if timer is not None or call.timer is not None:

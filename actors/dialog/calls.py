@@ -12,6 +12,7 @@ from actors.dialog.call_account import read
 from actors.dialog.call_change import MOVED, moved
 from actors.dialog.call_media import CallMedia
 from actors.dialog.call_replaces import CallReplaces
+from actors.dialog.call_requests import Posed
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import judged
 from actors.dialog.effects import Find, Report
@@ -100,31 +101,47 @@ class Calls(CallMedia, CallReplaces):
         event = INSIDE.get(head.method)
         if event is None:
             self._cells.put(call.key, call, call.next_deadline)
-            return (options(self.agent, asked, 200),) if head.method == "OPTIONS" else self._told(call, asked, wall)
+            return self._told(call, asked, now, wall)
         if CALL.edge(call.state, event) is None:
             return (answer(self.agent, asked, 481),)
         return self._step(call, event, asked, now, wall)
 
-    def _told(self, call: Call, asked: Asked, wall: float) -> Effects:
-        """A MESSAGE; or an INFO: a key pressed (RFC 2976 had no more of it), or nothing that we know."""
-        request = asked.request
-        if asked.head.method == "MESSAGE":
+    def _told(self, call: Call, asked: Asked, now: float, wall: float) -> Effects:
+        """A request that is none of the call's machine: one that is answered at once, or by the application."""
+        method = asked.head.method
+        if method == "OPTIONS":
+            return (options(self.agent, asked, 200),)
+        if method == "MESSAGE":
             account = "" if call.identity is None else call.identity.aor
             return received(self.agent, asked, wall, account=account, call=call.call)
-        if not request.body:
-            return (answer(self.agent, asked, 200),)
-        content = request.content_type
+        return (
+            self._informed(call, asked, now, wall)
+            if method == "INFO"
+            else self._posed(call, Posed(asked, 501), now, wall)
+        )
+
+    def _informed(self, call: Call, asked: Asked, now: float, wall: float) -> Effects:
+        """An INFO: a key pressed (RFC 2976 had no more of it), or what the application knows, or nothing."""
+        request = asked.request
+        content = request.content_type if request.body else None
         mark = None if content is None else KEYS.get(content.name)
         if mark is None:
-            return (answer(self.agent, asked, 415, (("Accept", ", ".join(KEYS)),)),)
+            refusal = (415, (("Accept", ", ".join(KEYS)),)) if request.body else (200,)
+            return self._posed(call, Posed(asked, *refusal), now, wall)
         lines = [line.replace(" ", "") for line in request.body.decode("latin-1").splitlines()]
-        digit = next((line.removeprefix(mark) for line in lines if line.startswith(mark) and line), "")
+        digit = next((line.removeprefix(mark) for line in lines if line.startswith(mark) and line), "").upper()
         if digit not in DIGITS:
             return (answer(self.agent, asked, 400),)
         length = next((line[9:] for line in lines if line.startswith("Duration=")), "")
         duration = int(length) if length.isdecimal() and len(length) < 6 else 0
         event = CallDigitReceived(call.call, digit, duration, "info", wall)
         return (answer(self.agent, asked, 200), Report(event))
+
+    def _posed(self, call: Call, posed: Posed, now: float, wall: float) -> Effects:
+        """Let the application answer a request, where it said that it does and the call is up; else the answer goes."""
+        if posed.asked.head.method in self.agent.settings.methods and CALL.edge(call.state, Input.ASKED) is not None:
+            return self._step(call, Input.ASKED, posed, now, wall)
+        return (answer(self.agent, posed.asked, posed.status, posed.headers),)
 
     def _of_dialog(self, head: Head) -> Call | None:
         """The call whose dialog, early ones included, a request from the peer names."""

@@ -146,12 +146,18 @@ class TransferCall(Event, frozen=True):
 
 
 class SendDigits(Event, frozen=True):
-    """Press keys in a call that is up: 0-9, A-D, *, #; a comma waits half a second. Each lasts `duration` ms."""
+    """Press keys in a call that is up: 0-9, A-D, *, #; a comma waits half a second. Each lasts `duration` ms.
+
+    Attributes:
+        by: `rtp`: as telephone events, or tones where the peer takes none; `relay` or `dtmf`: as an INFO each, with a
+            body of application/dtmf-relay or application/dtmf.
+    """
 
     ref: str
     call: str
     digits: str
     duration: int
+    by: str = "rtp"
 
 
 class PlayAudio(Event, frozen=True):

@@ -6,19 +6,15 @@ import re
 from collections.abc import Iterable
 
 from actors.dialog.attempt import contact_value
-from actors.dialog.call import Agent, Asked
+from actors.dialog.call import METHODS, Agent, Asked
 from actors.dialog.effects import Reply
 from actors.sip import RemoteProtocolError, Request, Response
 from actors.sip.bodies import SDP, unpack
+from actors.sip.grammar import header_line
 from actors.sip.scan import METHODS as KNOWN
 from actors.sip.usual import Look
 from actors.sip.vocabulary import Flow, host_port
 
-METHODS = (
-    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER"),
-    *("NOTIFY", "MESSAGE", "SUBSCRIBE"),
-)
-ALLOW = ("Allow", ", ".join(METHODS))
 UNDERSTOOD = frozenset({SDP})
 ACCEPT = ("Accept", SDP)
 ACCEPT_ENCODING = ("Accept-Encoding", "identity")
@@ -34,6 +30,7 @@ MAX_SHOWN = 32  # header lines of a message that are told, of at most
 SHOWN_LENGTH = 1_000  # characters each
 
 Headers = Iterable[tuple[str, str]]
+_NO_BODY = b"Content-Length: 0\r\n\r\n"
 
 
 def answer(
@@ -55,6 +52,17 @@ def answer(
     kind = SDP if body else None
     response = asked.request.response(status, reason, to_tag=to_tag, headers=lines, body=body, content_type=kind)
     return Reply(asked.key, status, bytes(response))
+
+
+def restated(
+    raw: bytes, status: int, reason: str, headers: Headers = (), body: bytes = b"", content_type: str = SDP
+) -> bytes:
+    """A response made of another one without a body to the same request: another status line, more headers, a body."""
+    head = raw[raw.index(b"\r\n") : -len(_NO_BODY)]
+    if headers:
+        head += "".join([header_line(name, value) + "\r\n" for name, value in headers]).encode()
+    kind = b"Content-Type: %s\r\n" % content_type.encode() if body else b""
+    return b"SIP/2.0 %d %s%s%sContent-Length: %d\r\n\r\n%s" % (status, reason.encode(), head, kind, len(body), body)
 
 
 def our_contact(agent: Agent, asked: Asked) -> tuple[str, str]:
@@ -89,8 +97,8 @@ def out_of_scope(agent: Agent, asked: Asked) -> Reply | None:
     In the order of RFC 3261 s8.2: 501 or 405, 416, 420.
     """
     method = asked.head.method
-    if method not in METHODS:
-        return answer(agent, asked, 405, (ALLOW,)) if method in KNOWN else answer(agent, asked, 501)
+    if method not in METHODS and not (asked.head.to_tag and method in agent.settings.methods):
+        return answer(agent, asked, 405, (agent.allow,)) if method in KNOWN else answer(agent, asked, 501)
     if not asked.request.uri[:5].lower().startswith(("sip:", "sips:")):
         return answer(agent, asked, 416)
     if asked.request.look:
@@ -157,5 +165,5 @@ def refusal(agent: Agent, asked: Asked, error: RemoteProtocolError) -> Reply:
 
 def options(agent: Agent, asked: Asked, status: int) -> Reply:
     """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
-    headers = (our_contact(agent, asked), ALLOW, ACCEPT, ACCEPT_ENCODING, SUPPORTED)
+    headers = (our_contact(agent, asked), agent.allow, ACCEPT, ACCEPT_ENCODING, SUPPORTED)
     return answer(agent, asked, status, headers)

@@ -28,17 +28,63 @@ class SendRequest(Event, frozen=True):
     body: bytes = b""
 
 
+class SendInCall(Event, frozen=True):
+    """Send a request in a call that is up. CommandDone means that it is sent, or waits for the one before it.
+
+    Attributes:
+        call: the call's id.
+        request: its id, by which RequestAnswered names it.
+        method: such as ``INFO``; any but those that a call is made of, which have commands of their own.
+        headers: more header lines, (name, value).
+        content_type: of the body.
+        body: empty for none.
+    """
+
+    ref: str
+    call: str
+    request: str
+    method: str
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
+class AnswerRequest(Event, frozen=True):
+    """Answer a request that CallRequestReceived told of.
+
+    Attributes:
+        call: the call's id.
+        request: the request's.
+        status: 200 to 699.
+        reason: in words; empty for the usual ones.
+        headers: more header lines, (name, value).
+        content_type: of the body.
+        body: empty for none.
+    """
+
+    ref: str
+    call: str
+    request: str
+    status: int = 200
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
 class RequestAnswered(Event, frozen=True):
-    """The final response to a request that SendRequest sent, exactly one each.
+    """The final response to a request that SendRequest or SendInCall sent, exactly one each.
 
     Attributes:
         request: its id.
         method: of it.
         uri: its Request-URI.
-        status: 408 where nobody answered, 503 where it could not be sent, 0 where there is no next hop.
+        status: 408 where nobody answered, 503 where it could not be sent, 0 where there is no next hop, or its call
+            ended before there was an answer.
         reason: in words.
         headers: of the response, (name, value), but for those of every response.
         content_type, body: of the response; what is no UTF-8 in it shows as U+FFFD.
+        call: in which it was sent, empty for none.
     """
 
     request: str
@@ -46,6 +92,27 @@ class RequestAnswered(Event, frozen=True):
     uri: str
     status: int
     reason: str
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    body: str
+    time: float
+    call: str = ""
+
+
+class CallRequestReceived(Event, frozen=True):
+    """A request in a call, of a method that the application answers, and soon: what nobody answers gets a refusal.
+
+    Attributes:
+        call: the call's id.
+        request: its id, for AnswerRequest.
+        method: such as ``INFO``.
+        headers: (name, value), but for those of every request.
+        content_type, body: what is no UTF-8 in it shows as U+FFFD.
+    """
+
+    call: str
+    request: str
+    method: str
     headers: tuple[tuple[str, str], ...]
     content_type: str
     body: str
@@ -73,5 +140,5 @@ class MessageReceived(Event, frozen=True):
     time: float
 
 
-RequestCommand = SendRequest
-RequestEvent = RequestAnswered | MessageReceived
+RequestCommand = SendRequest | SendInCall | AnswerRequest
+RequestEvent = RequestAnswered | MessageReceived | CallRequestReceived

@@ -42,6 +42,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_calls: calls of this shard; beyond, a new one gets 486.
         max_duration: after how long any call is hung up, 0 for no limit.
         session_expires: the session timer to ask for (RFC 4028), 0 to leave it to the peer.
+        methods: of the requests in a call that the application answers: INFO, and such as we do not know.
         refer: what becomes of a REFER in a call: ``refuse`` (603) or ``follow``.
         refer_hosts: the hosts that a REFER may lead to; ``*`` for any.
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891); else it gets 403.
@@ -67,6 +68,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_calls: int = 10_000
     max_duration: float = 0.0
     session_expires: int = 0
+    methods: tuple[str, ...] = ()
     refer: Literal["refuse", "follow"] = "refuse"
     refer_hosts: tuple[str, ...] = ()
     replaces: bool = False

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from actors.dialog import events
+from actors.dialog import events, request_events
 from actors.dialog.call_orders import ORDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "user-agent.md").read_text(encoding="utf-8")
@@ -20,6 +20,10 @@ KINDS = [
     events.AlterPlayback,
     events.RecordAudio,
     events.DoNotDisturb,
+    request_events.SendInCall,
+    request_events.AnswerRequest,
+    request_events.RequestAnswered,
+    request_events.CallRequestReceived,
     *ORDERS,
     *get_args(events.CallEvent),
 ]

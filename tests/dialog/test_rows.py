@@ -16,6 +16,7 @@ from actors.dialog.call_transfer import Progress
 from actors.dialog.dialog_state import attempt, request
 from actors.dialog.effects import Find
 from actors.dialog.events import AnswerCall, HangUp, HoldCall, ProgressCall, RejectCall, TransferCall, Treatment
+from actors.dialog.request_events import AnswerRequest, SendInCall
 from actors.dialog.shard_events import ReplaceReserved
 from actors.runtime.machine import Row
 from actors.sip import parse
@@ -70,7 +71,7 @@ def ringing() -> Phone:
 
 
 def answered() -> Phone:
-    phone = Phone("echo", refer="follow", refer_hosts=("*",))
+    phone = Phone("echo", refer="follow", refer_hosts=("*",), methods=("FOO",))
     phone.receive_call(invite(Session_Expires="90;refresher=uas", Supported="timer"))
     return phone
 
@@ -239,6 +240,11 @@ def no_prack_first(phone: Phone) -> None:
     phone.command(ProgressCall("a", phone.call.call))
 
 
+def reply(phone: Phone) -> None:
+    ask(phone, "FOO")
+    phone.command(AnswerRequest("a", phone.call.call, phone.call.inquiries[0].request))
+
+
 INVITED = key_of(parse(invite()).head)
 COMES: dict[Input, Callable[[Phone], object]] = {
     I.INVITE_AGAIN: lambda phone: phone.request(invite()),
@@ -279,6 +285,9 @@ COMES: dict[Input, Callable[[Phone], object]] = {
     I.REFERRED: beside(I.REFERRED, Progress(180, "Ringing")),
     I.REPLACED: beside(I.REPLACED, None),
     I.RESERVED: beside(I.RESERVED, ReplaceReserved("", 481)),
+    I.ASK: lambda phone: phone.command(SendInCall("a", phone.call.call, "one", "INFO")),
+    I.ASKED: lambda phone: ask(phone, "FOO"),
+    I.REPLY: reply,
     **{event: timer(event) for event in ALL_TIMERS},
 }
 
