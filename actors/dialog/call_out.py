@@ -12,6 +12,7 @@ from actors.dialog.call_invite import again, contacts_of, onward, proven_again
 from actors.dialog.call_parts import Fork, Outcome
 from actors.dialog.call_up import lost, up
 from actors.dialog.dialog_state import Dialog, Path
+from actors.dialog.errand import retry_after
 from actors.dialog.names import Names
 from actors.dialog.negotiation import (
     agreed,
@@ -20,7 +21,6 @@ from actors.dialog.negotiation import (
     unopened,
 )
 from actors.dialog.policy import outcome_of, told_cause
-from actors.dialog.registration import retry_after
 from actors.dialog.reply import shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError

@@ -1,13 +1,13 @@
 """One request that is no INVITE, from its location to its final response: candidates in turn, challenges answered.
 
-The owner keeps the errand in its cell, gives it what comes for it, and says with `make` what the request is: it is
-written anew for each candidate (our Contact depends on it) and each CSeq number.
+The owner, a :class:`Sender`, keeps the errand in its cell, leads it by what comes for it, and says with `make` what the
+request is: it is written anew for each candidate (our Contact depends on it) and each CSeq number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,12 +17,20 @@ from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News
 from actors.dialog.attempt import begin as begin_attempt
 from actors.dialog.attempt import step as step_attempt
 from actors.dialog.authentication import CHALLENGES, Authenticator, Where
-from actors.dialog.call import Heard, Place
+from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.names import Names
-from actors.runtime.machine import Effects
+from actors.runtime.machine import Effects, Machine
+from actors.sip import RemoteProtocolError, Response
+from actors.sip.headers import MinExpires
 from actors.sip.vocabulary import Candidate
 
 replace = msgspec.structs.replace
+
+CEILING = 86_400  # seconds that a peer may make us believe in
+FLOOR = 5.0  # seconds between a success and what refreshes it, whatever was granted
+FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
+LONGEST_WAIT = 1_800.0
+LONGEST_RETRY_AFTER = 3_600.0  # a peer that says more is asked all the same
 
 Make = Callable[[Candidate, int], bytes]  # the request for a candidate with a CSeq number, but for its Via
 
@@ -60,6 +68,58 @@ class Desk(NamedTuple):
     account: Account | None
     make: Make
     now: float
+
+
+class Sender(Machine, frozen=True, array_like=True):
+    """A machine that sends errands.
+
+    Attributes:
+        tag: its tag, and the key of its cell.
+    """
+
+    tag: str
+
+    @property
+    def key(self) -> bytes:
+        """The key of its cell."""
+        return self.tag.encode()
+
+
+class OfAccount(NamedTuple):
+    """What an action is given beside the machine and the time, where the machine is an account's.
+
+    Attributes:
+        agent: what all usages share.
+        account: as it is configured.
+        wall: seconds since the Unix epoch.
+        what: the input brought.
+    """
+
+    agent: Agent
+    account: Account
+    wall: float
+    what: Any = None
+
+
+class Outcome(NamedTuple):
+    """What an errand came to; the status is 0 where there was no next hop."""
+
+    status: int
+    reason: str
+    response: Response | None = None
+
+    @property
+    def success(self) -> Response | None:
+        """The 2xx, None for anything else."""
+        return self.response if self.status < 300 else None
+
+
+class Led(NamedTuple):
+    """An errand after what came for it, the effects, and its outcome once it is over."""
+
+    errand: Errand
+    effects: Effects
+    outcome: Outcome | None = None
 
 
 def begin(
@@ -104,20 +164,31 @@ def _onward(errand: Errand, desk: Desk) -> tuple[Errand, Effects]:
     return replace(errand, attempt=attempt, proof=proof), effects
 
 
-def located(errand: Errand, place: Place, desk: Desk) -> tuple[Errand, Effects]:
+def lead(errand: Errand | None, what: Heard | Place, desk: Desk) -> Led | None:
+    """Lead an errand by what came: a response or none, or the next hops. None where that was for another."""
+    if errand is None:
+        return None
+    if isinstance(what, Place):
+        if errand.attempt.ref != what.ref:
+            return None
+        after, effects = _located(errand, what, desk)
+        return Led(after, effects, Outcome(0, after.attempt.reason) if after.over else None)
+    if errand.attempt.key != what.key:
+        return None  # of a candidate that was given up
+    after, effects = _heard(errand, what, desk)
+    return Led(after, effects, Outcome(what.status, what.reason, what.response) if after.over else None)
+
+
+def _located(errand: Errand, place: Place, desk: Desk) -> tuple[Errand, Effects]:
     """The next hops are known."""
-    if errand.attempt.ref != place.ref:
-        return errand, ()
     news = News(desk.names, place.candidates, 0, place.reason)
     attempt, effects = step_attempt(errand.attempt, AttemptInput.LOCATED, news, desk.now)
     errand, more = _onward(replace(errand, attempt=attempt), desk)
     return errand, effects + more
 
 
-def heard(errand: Errand, what: Heard, desk: Desk) -> tuple[Errand, Effects]:
+def _heard(errand: Errand, what: Heard, desk: Desk) -> tuple[Errand, Effects]:
     """A response came, or none will; the errand is over if that was all."""
-    if errand.attempt.key != what.key:
-        return errand, ()  # of a candidate that was given up
     proof, response = errand.proof, what.response
     if response is not None and proof is not None and desk.account is not None:
         if what.status in CHALLENGES:
@@ -128,7 +199,7 @@ def heard(errand: Errand, what: Heard, desk: Desk) -> tuple[Errand, Effects]:
                 return again(replace(errand, proof=after), desk)
         elif what.status < 300:
             errand = replace(errand, proof=authentication.informed(proof, response))
-    news = News(desk.names, (), what.status, what.reason)
+    news = News(desk.names, (), what.status, what.reason, retry_after(response) if what.status == 503 else 0.0)
     attempt, effects = step_attempt(errand.attempt, what.attempt_input, news, desk.now)
     errand, more = _onward(replace(errand, attempt=attempt), desk)
     return errand, effects + more
@@ -139,3 +210,36 @@ def again(errand: Errand, desk: Desk) -> tuple[Errand, Effects]:
     seq = errand.seq + 1
     attempt = authentication.retry(errand.attempt, b"", seq)
     return _onward(replace(errand, attempt=replace(attempt, name=str(seq)), seq=seq), desk)
+
+
+# What a refusal says
+
+
+def backoff(failures: int, chance: float) -> float:
+    """Seconds until it is tried again after so many failures in a row, by chance (RFC 5626 s4.5)."""
+    longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 10))
+    return longest * (0.5 + 0.5 * chance)
+
+
+def wanted_at_least(outcome: Outcome, asked: int) -> int:
+    """The seconds that a 423 asks for, 0 where it is none or nothing to go by (s10.2.8)."""
+    response = outcome.response
+    if response is None or outcome.status != 423:
+        return 0
+    try:
+        found = response.header(MinExpires)
+    except RemoteProtocolError:
+        return 0
+    seconds = 0 if found is None else found.value
+    return seconds if asked < seconds <= CEILING else 0
+
+
+def retry_after(response: Response | None) -> float:
+    """Seconds that a response asks us to stay away, bounded; 0 where it does not (RFC 3261 s20.33)."""
+    if response is None:
+        return 0.0
+    try:
+        found = response.retry_after
+    except RemoteProtocolError:
+        return 0.0
+    return 0.0 if found is None else min(float(found.seconds), LONGEST_RETRY_AFTER)

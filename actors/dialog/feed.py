@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 import msgspec
 
 from actors.dialog import dialog_state
 from actors.dialog import errand as errands
 from actors.dialog.attempt import contact_value
-from actors.dialog.call import Agent, Heard, Place
+from actors.dialog.call import Given
 from actors.dialog.dialog_state import Dialog
-from actors.dialog.errand import Desk, Errand
+from actors.dialog.errand import Desk, Errand, Sender
 from actors.dialog.feed_events import Notify
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip.vocabulary import Candidate
 
 replace = msgspec.structs.replace
@@ -45,11 +44,11 @@ class Input(IntEnum):
     GIVE_UP = 6
 
 
-class Feed(Machine, frozen=True, array_like=True, tag="feed"):
+class Feed(Sender, frozen=True, array_like=True, tag="feed"):
     """One subscription to us.
 
     Attributes:
-        tag: its local tag, and the key of its cell.
+        tag: its local tag.
         name: its id.
         event: the value of Event.
         dialog: with the subscriber.
@@ -64,7 +63,6 @@ class Feed(Machine, frozen=True, array_like=True, tag="feed"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     name: str
     event: str
     dialog: Dialog
@@ -76,14 +74,6 @@ class Feed(Machine, frozen=True, array_like=True, tag="feed"):
     again: bool = False
     errand: Errand | None = None
     status: int = 0
-
-
-class Given(NamedTuple):
-    """What an action is given beside the subscription and the time."""
-
-    agent: Agent
-    wall: float
-    what: Any = None
 
 
 def _desk(feed: Feed, given: Given, now: float) -> Desk:
@@ -147,29 +137,18 @@ def _end(feed: Feed, given: Given, now: float, reason: str) -> tuple[Feed, Effec
     return feed, (*effects, Arm(Input.GIVE_UP, now + given.agent.give_up))
 
 
-def located(feed: Feed, given: Given, now: float) -> tuple[Feed, Effects]:
-    """The next hops of a NOTIFY are known."""
-    place: Place = given.what
-    if feed.errand is None:
+def progress(feed: Feed, given: Given, now: float) -> tuple[Feed, Effects]:
+    """Lead the NOTIFY on its way: a failure ends the subscription (s4.2.2)."""
+    led = errands.lead(feed.errand, given.what, _desk(feed, given, now))
+    if led is None:
         return feed, ()
-    errand, effects = errands.located(feed.errand, place, _desk(feed, given, now))
-    if errand.over:
-        return replace(feed, state=State.OVER, errand=None, reason=feed.reason or "unreachable"), effects
-    return replace(feed, errand=errand), effects
-
-
-def heard(feed: Feed, given: Given, now: float) -> tuple[Feed, Effects]:
-    """A NOTIFY has its response, or none came: a failure ends the subscription (s4.2.2)."""
-    what: Heard = given.what
-    if feed.errand is None or feed.errand.attempt.key != what.key:
-        return feed, ()
-    errand, effects = errands.heard(feed.errand, what, _desk(feed, given, now))
-    if not errand.over:
+    errand, effects, outcome = led
+    if outcome is None:
         return replace(feed, errand=errand), effects
     feed = replace(feed, errand=None)
-    if what.response is None or what.status >= 300:
-        reason = feed.reason or what.reason or "no answer"
-        return replace(feed, state=State.OVER, status=what.status, reason=reason), effects
+    if outcome.success is None:
+        reason = feed.reason or (outcome.reason if outcome.status else "unreachable") or "no answer"
+        return replace(feed, state=State.OVER, status=outcome.status, reason=reason), effects
     if feed.again:
         feed, more = _send(feed, given, now)
         return feed, effects + more
@@ -194,8 +173,8 @@ _LIVE = tuple(
     for row in (
         Row(state, I.SUBSCRIBED, (state, S.ENDING), (subscribed,)),
         Row(state, I.NOTIFY, (S.ACTIVE, S.ENDING), (notify,)),
-        Row(state, I.LOCATED, (state, S.OVER), (located,)),
-        Row(state, I.HEARD, (state, S.OVER), (heard,)),
+        Row(state, I.LOCATED, (state, S.OVER), (progress,)),
+        Row(state, I.HEARD, (state, S.OVER), (progress,)),
         Row(state, I.LOST, None, (lost,)),
         Row(state, I.LAPSED, S.ENDING, (lapsed,)),
     )
@@ -207,8 +186,8 @@ FEED: Table[Feed] = Table(
     inputs=I,
     rows=(
         *_LIVE,
-        Row(S.ENDING, I.LOCATED, (S.ENDING, S.OVER), (located,)),
-        Row(S.ENDING, I.HEARD, (S.ENDING, S.OVER), (heard,)),
+        Row(S.ENDING, I.LOCATED, (S.ENDING, S.OVER), (progress,)),
+        Row(S.ENDING, I.HEARD, (S.ENDING, S.OVER), (progress,)),
         Row(S.ENDING, I.LOST, None, (lost,)),
         Row(S.ENDING, I.GIVE_UP, S.OVER),
     ),

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from actors.dialog import dialog_state
-from actors.dialog.call import Asked, Heard, Place
+from actors.dialog.call import Asked
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone
-from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Given, Input, State, replace, step
+from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Input, State, replace
 from actors.dialog.feed_events import Notify, SubscriberLeft, SubscriptionReceived
 from actors.dialog.reply import answer, our_contact, out_of_scope
-from actors.dialog.usage import Command, Usage, failure
+from actors.dialog.usage import Command, SenderUsage, failure
 from actors.runtime.machine import Effects
-from actors.sip import RemoteProtocolError, Response, parse
+from actors.sip import RemoteProtocolError
 from actors.sip.grammar import token
 from actors.sip.headers import Event
-from actors.sip.vocabulary import Head, TransactionKey
 
 DEFAULT = 3600  # seconds, where a SUBSCRIBE asks for none
 MAX_FEEDS = 20_000  # of a shard
 TEXT = 1_000  # characters of a header that are handed on
 
 
-class Feeds(Usage):
+class Feeds(SenderUsage[Feed]):
     """The subscriptions to us of one shard."""
 
     mark: ClassVar = "n"
     methods: ClassVar = frozenset({"SUBSCRIBE"})
+    table: ClassVar = FEED
+    over: ClassVar = State.OVER
 
     @property
     def commands(self) -> Mapping[type, Command]:
@@ -43,7 +44,7 @@ class Feeds(Usage):
         if refused is not None:
             return (refused,)
         request = asked.request
-        tag = self.mark + self.agent.names.token("feed", asked.key.branch, asked.key.sent_by)
+        tag = self.tag("feed", asked.key.branch, asked.key.sent_by)
         seconds = self._seconds(asked)
         account = self.agent.accounts.called(request.uri, str(request.to.uri))
         dialog = dialog_state.of_request(request, asked.head, asked.flow, tag)
@@ -65,7 +66,7 @@ class Feeds(Usage):
         return (
             self._granted(asked, seconds, tag),
             Report(told),
-            *self._step(new, Input.SUBSCRIBED, seconds, now, wall),
+            *self.step(new, "SUBSCRIBED", seconds, now, wall),
         )
 
     def _refused(self, asked: Asked) -> Reply | None:
@@ -77,8 +78,7 @@ class Feeds(Usage):
         seconds = asked.request.expires
         if seconds is not None and 0 < seconds < SHORTEST:
             return answer(self.agent, asked, 423, (("Min-Expires", str(SHORTEST)),))
-        many = sum(key[:1] == b"n" for key in self.cells.keys()) >= MAX_FEEDS  # noqa: SIM118 - not a dict
-        if self.agent.draining or many:
+        if self.agent.draining or self.number >= MAX_FEEDS:
             return answer(self.agent, asked, 503, (("Retry-After", "5"),))
         return None
 
@@ -92,7 +92,7 @@ class Feeds(Usage):
 
     def inside(self, asked: Asked, now: float, wall: float) -> Effects:
         """A SUBSCRIBE that refreshes or ends."""
-        feed: Feed | None = self.cells.get(asked.head.to_tag.encode())
+        feed = self.cell(asked.head.to_tag)
         head = asked.head
         known = feed is not None and feed.dialog.id[::2] == (head.call_id, head.from_tag)
         if feed is None or not known or head.method != "SUBSCRIBE" or FEED.edge(feed.state, Input.SUBSCRIBED) is None:
@@ -105,12 +105,12 @@ class Feeds(Usage):
         target = dialog_state.target_of(asked.request) or feed.dialog.remote_target
         feed = replace(feed, dialog=replace(feed.dialog, remote_seq=head.cseq, remote_target=target))
         seconds = self._seconds(asked)
-        return (self._granted(asked, seconds, feed.tag), *self._step(feed, Input.SUBSCRIBED, seconds, now, wall))
+        return (self._granted(asked, seconds, feed.tag), *self.step(feed, "SUBSCRIBED", seconds, now, wall))
 
     # From control
 
     def _notify(self, command: Notify, now: float, wall: float) -> Effects:
-        feed: Feed | None = self.cells.get(command.subscription.partition("-")[0].encode("utf-8", "replace"))
+        feed = self.cell(command.subscription.partition("-")[0])
         if feed is None or feed.name != command.subscription or FEED.edge(feed.state, Input.NOTIFY) is None:
             return failure(command.ref, "no_such_subscription", f"there is no subscription {command.subscription}")
         texts = (command.content_type, command.reason)
@@ -118,55 +118,14 @@ class Feeds(Usage):
             return failure(command.ref, "bad_value", "a content type is one line, a reason one word")
         if command.body and not command.content_type:
             return failure(command.ref, "bad_value", "a body without its content type")
-        return (Report(CommandDone(command.ref)), *self._step(feed, Input.NOTIFY, command, now, wall))
-
-    # What happens
-
-    def response(self, tag: str, key: TransactionKey, head: Head, raw: bytes, now: float, wall: float) -> Effects:
-        """Take a response to a NOTIFY."""
-        try:
-            message = parse(raw)
-        except RemoteProtocolError:
-            return ()  # as if it had not come: the transaction's own timers decide
-        assert isinstance(message, Response)
-        return self._give(tag, Input.HEARD, Heard(key, head.status, message.reason, head, message), now, wall)
-
-    def failed(self, tag: str, key: TransactionKey, status: int, reason: str, now: float, wall: float) -> Effects:
-        """A NOTIFY ended without a final response."""
-        return self._give(tag, Input.HEARD, Heard(key, status, reason), now, wall)
-
-    def located(self, tag: str, place: Place, now: float, wall: float) -> Effects:
-        """The next hops that a NOTIFY may take."""
-        return self._give(tag, Input.LOCATED, place, now, wall)
-
-    def transactions_lost(self, key: bytes, now: float, wall: float) -> Effects:
-        """The transaction shard lost all it held."""
-        return self._give(key.decode(), Input.LOST, None, now, wall)
+        return (Report(CommandDone(command.ref)), *self.step(feed, "NOTIFY", command, now, wall))
 
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: tell the subscriber to come again; its answer is not waited for."""
-        return self._give(key.decode(), Input.NOTIFY, Notify("", "", "", b"", "deactivated"), now, wall)
+        return self.give(key.decode(), "NOTIFY", Notify("", "", "", b"", "deactivated"), now, wall)
 
-    def expire(self, key: bytes, now: float, wall: float) -> Effects:
-        """It has lapsed, or its last NOTIFY is not answered."""
-        feed: Feed | None = self.cells.get(key)
-        if feed is None:
-            return ()
-        after, effects = FEED.expire(feed, now, Given(self.agent, wall))
-        return effects + self._keep(after, wall)
-
-    def _give(self, tag: str, event: Input, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        feed: Feed | None = self.cells.get(tag.encode())
-        return () if feed is None else self._step(feed, event, what, now, wall)
-
-    def _step(self, feed: Feed, event: Input, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        after, effects = step(feed, event, Given(self.agent, wall, what), now)
-        return effects + self._keep(after, wall)
-
-    def _keep(self, feed: Feed, wall: float) -> Effects:
-        """Store what a step made of it, and tell control its end."""
-        if feed.state is State.OVER:
-            self.cells.delete(feed.tag.encode())
-            return (Report(SubscriberLeft(feed.name, feed.status, feed.reason, wall)),)
-        self.cells.put(feed.tag.encode(), feed, feed.next_deadline)
-        return ()
+    def news(self, machine: Feed, now: float, wall: float) -> tuple[Feed, Effects]:  # noqa: ARG002
+        """Its end."""
+        if machine.state is not State.OVER:
+            return machine, ()
+        return machine, (Report(SubscriberLeft(machine.name, machine.status, machine.reason, wall)),)

@@ -42,6 +42,10 @@ class Names:
         data = "\0".join(parts).encode("utf-8", "surrogateescape")
         return blake2b(data, key=self._secret, digest_size=10).hexdigest()
 
+    def chance(self, *parts: str) -> float:
+        """A number from 0 to 1 that only we can foresee, the same when a step is repeated after a kill."""
+        return int(self.token(*parts)[:8], 16) / 0xFFFFFFFF
+
     def tag_of_invite(self, key: TransactionKey) -> str:
         """The tag of the call in that the INVITE server transaction `key` begins."""
         return self.token("in", key.branch, key.sent_by)

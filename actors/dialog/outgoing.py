@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 import msgspec
 
 from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
 from actors.dialog.attempt import contact_value
-from actors.dialog.call import Agent, Heard, Place
+from actors.dialog.call import Agent, Given
 from actors.dialog.dialog_state import routed
 from actors.dialog.effects import Report
-from actors.dialog.errand import Desk, Errand
+from actors.dialog.errand import Desk, Errand, Outcome, Sender
 from actors.dialog.request_events import RequestAnswered, SendRequest
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 from actors.sip.grammar import readable
+from actors.sip.headers import Event
 from actors.sip.vocabulary import Candidate
 
 replace = msgspec.structs.replace
@@ -48,28 +48,19 @@ class Input(IntEnum):
     GIVE_UP = 3  # a timer: what should have ended by itself
 
 
-class Outgoing(Machine, frozen=True, array_like=True, tag="outgoing"):
+class Outgoing(Sender, frozen=True, array_like=True, tag="outgoing"):
     """One request.
 
     Attributes:
-        tag: its From tag, and the key of its cell.
+        tag: its From tag.
         order: the command.
         errand: it, on its way.
     """
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     order: SendRequest
     errand: Errand
-
-
-class Given(NamedTuple):
-    """What an action is given beside the request and the time."""
-
-    agent: Agent
-    wall: float
-    what: Any = None
 
 
 def check(order: SendRequest, agent: Agent) -> None:
@@ -80,19 +71,29 @@ def check(order: SendRequest, agent: Agent) -> None:
     """
     if order.method in OF_CALLS:
         raise LocalProtocolError(f"{order.method} belongs to a call")
-    if order.account and agent.accounts.get(order.account) is None:
-        raise LocalProtocolError(f"there is no account {order.account}")
     for name, _ in order.headers:
         if name.lower() in OURS:
             raise LocalProtocolError(f"the header {name} is not yours to give")
-    try:
-        parsed = uri.parse(order.uri)
-    except RemoteProtocolError as error:
-        raise LocalProtocolError(f"{order.uri!r} is no SIP URI") from error
-    if not parsed.is_sip or parsed.headers:
-        raise LocalProtocolError(f"{order.uri!r} is no SIP URI that a request can be sent to")
+    check_target(agent, order.account, order.uri)
     # What may not be sent is refused before anything happens.
     Request.build(order.method, order.uri, (*order.headers, *_typed(order)), order.body)
+
+
+def check_target(agent: Agent, account: str, to: str, event: str | None = None) -> None:
+    """Check what a command says of whom a request goes to, by which account, and of its event package if it has one.
+
+    Raises:
+        LocalProtocolError: there is no such account, or the URI or the event cannot be sent.
+    """
+    if account and agent.accounts.get(account) is None:
+        raise LocalProtocolError(f"there is no account {account}")
+    try:
+        parsed = uri.parse(to)
+        package = "-" if event is None else Event.parse(event).package
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(f"{to!r} or {event or ''!r} cannot be read") from error
+    if not parsed.is_sip or parsed.headers or not package:
+        raise LocalProtocolError(f"{to!r} is no SIP URI that a request can be sent to, or there is no event package")
 
 
 def _typed(order: SendRequest) -> tuple[tuple[str, str], ...]:
@@ -101,21 +102,47 @@ def _typed(order: SendRequest) -> tuple[tuple[str, str], ...]:
 
 def build(agent: Agent, order: SendRequest, tag: str, candidate: Candidate, seq: int) -> Request:
     """The request but for its Via (RFC 3261 s8.1.1)."""
-    account = agent.accounts.get(order.account) if order.account else None
+    account = agent.accounts.get(order.account)
     user = agent.settings.user if account is None else account.user
     target, preset = routed(order.uri, routes(agent, account))
-    headers: list[tuple[str, str]] = [("Route", f"<{route}>") for route in preset]
-    headers += [
-        ("Max-Forwards", "70"),
-        ("From", f"{sender(agent, account, candidate)};tag={tag}"),
-        ("To", f"<{order.uri}>"),
-        ("Call-ID", agent.names.token("request", order.request)),
-        ("CSeq", f"{seq} {order.method}"),
-    ]
+    call_id = agent.names.token("request", order.request)
+    headers = beginning(agent, account, candidate, tag, order.uri, call_id, f"{seq} {order.method}", preset)
     if order.method not in WITHOUT_CONTACT:
         headers.append(("Contact", contact_value(user, candidate.sent_by, candidate.target.transport)))
     headers += [("User-Agent", agent.settings.user_agent), *order.headers, *_typed(order)]
     return Request.build(order.method, target, headers, order.body)
+
+
+def beginning(
+    agent: Agent,
+    account: Account | None,
+    candidate: Candidate,
+    tag: str,
+    to: str,
+    call_id: str,
+    cseq: str,
+    preset: tuple[str, ...] | None = None,
+) -> list[tuple[str, str]]:
+    """The header lines that every request outside of a dialog begins with (RFC 3261 s8.1.1).
+
+    Args:
+        agent: what all usages share.
+        account: that sends it, None for the service itself.
+        candidate: where it goes.
+        tag: of its From.
+        to: the URI of its To.
+        call_id: of it.
+        cseq: the value of CSeq.
+        preset: the URIs it visits first; None for those of the account.
+    """
+    return [
+        *[("Route", f"<{route}>") for route in (routes(agent, account) if preset is None else preset)],
+        ("Max-Forwards", "70"),
+        ("From", f"{sender(agent, account, candidate)};tag={tag}"),
+        ("To", f"<{to}>"),
+        ("Call-ID", call_id),
+        ("CSeq", cseq),
+    ]
 
 
 def sender(agent: Agent, account: Account | None, candidate: Candidate) -> str:
@@ -141,64 +168,48 @@ def first_hop(agent: Agent, account: Account | None, to: str) -> str:
 
 def begin(order: SendRequest, tag: str, given: Given, now: float) -> tuple[Outgoing, Effects]:
     """Send a request."""
-    account = given.agent.accounts.get(order.account) if order.account else None
-    where = first_hop(given.agent, account, order.uri)
-    errand, effects = errands.begin(_desk(order, tag, given, now), tag, order.method, where, 1, None)
+    desk = _desk(order, tag, given, now)
+    where = first_hop(given.agent, desk.account, order.uri)
+    errand, effects = errands.begin(desk, tag, order.method, where, 1, None)
     deadline = now + 4 * given.agent.give_up
     return Outgoing(State.PENDING, ((Input.GIVE_UP, deadline),), tag, order, errand), effects
 
 
 def _desk(order: SendRequest, tag: str, given: Given, now: float) -> Desk:
     agent = given.agent
-    account = agent.accounts.get(order.account) if order.account else None
+    account = agent.accounts.get(order.account)
     return Desk(agent.names, account, lambda candidate, seq: bytes(build(agent, order, tag, candidate, seq)), now)
 
 
-def located(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Effects]:
-    """The next hops are known."""
-    place: Place = given.what
-    errand, effects = errands.located(outgoing.errand, place, _desk(outgoing.order, outgoing.tag, given, now))
-    outgoing = replace(outgoing, errand=errand)
-    if not errand.over:
-        return outgoing, (*effects, _give_up(given, now))
-    return replace(outgoing, state=State.DONE), (*effects, _failed(outgoing, given, 0, errand.attempt.reason))
-
-
-def heard(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Effects]:
-    """A response, or none."""
-    what: Heard = given.what
-    if what.key != outgoing.errand.attempt.key:
+def progress(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Effects]:
+    """Lead the request on its way, and tell its outcome."""
+    led = errands.lead(outgoing.errand, given.what, _desk(outgoing.order, outgoing.tag, given, now))
+    if led is None:
         return outgoing, ()
-    errand, effects = errands.heard(outgoing.errand, what, _desk(outgoing.order, outgoing.tag, given, now))
-    outgoing = replace(outgoing, errand=errand)
-    if not errand.over:
-        return outgoing, (*effects, _give_up(given, now))
-    order = outgoing.order
-    if what.response is None:
-        report = _failed(outgoing, given, what.status, what.reason)
-    else:
-        kind, text = body_of(what.response)
-        lines = headers_of(what.response)
-        answered = RequestAnswered(
-            order.request, order.method, order.uri, what.status, what.reason, lines, kind, text, given.wall
-        )
-        report = Report(answered)
-    return replace(outgoing, state=State.DONE), (*effects, report)
+    outgoing = replace(outgoing, errand=led.errand)
+    if led.outcome is None:
+        return outgoing, (*led.effects, _give_up(given, now))
+    return replace(outgoing, state=State.DONE), (*led.effects, _answered(outgoing, given, led.outcome))
 
 
 def lost(outgoing: Outgoing, given: Given, _: float) -> tuple[Outgoing, Effects]:
     """Nothing will be heard of it."""
-    return outgoing, (_failed(outgoing, given, 408, "no answer"),)
+    return outgoing, (_answered(outgoing, given, Outcome(408, "no answer")),)
 
 
 def _give_up(given: Given, now: float) -> Arm:
     return Arm(Input.GIVE_UP, now + 4 * given.agent.give_up)
 
 
-def _failed(outgoing: Outgoing, given: Given, status: int, reason: str) -> Report:
-    order = outgoing.order
-    reason = reason or "no next hop"
-    return Report(RequestAnswered(order.request, order.method, order.uri, status, reason, (), "", "", given.wall))
+def _answered(outgoing: Outgoing, given: Given, outcome: Outcome) -> Report:
+    order, response = outgoing.order, outcome.response
+    kind, text = ("", "") if response is None else body_of(response)
+    lines = () if response is None else headers_of(response)
+    return Report(
+        RequestAnswered(
+            order.request, order.method, order.uri, outcome.status, outcome.reason, lines, kind, text, given.wall
+        )
+    )
 
 
 def body_of(message: Request | Response) -> tuple[str, str]:
@@ -221,8 +232,8 @@ OUTGOING: Table[Outgoing] = Table(
     states=S,
     inputs=I,
     rows=(
-        Row(S.PENDING, I.LOCATED, (S.PENDING, S.DONE), (located,)),
-        Row(S.PENDING, I.HEARD, (S.PENDING, S.DONE), (heard,)),
+        Row(S.PENDING, I.LOCATED, (S.PENDING, S.DONE), (progress,)),
+        Row(S.PENDING, I.HEARD, (S.PENDING, S.DONE), (progress,)),
         Row(S.PENDING, I.LOST, S.DONE, (lost,)),
         Row(S.PENDING, I.GIVE_UP, S.DONE, (lost,)),
     ),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 import msgspec
 
 from actors.dialog import errand as errands
 from actors.dialog.authentication import Authenticator
-from actors.dialog.call import Agent, Heard, Place
-from actors.dialog.errand import Desk, Errand
-from actors.dialog.outgoing import first_hop, routes, sender
+from actors.dialog.call import Agent, Given
+from actors.dialog.errand import CEILING, FLOOR, Desk, Errand, Outcome, Sender, backoff, retry_after, wanted_at_least
+from actors.dialog.outgoing import beginning, first_hop
 from actors.dialog.publication_events import Publish
-from actors.dialog.registration import CEILING, FIRST_WAIT, FLOOR, LONGEST_WAIT, retry_after, wanted_at_least
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import RemoteProtocolError, Request, Response
 from actors.sip.headers import SipEtag
 from actors.sip.vocabulary import Candidate
@@ -48,11 +46,11 @@ class Input(IntEnum):
     GIVE_UP = 6  # what should have ended by itself
 
 
-class Publication(Machine, frozen=True, array_like=True, tag="publication"):
+class Publication(Sender, frozen=True, array_like=True, tag="publication"):
     """One publication.
 
     Attributes:
-        tag: its From tag, and the key of its cell.
+        tag: its From tag.
         order: the command, with the state.
         seq: the CSeq number of its last PUBLISH.
         expires: seconds to ask for.
@@ -70,7 +68,6 @@ class Publication(Machine, frozen=True, array_like=True, tag="publication"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     order: Publish
     seq: int = 0
     expires: int = 3600
@@ -87,26 +84,14 @@ class Publication(Machine, frozen=True, array_like=True, tag="publication"):
     told: tuple[str, float, int] = ("", 0.0, 0)
 
 
-class Given(NamedTuple):
-    """What an action is given beside the publication and the time."""
-
-    agent: Agent
-    wall: float
-    what: Any = None
-
-
 def build(publication: Publication, agent: Agent, candidate: Candidate, seq: int) -> bytes:
     """The PUBLISH but for its Via (s4): with the state where the server has another, without where it has this one."""
     order = publication.order
-    account = agent.accounts.get(order.account) if order.account else None
+    account = agent.accounts.get(order.account)
     body = b"" if publication.removing or not publication.changed else order.body
-    headers: list[tuple[str, str]] = [("Route", f"<{route}>") for route in routes(agent, account)]
-    headers += [
-        ("Max-Forwards", "70"),
-        ("From", f"{sender(agent, account, candidate)};tag={publication.tag}"),
-        ("To", f"<{order.uri}>"),
-        ("Call-ID", agent.names.token("publish", order.publication)),
-        ("CSeq", f"{seq} PUBLISH"),
+    call_id = agent.names.token("publish", order.publication)
+    headers = [
+        *beginning(agent, account, candidate, publication.tag, order.uri, call_id, f"{seq} PUBLISH"),
         ("Event", order.event),
         ("Expires", "0" if publication.removing else str(publication.expires)),
         ("User-Agent", agent.settings.user_agent),
@@ -120,17 +105,15 @@ def build(publication: Publication, agent: Agent, candidate: Candidate, seq: int
 
 def _desk(publication: Publication, given: Given, now: float) -> Desk:
     agent = given.agent
-    account = agent.accounts.get(publication.order.account) if publication.order.account else None
+    account = agent.accounts.get(publication.order.account)
     return Desk(agent.names, account, lambda hop, seq: build(publication, agent, hop, seq), now)
 
 
 def send(publication: Publication, given: Given, now: float) -> tuple[Publication, Effects]:
     """Send the next PUBLISH."""
-    order = publication.order
-    account = given.agent.accounts.get(order.account) if order.account else None
-    where = first_hop(given.agent, account, order.uri)
-    seq = publication.seq + 1
     desk = _desk(publication, given, now)
+    where = first_hop(given.agent, desk.account, publication.order.uri)
+    seq = publication.seq + 1
     errand, effects = errands.begin(desk, publication.tag, "PUBLISH", where, seq, publication.proof)
     return replace(publication, errand=errand, seq=seq), (*effects, _give_up(given, now))
 
@@ -155,49 +138,36 @@ def _changed(publication: Publication, given: Given) -> Publication:
     return replace(publication, order=kept, changed=True, expires=order.expires)
 
 
-def located(publication: Publication, given: Given, now: float) -> tuple[Publication, Effects]:
-    """The next hops are known."""
-    place: Place = given.what
-    if publication.errand is None:
+def progress(publication: Publication, given: Given, now: float) -> tuple[Publication, Effects]:
+    """Lead the PUBLISH on its way, and conclude where it is over."""
+    led = errands.lead(publication.errand, given.what, _desk(publication, given, now))
+    if led is None:
         return publication, ()
-    errand, effects = errands.located(publication.errand, place, _desk(publication, given, now))
-    publication = replace(publication, errand=errand)
-    if not errand.over:
-        return publication, effects
-    publication, more = _failed(publication, given, now, 0, errand.attempt.reason or "no next hop")
-    return publication, effects + more
+    publication = replace(publication, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
+    if led.outcome is None:
+        return publication, (*led.effects, _give_up(given, now))
+    publication, more = _concluded(publication, given, now, led.outcome)
+    return publication, led.effects + more
 
 
-def heard(publication: Publication, given: Given, now: float) -> tuple[Publication, Effects]:
-    """A response, or none."""
-    what: Heard = given.what
-    if publication.errand is None or publication.errand.attempt.key != what.key:
-        return publication, ()
-    sent = publication.order.body
-    errand, effects = errands.heard(publication.errand, what, _desk(publication, given, now))
-    publication = replace(publication, errand=errand, seq=errand.seq, proof=errand.proof)
-    if not errand.over:
-        return publication, (*effects, _give_up(given, now))
-    response = what.response
-    if response is not None and response.status < 300:
-        whole = not publication.changed or errand.attempt.request.endswith(sent)
-        publication, more = _succeeded(publication, given, now, response, whole=whole)
-        return publication, effects + more
-    again = _once_more(publication, what.status, response)
+def _concluded(publication: Publication, given: Given, now: float, outcome: Outcome) -> tuple[Publication, Effects]:
+    if outcome.success is not None:
+        assert publication.errand is not None
+        whole = not publication.changed or publication.errand.attempt.request.endswith(publication.order.body)
+        return _succeeded(publication, given, now, outcome.success, whole=whole)
+    again = _once_more(publication, outcome)
     if again is not None:
-        publication, more = send(again, given, now)
-        return publication, effects + more
-    publication, more = _failed(publication, given, now, what.status, what.reason, retry_after(response))
-    return publication, effects + more
+        return send(again, given, now)
+    return _failed(publication, given, now, outcome.status, outcome.reason, retry_after(outcome.response))
 
 
-def _once_more(publication: Publication, status: int, response: Response | None) -> Publication | None:
+def _once_more(publication: Publication, outcome: Outcome) -> Publication | None:
     """The publication as it is to be sent at once after a 412 or 423, None where that would not help."""
     if publication.removing:
         return None
-    if status == 412 and publication.etag:  # the server has forgotten it: the whole state, as a first one (s4.4)
+    if outcome.status == 412 and publication.etag:  # the server has forgotten it: the whole state, anew (s4.4)
         return replace(publication, etag="", changed=True)
-    if status == 423 and response is not None and (least := wanted_at_least(response, publication.expires)):
+    if least := wanted_at_least(outcome, publication.expires):
         return replace(publication, expires=least)
     return None
 
@@ -241,9 +211,7 @@ def _failed(
     if publication.removing or publication.unwanted:
         return replace(publication, state=State.OVER), ()
     publication = replace(publication, state=State.FAILING)
-    token = given.agent.names.token("retry", publication.tag, str(publication.seq))
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(publication.failures - 1, 10))
-    wait = longest * (0.5 + 0.5 * int(token[:8], 16) / 0xFFFFFFFF)
+    wait = backoff(publication.failures, given.agent.names.chance("retry", publication.tag, str(publication.seq)))
     return publication, (Arm(Input.DUE, now + max(wait, at_least)),)
 
 
@@ -282,8 +250,8 @@ PUBLICATION: Table[Publication] = Table(
     rows=(
         Row(S.PUBLISHING, I.PUBLISH, None, (note,)),
         Row(S.PUBLISHING, I.REMOVE, None, (remove_next,)),
-        Row(S.PUBLISHING, I.LOCATED, (S.PUBLISHING, S.FAILING, S.OVER), (located,)),
-        Row(S.PUBLISHING, I.HEARD, (S.PUBLISHING, S.PUBLISHED, S.FAILING, S.REMOVING, S.OVER), (heard,)),
+        Row(S.PUBLISHING, I.LOCATED, (S.PUBLISHING, S.FAILING, S.OVER), (progress,)),
+        Row(S.PUBLISHING, I.HEARD, (S.PUBLISHING, S.PUBLISHED, S.FAILING, S.REMOVING, S.OVER), (progress,)),
         Row(S.PUBLISHING, I.LOST, (S.FAILING, S.OVER), (lost,)),
         Row(S.PUBLISHING, I.GIVE_UP, (S.FAILING, S.OVER), (lost,)),
         Row(S.PUBLISHED, I.PUBLISH, S.PUBLISHING, (change,)),
@@ -292,8 +260,8 @@ PUBLICATION: Table[Publication] = Table(
         Row(S.FAILING, I.PUBLISH, S.PUBLISHING, (change,)),
         Row(S.FAILING, I.REMOVE, (S.REMOVING, S.OVER), (remove,)),
         Row(S.FAILING, I.DUE, S.PUBLISHING, (due,)),
-        Row(S.REMOVING, I.LOCATED, (S.REMOVING, S.OVER), (located,)),
-        Row(S.REMOVING, I.HEARD, (S.REMOVING, S.OVER), (heard,)),
+        Row(S.REMOVING, I.LOCATED, (S.REMOVING, S.OVER), (progress,)),
+        Row(S.REMOVING, I.HEARD, (S.REMOVING, S.OVER), (progress,)),
         Row(S.REMOVING, I.LOST, S.OVER, (lost,)),
         Row(S.REMOVING, I.GIVE_UP, S.OVER, (lost,)),
     ),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 from actors.dialog import errand as errands
 from actors.dialog.account_events import PeerChanged
-from actors.dialog.accounts import Account
 from actors.dialog.attempt import contact_value
 from actors.dialog.authentication import Authenticator
-from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.effects import Report
-from actors.dialog.errand import Desk, Errand
-from actors.dialog.outgoing import first_hop, replace, routes, sender
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.dialog.errand import Desk, Errand, OfAccount, Outcome, Sender
+from actors.dialog.outgoing import beginning, first_hop, replace
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import Request
 from actors.sip.vocabulary import Candidate
 
@@ -40,11 +37,11 @@ class Input(IntEnum):
     GIVE_UP = 4  # what should have ended by itself
 
 
-class Qualify(Machine, frozen=True, array_like=True, tag="qualify"):
+class Qualify(Sender, frozen=True, array_like=True, tag="qualify"):
     """The peer of one account.
 
     Attributes:
-        tag: its From tag, and the key of its cell.
+        tag: its From tag.
         aor: the account.
         seq: the CSeq number of the last OPTIONS.
         asked: when that was sent.
@@ -55,7 +52,6 @@ class Qualify(Machine, frozen=True, array_like=True, tag="qualify"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     aor: str
     seq: int = 0
     asked: float = 0.0
@@ -64,26 +60,13 @@ class Qualify(Machine, frozen=True, array_like=True, tag="qualify"):
     there: int = 0
 
 
-class Given(NamedTuple):
-    """What an action is given beside the machine and the time."""
-
-    agent: Agent
-    account: Account
-    wall: float
-    what: Any = None
-
-
-def _desk(qualify: Qualify, given: Given, now: float) -> Desk:
+def _desk(qualify: Qualify, given: OfAccount, now: float) -> Desk:
     agent, account = given.agent, given.account
 
     def make(candidate: Candidate, seq: int) -> bytes:
+        call_id = agent.names.token("qualify", account.aor)
         headers = [
-            *[("Route", f"<{route}>") for route in routes(agent, account)],
-            ("Max-Forwards", "70"),
-            ("From", f"{sender(agent, account, candidate)};tag={qualify.tag}"),
-            ("To", f"<{account.registrar}>"),
-            ("Call-ID", agent.names.token("qualify", account.aor)),
-            ("CSeq", f"{seq} OPTIONS"),
+            *beginning(agent, account, candidate, qualify.tag, account.registrar, call_id, f"{seq} OPTIONS"),
             ("Contact", contact_value(account.user, candidate.sent_by, candidate.target.transport)),
             ("User-Agent", agent.settings.user_agent),
         ]
@@ -92,59 +75,48 @@ def _desk(qualify: Qualify, given: Given, now: float) -> Desk:
     return Desk(agent.names, account, make, now)
 
 
-def ask(qualify: Qualify, given: Given, now: float) -> tuple[Qualify, Effects]:
+def ask(qualify: Qualify, given: OfAccount, now: float) -> tuple[Qualify, Effects]:
     """Send an OPTIONS (RFC 3261 s11)."""
     where = first_hop(given.agent, given.account, given.account.registrar)
     seq = qualify.seq + 1
     errand, effects = errands.begin(_desk(qualify, given, now), qualify.tag, "OPTIONS", where, seq, qualify.proof)
-    give_up = Arm(Input.GIVE_UP, now + 2 * given.agent.give_up)
-    return replace(qualify, errand=errand, seq=seq, asked=now), (*effects, give_up)
+    return replace(qualify, errand=errand, seq=seq, asked=now), (*effects, _give_up(given, now))
 
 
-def located(qualify: Qualify, given: Given, now: float) -> tuple[Qualify, Effects]:
-    """The next hops are known."""
-    place: Place = given.what
-    if qualify.errand is None:
+def _give_up(given: OfAccount, now: float) -> Arm:
+    return Arm(Input.GIVE_UP, now + 2 * given.agent.give_up)
+
+
+def progress(qualify: Qualify, given: OfAccount, now: float) -> tuple[Qualify, Effects]:
+    """Lead the OPTIONS on its way, and conclude where it is over."""
+    led = errands.lead(qualify.errand, given.what, _desk(qualify, given, now))
+    if led is None:
         return qualify, ()
-    errand, effects = errands.located(qualify.errand, place, _desk(qualify, given, now))
-    qualify = replace(qualify, errand=errand)
-    if not errand.over:
-        return qualify, effects
-    qualify, more = _known(qualify, given, now, 0, errand.attempt.reason or "no next hop")
-    return qualify, effects + more
+    qualify = replace(qualify, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
+    if led.outcome is None:
+        return qualify, (*led.effects, _give_up(given, now))
+    qualify, more = _known(qualify, given, now, led.outcome)
+    return qualify, led.effects + more
 
 
-def heard(qualify: Qualify, given: Given, now: float) -> tuple[Qualify, Effects]:
-    """A response, or none."""
-    what: Heard = given.what
-    if qualify.errand is None or qualify.errand.attempt.key != what.key:
-        return qualify, ()
-    errand, effects = errands.heard(qualify.errand, what, _desk(qualify, given, now))
-    qualify = replace(qualify, errand=errand, seq=errand.seq, proof=errand.proof)
-    if not errand.over:
-        return qualify, effects
-    qualify, more = _known(qualify, given, now, what.status, what.reason)
-    return qualify, effects + more
-
-
-def lost(qualify: Qualify, given: Given, now: float) -> tuple[Qualify, Effects]:
+def lost(qualify: Qualify, given: OfAccount, now: float) -> tuple[Qualify, Effects]:
     """Nothing was heard, for a reason of our own: ask again when it is time."""
     return replace(qualify, state=State.WAITING, errand=None), (Arm(Input.DUE, now + interval(qualify, given)),)
 
 
-def _known(qualify: Qualify, given: Given, now: float, status: int, reason: str) -> tuple[Qualify, Effects]:
-    there = -1 if status in AWAY else 1
+def _known(qualify: Qualify, given: OfAccount, now: float, outcome: Outcome) -> tuple[Qualify, Effects]:
+    there = -1 if outcome.status in AWAY else 1
     effects: Effects = (Arm(Input.DUE, now + interval(qualify, given)),)
     if there != qualify.there:
         seconds = round(now - qualify.asked, 3)
-        effects += (Report(PeerChanged(qualify.aor, there > 0, status, reason, seconds, given.wall)),)
+        told = PeerChanged(qualify.aor, there > 0, outcome.status, outcome.reason, seconds, given.wall)
+        effects += (Report(told),)
     return replace(qualify, state=State.WAITING, errand=None, there=there), effects
 
 
-def interval(qualify: Qualify, given: Given) -> float:
+def interval(qualify: Qualify, given: OfAccount) -> float:
     """Seconds to the next OPTIONS."""
-    token = given.agent.names.token("qualify", qualify.tag, str(qualify.seq))
-    chance = int(token[:8], 16) / 0xFFFFFFFF
+    chance = given.agent.names.chance("qualify", qualify.tag, str(qualify.seq))
     return given.account.qualify * (1 - JITTER * chance)
 
 
@@ -157,8 +129,8 @@ QUALIFY: Table[Qualify] = Table(
     inputs=I,
     rows=(
         Row(S.WAITING, I.DUE, S.ASKING, (ask,)),
-        Row(S.ASKING, I.LOCATED, (S.ASKING, S.WAITING), (located,)),
-        Row(S.ASKING, I.HEARD, (S.ASKING, S.WAITING), (heard,)),
+        Row(S.ASKING, I.LOCATED, (S.ASKING, S.WAITING), (progress,)),
+        Row(S.ASKING, I.HEARD, (S.ASKING, S.WAITING), (progress,)),
         Row(S.ASKING, I.LOST, S.WAITING, (lost,)),
         Row(S.ASKING, I.GIVE_UP, S.WAITING, (lost,)),
     ),

@@ -10,19 +10,13 @@ from actors.dialog.account_events import AccountChanged, AccountInfo
 from actors.dialog.accounts import Account
 from actors.dialog.authentication import Authenticator
 from actors.dialog.call import Agent
-from actors.dialog.errand import Errand
-from actors.runtime.machine import Machine
+from actors.dialog.errand import CEILING, Errand, Sender
 from actors.sip import RemoteProtocolError, Request, Response, uri
-from actors.sip.headers import Contact, MinExpires, Path, ServiceRoute
+from actors.sip.headers import Contact, Path, ServiceRoute
 from actors.sip.vocabulary import Candidate, host_port
 
 replace = msgspec.structs.replace
 
-FLOOR = 5.0  # seconds between a success and the next REGISTER, whatever was granted
-CEILING = 86_400  # seconds that a registrar may make us believe in
-FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
-LONGEST_WAIT = 1_800.0
-LONGEST_RETRY_AFTER = 3_600.0  # a registrar that says more is asked all the same
 MAX_ROUTES = 16  # of a Service-Route; a longer one is not believed
 MAX_BINDINGS = 32  # that are kept to be shown
 ALL = "*"
@@ -53,11 +47,11 @@ class Input(IntEnum):
     GIVE_UP = 7  # what should have ended by itself
 
 
-class Registration(Machine, frozen=True, array_like=True, tag="registration"):
+class Registration(Sender, frozen=True, array_like=True, tag="registration"):
     """One account at its registrar. Times are seconds on the clock of the cells.
 
     Attributes:
-        tag: its From tag, and the key of its cell.
+        tag: its From tag.
         aor: the account.
         call_id: of all its requests (s10.2).
         seq: the CSeq number of its last request.
@@ -83,7 +77,6 @@ class Registration(Machine, frozen=True, array_like=True, tag="registration"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     aor: str
     call_id: str
     seq: int
@@ -106,11 +99,6 @@ class Registration(Machine, frozen=True, array_like=True, tag="registration"):
     path: tuple[str, ...] = ()
     bindings: tuple[str, ...] = ()
     told: tuple[str, float, int, str] = ("", 0.0, 0, "")
-
-    @property
-    def key(self) -> bytes:
-        """The key of its cell."""
-        return self.tag.encode()
 
     def standing(self, now: float) -> str:
         """What is true of it: registering, registered, failing, unregistering or unregistered."""
@@ -282,24 +270,3 @@ def bindings_of(response: Response) -> tuple[str, ...]:
         return tuple(response.get_all("Contact")[:MAX_BINDINGS])
     except RemoteProtocolError:
         return ()
-
-
-def wanted_at_least(response: Response, asked: int) -> int:
-    """What a 423 asks for, 0 where it is nothing to go by (s10.2.8)."""
-    try:
-        found = response.header(MinExpires)
-    except RemoteProtocolError:
-        return 0
-    seconds = 0 if found is None else found.value
-    return seconds if asked < seconds <= CEILING else 0
-
-
-def retry_after(response: Response | None) -> float:
-    """Seconds that a response asks us to stay away, bounded; 0 where it does not (RFC 3261 s20.33)."""
-    if response is None:
-        return 0.0
-    try:
-        found = response.retry_after
-    except RemoteProtocolError:
-        return 0.0
-    return 0.0 if found is None else min(float(found.seconds), LONGEST_RETRY_AFTER)

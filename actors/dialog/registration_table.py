@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
-from actors.dialog.call import Agent, Heard, Place
+from actors.dialog.call import Heard, Place
 from actors.dialog.effects import KeepFlow, LetFlowGo
-from actors.dialog.errand import Desk
+from actors.dialog.errand import FLOOR, Desk, OfAccount, Outcome, backoff, retry_after, wanted_at_least
 from actors.dialog.registration import (
     ALL,
-    FIRST_WAIT,
-    FLOOR,
-    LONGEST_WAIT,
     Input,
     Registration,
     State,
@@ -21,10 +16,8 @@ from actors.dialog.registration import (
     granted,
     register,
     replace,
-    retry_after,
     routes_of,
     seen_at,
-    wanted_at_least,
 )
 from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import Response
@@ -35,27 +28,11 @@ SOONEST, LATEST = 0.5, 0.9  # the part of the granted time after which we refres
 PATIENCE = 2.0  # times 64*T1: how long one transaction and its location may take before they count as lost
 
 
-class Given(NamedTuple):
-    """What an action is given beside the registration and the time.
-
-    Attributes:
-        agent: what all usages share.
-        account: as it is configured.
-        what: what the input brought: Heard, Place, or what is to be removed.
-    """
-
-    agent: Agent
-    account: Account
-    what: Any = None
+def _chance(registration: Registration, given: OfAccount, what: str) -> float:
+    return given.agent.names.chance(what, registration.tag, str(registration.seq))
 
 
-def chance(registration: Registration, agent: Agent, what: str) -> float:
-    """A number from 0 to 1 by chance, the same when a step is repeated after a kill."""
-    token = agent.names.token(what, registration.tag, str(registration.seq))
-    return int(token[:8], 16) / 0xFFFFFFFF
-
-
-def _desk(registration: Registration, given: Given, now: float) -> Desk:
+def _desk(registration: Registration, given: OfAccount, now: float) -> Desk:
     agent, account = given.agent, given.account
     return Desk(
         agent.names,
@@ -65,7 +42,7 @@ def _desk(registration: Registration, given: Given, now: float) -> Desk:
     )
 
 
-def _send(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def _send(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Begin a REGISTER with the next CSeq number."""
     desk = _desk(registration, given, now)
     seq = registration.seq + 1
@@ -73,74 +50,48 @@ def _send(registration: Registration, given: Given, now: float) -> tuple[Registr
     return replace(registration, errand=errand, seq=seq), (*effects, _give_up(given, now))
 
 
-def _give_up(given: Given, now: float) -> Arm:
+def _give_up(given: OfAccount, now: float) -> Arm:
     return Arm(Input.GIVE_UP, now + PATIENCE * given.agent.give_up)
 
 
 # To register
 
 
-def begin(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def begin(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Register, refresh or try again."""
     return _send(replace(registration, removes="", wish="", raised=False, moved=False), given, now)
 
 
-def located(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
-    """The next hops are known."""
-    place: Place = given.what
-    return _progress(registration, given, now, place)
-
-
-def heard(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
-    """A response, or none."""
-    what: Heard = given.what
-    return _progress(registration, given, now, what)
-
-
-def _progress(
-    registration: Registration, given: Given, now: float, what: Heard | Place
-) -> tuple[Registration, Effects]:
+def progress(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Lead the REGISTER on its way, and conclude where it is over."""
-    errand = registration.errand
-    if errand is None or (isinstance(what, Heard) and errand.attempt.key != what.key):
+    registration = _seen(registration, given.what)
+    led = errands.lead(registration.errand, given.what, _desk(registration, given, now))
+    if led is None:
         return registration, ()
-    if isinstance(what, Heard) and what.response is not None and not registration.removes:
-        registration = _seen(registration, what.response)
-    desk = _desk(registration, given, now)
-    if isinstance(what, Heard):
-        after, effects = errands.heard(errand, what, desk)
+    registration = replace(registration, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
+    if led.outcome is None:
+        return registration, (*led.effects, _give_up(given, now))
+    if led.outcome.success is not None:
+        registration, more = _succeeded(registration, given, now, led.outcome.success)
     else:
-        after, effects = errands.located(errand, what, desk)
-    registration = replace(registration, errand=after, seq=after.seq, proof=after.proof)
-    if not after.over:
-        return registration, (*effects, _give_up(given, now))
-    response = what.response if isinstance(what, Heard) else None
-    if response is not None and response.status < 300:
-        registration, more = _succeeded(registration, given, now, response)
-    else:
-        status, reason = _cause(registration, what)
-        registration, more = _refused(registration, given, now, status, reason, response)
-    return registration, effects + more
+        registration, more = _refused(registration, given, now, led.outcome)
+    return registration, led.effects + more
 
 
-def _cause(registration: Registration, what: Heard | Place) -> tuple[int, str]:
-    if isinstance(what, Heard):
-        return what.status, what.reason
-    attempt = registration.errand.attempt if registration.errand is not None else None
-    return 0, (attempt.reason if attempt is not None else "") or "no next hop"
-
-
-def _seen(registration: Registration, response: Response) -> Registration:
-    """Note where the registrar saw this request come from."""
+def _seen(registration: Registration, what: Heard | Place) -> Registration:
+    """Note where the registrar saw this request come from: the one that follows a challenge says it already."""
     errand = registration.errand
-    if errand is None or not errand.attempt.candidates:
+    if isinstance(what, Place) or what.response is None or registration.removes:
         return registration
-    return replace(registration, seen=seen_at(response, errand.attempt.candidate))
+    if errand is None or errand.attempt.key != what.key:
+        return registration
+    return replace(registration, seen=seen_at(what.response, errand.attempt.candidate))
 
 
 def _succeeded(
-    registration: Registration, given: Given, now: float, response: Response
+    registration: Registration, given: OfAccount, now: float, response: Response
 ) -> tuple[Registration, Effects]:
+    """The registrar has done it."""
     if registration.removes:
         return _removed(registration, given, now)
     account = given.account
@@ -149,7 +100,7 @@ def _succeeded(
     registration = replace(registration, contact=contact_sent(errand.attempt.request))
     seconds = granted(registration, account, response)
     if seconds <= 0:
-        return _refused(registration, given, now, response.status, "the registrar did not bind our Contact", None)
+        return _failed(registration, given, now, response.status, "the registrar did not bind our Contact")
     until = now + seconds
     registration = replace(
         registration,
@@ -166,7 +117,7 @@ def _succeeded(
     )
     if registration.wish:
         return _leave(registration, given, now, registration.wish)
-    part = SOONEST + (LATEST - SOONEST) * chance(registration, given.agent, "refresh")
+    part = SOONEST + (LATEST - SOONEST) * _chance(registration, given, "refresh")
     due = now + max(FLOOR, part * seconds)
     lapsed = Arm(Input.LAPSED, until)
     if _elsewhere(registration, account) and not registration.moved:
@@ -211,23 +162,23 @@ def contact_sent(request: bytes) -> str:
 
 
 def _refused(
-    registration: Registration, given: Given, now: float, status: int, reason: str, response: Response | None
+    registration: Registration, given: OfAccount, now: float, outcome: Outcome
 ) -> tuple[Registration, Effects]:
     """The REGISTER failed: at once again with a longer time (423), else later."""
     if registration.removes:
-        return _not_removed(registration, given, now, status, reason)
-    more = wanted_at_least(response, registration.expires) if status == 423 and response is not None else 0
+        return _not_removed(registration, given, now, outcome.status, outcome.reason)
+    more = wanted_at_least(outcome, registration.expires)
     if more and not registration.raised:
         registration = replace(registration, expires=more, raised=True)
         assert registration.errand is not None
         after, effects = errands.again(registration.errand, _desk(registration, given, now))
         registration = replace(registration, errand=after, seq=after.seq, proof=after.proof, state=State.REGISTERING)
         return registration, (*effects, _give_up(given, now))
-    return _failed(registration, given, now, status, reason, retry_after(response))
+    return _failed(registration, given, now, outcome.status, outcome.reason, retry_after(outcome.response))
 
 
 def _failed(
-    registration: Registration, given: Given, now: float, status: int, reason: str, at_least: float = 0.0
+    registration: Registration, given: OfAccount, now: float, status: int, reason: str, at_least: float = 0.0
 ) -> tuple[Registration, Effects]:
     """Try again later, each time later (RFC 5626 s4.5), and never before the registrar wants it (s20.33)."""
     registration = replace(
@@ -240,27 +191,26 @@ def _failed(
     )
     if registration.wish:
         return _leave(registration, given, now, registration.wish)
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(registration.failures - 1, 10))
-    wait = longest * (0.5 + 0.5 * chance(registration, given.agent, "retry"))
+    wait = backoff(registration.failures, _chance(registration, given, "retry"))
     return registration, (Arm(Input.DUE, now + max(wait, at_least)),)
 
 
-def lost(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def lost(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """The transaction shard lost our REGISTER, or nothing was heard of it: as a failure."""
     return _failed(registration, given, now, 408, "no answer")
 
 
-def lapsed(registration: Registration, _: Given, __: float) -> tuple[Registration, Effects]:
+def lapsed(registration: Registration, _: OfAccount, __: float) -> tuple[Registration, Effects]:
     """The binding is over."""
     return replace(registration, until=0.0, bound="", bindings=()), ()
 
 
-def wish_off(registration: Registration, given: Given, _: float) -> tuple[Registration, Effects]:
+def wish_off(registration: Registration, given: OfAccount, _: float) -> tuple[Registration, Effects]:
     """To be removed once the REGISTER on its way is answered: two at once may overtake each other (s10.2)."""
     return replace(registration, wish=given.what or registration.bound or "own"), ()
 
 
-def wish_on(registration: Registration, _: Given, __: float) -> tuple[Registration, Effects]:
+def wish_on(registration: Registration, _: OfAccount, __: float) -> tuple[Registration, Effects]:
     """To be registered again once it is removed."""
     return replace(registration, wish="register"), ()
 
@@ -268,12 +218,12 @@ def wish_on(registration: Registration, _: Given, __: float) -> tuple[Registrati
 # To remove
 
 
-def leave(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def leave(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Remove our binding, or all (s10.2.2)."""
     return _leave(registration, given, now, given.what or "own")
 
 
-def _leave(registration: Registration, given: Given, now: float, what: str) -> tuple[Registration, Effects]:
+def _leave(registration: Registration, given: OfAccount, now: float, what: str) -> tuple[Registration, Effects]:
     removes = ALL if what == ALL else registration.bound
     registration = replace(registration, wish="", removes=removes, since=0.0)
     if not removes or (what != ALL and registration.until <= now):
@@ -281,7 +231,7 @@ def _leave(registration: Registration, given: Given, now: float, what: str) -> t
     return _send(replace(registration, state=State.LEAVING), given, now)
 
 
-def _removed(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def _removed(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     registration = replace(
         registration,
         state=State.IDLE,
@@ -299,14 +249,14 @@ def _removed(registration: Registration, given: Given, now: float) -> tuple[Regi
 
 
 def _not_removed(
-    registration: Registration, given: Given, now: float, status: int, reason: str
+    registration: Registration, given: OfAccount, now: float, status: int, reason: str
 ) -> tuple[Registration, Effects]:
     """The registrar holds the binding until it lapses; `until` says so."""
     registration = replace(registration, state=State.IDLE, removes="", status=status, reason=reason)
     return _after_removal(registration, given, now)
 
 
-def _after_removal(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def _after_removal(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     target = _flow(registration)
     effects: Effects = () if target is None else (LetFlowGo(target, registration.tag),)
     if registration.wish != "register":
@@ -315,7 +265,7 @@ def _after_removal(registration: Registration, given: Given, now: float) -> tupl
     return registration, effects + more
 
 
-def removal_lost(registration: Registration, given: Given, now: float) -> tuple[Registration, Effects]:
+def removal_lost(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Nothing was heard of the REGISTER that removes."""
     return _not_removed(registration, given, now, 408, "no answer")
 
@@ -333,8 +283,8 @@ REGISTRATION: Table[Registration] = Table(
         Row(S.WAITING, I.REGISTER, S.REGISTERING, (begin,)),
         Row(S.WAITING, I.DUE, S.REGISTERING, (begin,)),
         Row(S.WAITING, I.UNREGISTER, (S.IDLE, S.LEAVING), (leave,)),
-        Row(S.REGISTERING, I.LOCATED, (S.REGISTERING, S.FAILING, S.LEAVING, S.IDLE), (located,)),
-        Row(S.REGISTERING, I.HEARD, (S.REGISTERING, S.REGISTERED, S.FAILING, S.LEAVING, S.IDLE), (heard,)),
+        Row(S.REGISTERING, I.LOCATED, (S.REGISTERING, S.FAILING, S.LEAVING, S.IDLE), (progress,)),
+        Row(S.REGISTERING, I.HEARD, (S.REGISTERING, S.REGISTERED, S.FAILING, S.LEAVING, S.IDLE), (progress,)),
         Row(S.REGISTERING, I.LOST, (S.FAILING, S.LEAVING, S.IDLE), (lost,)),
         Row(S.REGISTERING, I.GIVE_UP, (S.FAILING, S.LEAVING, S.IDLE), (lost,)),
         Row(S.REGISTERING, I.LAPSED, None, (lapsed,)),
@@ -347,8 +297,8 @@ REGISTRATION: Table[Registration] = Table(
         Row(S.FAILING, I.DUE, S.REGISTERING, (begin,)),
         Row(S.FAILING, I.LAPSED, None, (lapsed,)),
         Row(S.FAILING, I.UNREGISTER, (S.IDLE, S.LEAVING), (leave,)),
-        Row(S.LEAVING, I.LOCATED, (S.LEAVING, S.IDLE, S.REGISTERING), (located,)),
-        Row(S.LEAVING, I.HEARD, (S.LEAVING, S.IDLE, S.REGISTERING), (heard,)),
+        Row(S.LEAVING, I.LOCATED, (S.LEAVING, S.IDLE, S.REGISTERING), (progress,)),
+        Row(S.LEAVING, I.HEARD, (S.LEAVING, S.IDLE, S.REGISTERING), (progress,)),
         Row(S.LEAVING, I.LOST, (S.IDLE, S.REGISTERING), (removal_lost,)),
         Row(S.LEAVING, I.GIVE_UP, (S.IDLE, S.REGISTERING), (removal_lost,)),
         Row(S.LEAVING, I.REGISTER, None, (wish_on,)),

@@ -12,10 +12,9 @@ from actors.dialog.attempt import contact_value
 from actors.dialog.authentication import Authenticator
 from actors.dialog.call import Agent, Asked
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.errand import Errand
-from actors.dialog.outgoing import routes, sender
+from actors.dialog.errand import Errand, Sender
+from actors.dialog.outgoing import beginning
 from actors.dialog.subscription_events import Watch
-from actors.runtime.machine import Machine
 from actors.sip import RemoteProtocolError, Request
 from actors.sip.headers import Event, SubscriptionState
 from actors.sip.vocabulary import Candidate, DialogId
@@ -23,8 +22,6 @@ from actors.sip.vocabulary import Candidate, DialogId
 replace = msgspec.structs.replace
 
 MAX_BRANCHES = 8  # peers that one SUBSCRIBE may reach (s4.1.4); more are not accepted
-CEILING = 86_400  # seconds that a notifier may make us believe in
-FLOOR = 5.0  # seconds between two refreshes, whatever was granted
 RETRY = 60.0  # seconds until we subscribe again where nobody said when
 LONGEST_RETRY = 3_600.0
 PACKAGES = {"message-summary": "application/simple-message-summary", "dialog": "application/dialog-info+xml"}
@@ -72,11 +69,11 @@ class Branch(msgspec.Struct, frozen=True, array_like=True):
     errand: Errand | None = None
 
 
-class Subscription(Machine, frozen=True, array_like=True, tag="subscription"):
+class Subscription(Sender, frozen=True, array_like=True, tag="subscription"):
     """One subscription.
 
     Attributes:
-        tag: its From tag, and the key of its cell.
+        tag: its From tag.
         order: the command.
         call_id: of its dialogs.
         seq: the highest CSeq number used in any of them.
@@ -93,7 +90,6 @@ class Subscription(Machine, frozen=True, array_like=True, tag="subscription"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    tag: str
     order: Watch
     call_id: str
     seq: int = 0
@@ -187,15 +183,10 @@ def accept_of(order: Watch) -> str:
 
 def first(subscription: Subscription, agent: Agent, candidate: Candidate, seq: int) -> Request:
     """The SUBSCRIBE that begins it, but for its Via (s4.1.2.1)."""
-    order = subscription.order
-    account = agent.accounts.get(order.account) if order.account else None
-    headers: list[tuple[str, str]] = [("Route", f"<{route}>") for route in routes(agent, account)]
-    headers += [
-        ("Max-Forwards", "70"),
-        ("From", f"{sender(agent, account, candidate)};tag={subscription.tag}"),
-        ("To", f"<{order.uri}>"),
-        ("Call-ID", subscription.call_id),
-        ("CSeq", f"{seq} SUBSCRIBE"),
+    order, tag = subscription.order, subscription.tag
+    account = agent.accounts.get(order.account)
+    headers = [
+        *beginning(agent, account, candidate, tag, order.uri, subscription.call_id, f"{seq} SUBSCRIBE"),
         *common(subscription, agent, candidate, subscription.expires),
     ]
     return Request.build("SUBSCRIBE", order.uri, headers)
@@ -212,7 +203,7 @@ def next_one(
 def common(subscription: Subscription, agent: Agent, candidate: Candidate, expires: int) -> list[tuple[str, str]]:
     """The header lines of every SUBSCRIBE."""
     order = subscription.order
-    account = agent.accounts.get(order.account) if order.account else None
+    account = agent.accounts.get(order.account)
     user = agent.settings.user if account is None else account.user
     accept = accept_of(order)
     return [

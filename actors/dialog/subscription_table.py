@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from actors.dialog import dialog_state
 from actors.dialog import errand as errands
-from actors.dialog.call import Agent, Asked, Heard, Place
+from actors.dialog.call import Asked, Given
 from actors.dialog.effects import Report
-from actors.dialog.errand import Desk
+from actors.dialog.errand import CEILING, FLOOR, Desk, Errand, Led, retry_after, wanted_at_least
 from actors.dialog.outgoing import body_of, first_hop
-from actors.dialog.registration import retry_after, wanted_at_least
 from actors.dialog.reply import answer
 from actors.dialog.subscription import (
-    CEILING,
-    FLOOR,
     LONGEST_RETRY,
     MAX_BRANCHES,
     RETRY,
@@ -41,17 +36,9 @@ GONE = frozenset({404, 405, 410, 416, 481, 482, 483, 484, 485, 489, 501, 604})  
 PART = 0.8  # of the granted time, after which it is refreshed
 
 
-class Given(NamedTuple):
-    """What an action is given beside the subscription and the time."""
-
-    agent: Agent
-    wall: float
-    what: Any = None
-
-
 def _desk(subscription: Subscription, given: Given, now: float, branch: Branch | None = None) -> Desk:
     agent = given.agent
-    account = agent.accounts.get(subscription.order.account) if subscription.order.account else None
+    account = agent.accounts.get(subscription.order.account)
     expires = 0 if subscription.state is State.ENDING else subscription.expires
     if branch is None:
         return Desk(agent.names, account, lambda hop, seq: bytes(first(subscription, agent, hop, seq)), now)
@@ -68,97 +55,76 @@ def begin(subscription: Subscription, given: Given, now: float) -> tuple[Subscri
     subscription = replace(
         subscription, state=State.ASKING, call_id=call_id, round=number, heard=False, branches=(), raised=False
     )
-    order = subscription.order
-    account = given.agent.accounts.get(order.account) if order.account else None
-    where = first_hop(given.agent, account, order.uri)
-    seq = subscription.seq + 1
     desk = _desk(subscription, given, now)
+    where = first_hop(given.agent, desk.account, subscription.order.uri)
+    seq = subscription.seq + 1
     errand, effects = errands.begin(desk, subscription.tag, "SUBSCRIBE", where, seq, subscription.proof)
     # Timer N; longer than that only where the first hops do not answer (s4.1.2.4).
     give_up = Arm(Input.GIVE_UP, now + 4 * given.agent.give_up)
     return replace(subscription, errand=errand, seq=seq), (*effects, give_up)
 
 
-def located(subscription: Subscription, given: Given, now: float) -> tuple[Subscription, Effects]:
-    """The next hops of one of its requests are known."""
-    place: Place = given.what
-    errand = subscription.errand
-    if errand is not None and errand.attempt.ref == place.ref:
-        errand, effects = errands.located(errand, place, _desk(subscription, given, now))
-        subscription = replace(subscription, errand=errand)
-        if errand.over:
-            subscription, more = _ended(subscription, now, 0, errand.attempt.reason or "no next hop")
-            return subscription, effects + more
-        return subscription, effects
+def progress(subscription: Subscription, given: Given, now: float) -> tuple[Subscription, Effects]:
+    """The next hops of one of its requests, or a response to one of them, or none."""
+    led = errands.lead(subscription.errand, given.what, _desk(subscription, given, now))
+    if led is not None:
+        return _led_first(subscription, given, now, led)
     for number, branch in enumerate(subscription.branches):
-        if branch.errand is not None and branch.errand.attempt.ref == place.ref:
-            errand, effects = errands.located(branch.errand, place, _desk(subscription, given, now, branch))
-            return _with(subscription, number, replace(branch, errand=errand)), effects
+        led = errands.lead(branch.errand, given.what, _desk(subscription, given, now, branch))
+        if led is not None:
+            return _led_next(subscription, number, branch, now, led)
     return subscription, ()
 
 
-def heard(subscription: Subscription, given: Given, now: float) -> tuple[Subscription, Effects]:
-    """A response to one of its requests, or none."""
-    what: Heard = given.what
-    errand = subscription.errand
-    if errand is not None and errand.attempt.key == what.key:
-        return _heard_first(subscription, given, now, what)
-    for number, branch in enumerate(subscription.branches):
-        if branch.errand is not None and branch.errand.attempt.key == what.key:
-            return _heard_next(subscription, number, branch, given, now, what)
-    return subscription, ()
-
-
-def _heard_first(subscription: Subscription, given: Given, now: float, what: Heard) -> tuple[Subscription, Effects]:
-    assert subscription.errand is not None
-    desk = _desk(subscription, given, now)
-    errand, effects = errands.heard(subscription.errand, what, desk)
-    subscription = replace(subscription, errand=errand, seq=max(subscription.seq, errand.seq), proof=errand.proof)
-    if not errand.over:
+def _led_first(subscription: Subscription, given: Given, now: float, led: Led) -> tuple[Subscription, Effects]:
+    """The SUBSCRIBE that begins it came on."""
+    errand, effects, outcome = led
+    subscription = _proven(replace(subscription, errand=errand), errand)
+    if outcome is None:
         return subscription, effects
-    response = what.response
-    if response is not None and response.status < 300:
+    if outcome.success is not None:
         # The dialogs are begun by NOTIFYs, which may have come before (s4.1.2.4).
         subscription = replace(subscription, errand=None, heard=True)
         timer = () if subscription.branches else (Arm(Input.TIMER_N, now + given.agent.give_up),)
         return subscription, (*effects, *timer)
-    at_least = wanted_at_least(response, subscription.expires) if what.status == 423 and response is not None else 0
+    at_least = wanted_at_least(outcome, subscription.expires)
     if at_least and not subscription.raised:
         subscription = replace(subscription, expires=at_least, raised=True)
         errand, more = errands.again(errand, _desk(subscription, given, now))
         return replace(subscription, errand=errand, seq=errand.seq), effects + more
     if subscription.branches:  # one of several that it forked to has answered by NOTIFY
         return replace(subscription, errand=None, heard=True), effects
-    subscription, more = _ended(subscription, now, what.status, what.reason, retry_after(response))
+    subscription, more = _ended(subscription, now, outcome.status, outcome.reason, retry_after(outcome.response))
     return subscription, effects + more
 
 
-def _heard_next(
-    subscription: Subscription, number: int, branch: Branch, given: Given, now: float, what: Heard
+def _proven(subscription: Subscription, errand: Errand) -> Subscription:
+    return replace(subscription, seq=max(subscription.seq, errand.seq), proof=errand.proof)
+
+
+def _led_next(
+    subscription: Subscription, number: int, branch: Branch, now: float, led: Led
 ) -> tuple[Subscription, Effects]:
-    assert branch.errand is not None
-    errand, effects = errands.heard(branch.errand, what, _desk(subscription, given, now, branch))
-    subscription = replace(subscription, seq=max(subscription.seq, errand.seq), proof=errand.proof)
+    """A SUBSCRIBE that refreshes or ends it at one peer came on."""
+    errand, effects, outcome = led
+    subscription = _proven(subscription, errand)
     dialog = replace(branch.dialog, local_seq=errand.seq)
-    if not errand.over:
+    if outcome is None:
         return _with(subscription, number, replace(branch, dialog=dialog, errand=errand)), effects
     branch = replace(branch, dialog=dialog, errand=None)
-    response = what.response
-    if response is not None and response.status < 300:
+    if outcome.success is not None:
         if subscription.state is State.ENDING:
             return _with(subscription, number, branch), effects  # its last NOTIFY comes
-        branch = _granted(branch, _expires(response, subscription.expires), now)
+        branch = _granted(branch, _expires(outcome.success, subscription.expires), now)
         return _armed(_with(subscription, number, branch), effects)
-    if what.status in GONE or subscription.state is State.ENDING:
-        subscription, more = _without(subscription, number, now, what.status, what.reason)
+    if outcome.status in GONE or subscription.state is State.ENDING:
+        subscription, more = _without(subscription, number, now, outcome.status, outcome.reason)
         return subscription, effects + more
-    at_least = wanted_at_least(response, subscription.expires) if what.status == 423 and response is not None else 0
-    if at_least:
-        subscription = replace(subscription, expires=at_least)
     # It lives on until it lapses (s4.1.2.2): tried again before that, and not in a hurry.
-    wait = max(FLOOR, (branch.until - now) / 2, retry_after(response))
+    wait = max(FLOOR, (branch.until - now) / 2, retry_after(outcome.response))
+    at_least = wanted_at_least(outcome, subscription.expires)
     if at_least:
-        wait = FLOOR
+        subscription, wait = replace(subscription, expires=at_least), FLOOR
     return _armed(_with(subscription, number, replace(branch, refresh=now + wait)), effects)
 
 
@@ -352,23 +318,23 @@ SUBSCRIPTION: Table[Subscription] = Table(
     states=S,
     inputs=I,
     rows=(
-        Row(S.ASKING, I.LOCATED, (S.ASKING, *_LATER), (located,)),
-        Row(S.ASKING, I.HEARD, (S.ASKING, *_LATER), (heard,)),
+        Row(S.ASKING, I.LOCATED, (S.ASKING, *_LATER), (progress,)),
+        Row(S.ASKING, I.HEARD, (S.ASKING, *_LATER), (progress,)),
         Row(S.ASKING, I.NOTIFIED, (S.ASKING, S.ACTIVE, *_LATER), (notified,)),
         Row(S.ASKING, I.LOST, _LATER, (lost,)),
         Row(S.ASKING, I.TIMER_N, _LATER, (unnoticed,)),
         Row(S.ASKING, I.GIVE_UP, _LATER, (lost,)),
         Row(S.ASKING, I.END, S.OVER, (end_early,)),
-        Row(S.ACTIVE, I.LOCATED, (S.ACTIVE, *_LATER), (located,)),
-        Row(S.ACTIVE, I.HEARD, (S.ACTIVE, *_LATER), (heard,)),
+        Row(S.ACTIVE, I.LOCATED, (S.ACTIVE, *_LATER), (progress,)),
+        Row(S.ACTIVE, I.HEARD, (S.ACTIVE, *_LATER), (progress,)),
         Row(S.ACTIVE, I.NOTIFIED, (S.ACTIVE, *_LATER), (notified,)),
         Row(S.ACTIVE, I.LOST, None, (refresh_lost,)),
         Row(S.ACTIVE, I.REFRESH, (S.ACTIVE, S.WAITING), (refresh,)),
         Row(S.ACTIVE, I.END, S.ENDING, (end,)),
         Row(S.WAITING, I.RETRY, S.ASKING, (begin,)),
         Row(S.WAITING, I.END, S.OVER, (end_early,)),
-        Row(S.ENDING, I.LOCATED, (S.ENDING, S.OVER), (located,)),
-        Row(S.ENDING, I.HEARD, (S.ENDING, S.OVER), (heard,)),
+        Row(S.ENDING, I.LOCATED, (S.ENDING, S.OVER), (progress,)),
+        Row(S.ENDING, I.HEARD, (S.ENDING, S.OVER), (progress,)),
         Row(S.ENDING, I.NOTIFIED, (S.ENDING, S.OVER), (notified,)),
         Row(S.ENDING, I.LOST, S.OVER, (over,)),
         Row(S.ENDING, I.GIVE_UP, S.OVER, (over,)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from actors.dialog.accounts import Account
-from actors.dialog.call import Agent, Asked, Heard, Place
+from actors.dialog.call import Agent, Asked
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
-from actors.dialog.outgoing import body_of
+from actors.dialog.outgoing import body_of, check_target
 from actors.dialog.reply import answer, out_of_scope
 from actors.dialog.subscription import Input, State, Subscription, replace
 from actors.dialog.subscription_events import (
@@ -20,51 +20,48 @@ from actors.dialog.subscription_events import (
     Unwatch,
     Watch,
 )
-from actors.dialog.subscription_table import SUBSCRIPTION, Given, step
-from actors.dialog.usage import Command, Usage, failure
+from actors.dialog.subscription_table import SUBSCRIPTION
+from actors.dialog.usage import Command, SenderUsage, failure
 from actors.runtime.machine import Effects
-from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, parse, uri
+from actors.sip import LocalProtocolError, Request
 from actors.sip import message_summary as summary
 from actors.sip.headers import Event
-from actors.sip.vocabulary import Head, TransactionKey
 
 MAX_SUBSCRIPTIONS = 20_000  # of a shard
 MAILBOX = "message-summary"
 
 
-class Subscriptions(Usage):
+class Subscriptions(SenderUsage[Subscription]):
     """The subscriptions of one shard."""
 
     mark: ClassVar = "s"
     methods: ClassVar = frozenset({"NOTIFY"})
+    table: ClassVar = SUBSCRIPTION
+    over: ClassVar = State.OVER
 
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for subscriptions."""
         return {Watch: self._watch, Unwatch: self._unwatch}
 
-    def _tag(self, subscription: str) -> str:
-        return self.mark + self.agent.names.token("subscription", subscription)
-
     def _watch(self, command: Watch, now: float, wall: float) -> Effects:
-        tag = self._tag(command.subscription)
-        if self.cells.get(tag.encode()) is not None:
+        tag = self.tag("subscription", command.subscription)
+        if self.cell(tag) is not None:
             return failure(command.ref, "bad_value", f"there is a subscription {command.subscription} already")
-        if sum(key[:1] == b"s" for key in self.cells.keys()) >= MAX_SUBSCRIPTIONS:  # noqa: SIM118 - not a dict
+        if self.number >= MAX_SUBSCRIPTIONS:
             return failure(command.ref, "busy", "there are too many subscriptions")
         try:
             _check(command, self.agent)
         except LocalProtocolError as error:
             return failure(command.ref, "bad_value", str(error))
         new = Subscription(State.WAITING, (), tag, command, "", expires=command.expires)
-        after, effects = step(new, Input.RETRY, Given(self.agent, wall), now)
-        return (Report(CommandDone(command.ref)), *effects, *self._keep(after, now, wall))
+        return (Report(CommandDone(command.ref)), *self.step(new, "RETRY", None, now, wall))
 
     def _unwatch(self, command: Unwatch, now: float, wall: float) -> Effects:
-        subscription: Subscription | None = self.cells.get(self._tag(command.subscription).encode())
+        subscription = self.cell(self.tag("subscription", command.subscription))
         if subscription is None:
             return failure(command.ref, "no_such_subscription", f"there is no subscription {command.subscription}")
-        return (Report(CommandDone(command.ref)), *self._step(subscription, Input.END, None, now, wall))
+        return (Report(CommandDone(command.ref)), *self.step(subscription, "END", None, now, wall))
 
     # NOTIFY
 
@@ -73,13 +70,13 @@ class Subscriptions(Usage):
         refusal = out_of_scope(self.agent, asked)
         if refusal is not None:
             return (refusal,)
-        subscription: Subscription | None = self.cells.get(asked.head.to_tag.encode())
+        subscription = self.cell(asked.head.to_tag)
         if subscription is None or asked.head.method != "NOTIFY":
             return (answer(self.agent, asked, 481),)
         if SUBSCRIPTION.edge(subscription.state, Input.NOTIFIED) is None:
             return (answer(self.agent, asked, 481),)
         effects = self._mailbox(asked.request, subscription.order.subscription, subscription.order.account, wall)
-        return self._step(subscription, Input.NOTIFIED, asked, now, wall) + effects
+        return self.step(subscription, "NOTIFIED", asked, now, wall) + effects
 
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:  # noqa: ARG002
         """A NOTIFY that nobody asked for: taken of a mailbox at a host of the account it is for (as Asterisk sends)."""
@@ -114,65 +111,23 @@ class Subscriptions(Usage):
         counts = tuple([(name, f"{count.new}/{count.old}") for name, count in found.counts.items()])
         return (Report(MessagesWaiting(subscription, account, found.waiting, found.account, counts, wall)),)
 
-    # What happens to ours
-
-    def response(self, tag: str, key: TransactionKey, head: Head, raw: bytes, now: float, wall: float) -> Effects:
-        """Take a response to a SUBSCRIBE."""
-        try:
-            message = parse(raw)
-        except RemoteProtocolError:
-            return ()  # as if it had not come: the transaction's own timers decide
-        assert isinstance(message, Response)
-        return self._give(tag, Input.HEARD, Heard(key, head.status, message.reason, head, message), now, wall)
-
-    def failed(self, tag: str, key: TransactionKey, status: int, reason: str, now: float, wall: float) -> Effects:
-        """A SUBSCRIBE ended without a final response."""
-        return self._give(tag, Input.HEARD, Heard(key, status, reason), now, wall)
-
-    def located(self, tag: str, place: Place, now: float, wall: float) -> Effects:
-        """The next hops that a SUBSCRIBE may take."""
-        return self._give(tag, Input.LOCATED, place, now, wall)
-
-    def transactions_lost(self, key: bytes, now: float, wall: float) -> Effects:
-        """The transaction shard lost all it held."""
-        return self._give(key.decode(), Input.LOST, None, now, wall)
-
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: end it at the notifier; its last NOTIFY is not waited for."""
-        return self._give(key.decode(), Input.END, None, now, wall)
+        return self.give(key.decode(), "END", None, now, wall)
 
-    def expire(self, key: bytes, now: float, wall: float) -> Effects:
-        """A refresh is due, or something did not come."""
-        subscription: Subscription | None = self.cells.get(key)
-        if subscription is None:
-            return ()
-        after, effects = SUBSCRIPTION.expire(subscription, now, Given(self.agent, wall))
-        return effects + self._keep(after, now, wall)
-
-    def _give(self, tag: str, event: Input, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        subscription: Subscription | None = self.cells.get(tag.encode())
-        return () if subscription is None else self._step(subscription, event, what, now, wall)
-
-    def _step(self, subscription: Subscription, event: Input, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        after, effects = step(subscription, event, Given(self.agent, wall, what), now)
-        return effects if after is subscription else effects + self._keep(after, now, wall)
-
-    def _keep(self, after: Subscription, now: float, wall: float) -> Effects:
-        """Store what a step made of a subscription, and tell control what is new."""
-        key, order = after.tag.encode(), after.order
-        if after.state is State.OVER:
-            self.cells.delete(key)
-            return (Report(SubscriptionEnded(order.subscription, after.status, after.reason, wall)),)
-        until = round(wall + after.until - now, 3) if after.branches else 0.0
-        name = {State.WAITING: "retrying", State.ACTIVE: after.reason or "active"}.get(after.state, "")
-        told = (name, after.until)
-        effects: Effects = ()
-        if name and told != after.told:
-            after = replace(after, told=told)
-            reason = after.reason if after.state is State.WAITING else ""
-            effects = (Report(SubscriptionChanged(order.subscription, name, until, after.status, reason, wall)),)
-        self.cells.put(key, after, after.next_deadline)
-        return effects
+    def news(self, machine: Subscription, now: float, wall: float) -> tuple[Subscription, Effects]:
+        """Its end, or what is true of it, where control was told something else."""
+        order = machine.order
+        if machine.state is State.OVER:
+            return machine, (Report(SubscriptionEnded(order.subscription, machine.status, machine.reason, wall)),)
+        name = {State.WAITING: "retrying", State.ACTIVE: machine.reason or "active"}.get(machine.state, "")
+        told = (name, machine.until)
+        if not name or told == machine.told:
+            return machine, ()
+        until = round(wall + machine.until - now, 3) if machine.branches else 0.0
+        reason = machine.reason if machine.state is State.WAITING else ""
+        changed = SubscriptionChanged(order.subscription, name, until, machine.status, reason, wall)
+        return replace(machine, told=told), (Report(changed),)
 
 
 def _check(command: Watch, agent: Agent) -> None:
@@ -181,15 +136,7 @@ def _check(command: Watch, agent: Agent) -> None:
     Raises:
         LocalProtocolError: it cannot be sent.
     """
-    if command.account and agent.accounts.get(command.account) is None:
-        raise LocalProtocolError(f"there is no account {command.account}")
-    try:
-        parsed = uri.parse(command.uri)
-        event = Event.parse(command.event)
-    except RemoteProtocolError as error:
-        raise LocalProtocolError(f"{command.uri!r} or {command.event!r} cannot be read") from error
-    if not parsed.is_sip or parsed.headers or not event.package:
-        raise LocalProtocolError(f"{command.uri!r} is no SIP URI that can be subscribed to")
+    check_target(agent, command.account, command.uri, command.event)
     if not 0 <= command.expires <= 86_400:
         raise LocalProtocolError("expires is not between 0 and 86400 seconds")
     Request.build("SUBSCRIBE", command.uri, (("Event", command.event), ("Accept", ", ".join(command.accept) or "*/*")))

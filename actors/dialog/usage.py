@@ -11,13 +11,15 @@ To add a usage: derive from :class:`Usage`, give it a mark, say which methods an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from actors.dialog.call import Agent, Asked, Place
+from actors.dialog.call import Agent, Asked, Given, Heard, Place
 from actors.dialog.effects import Report
+from actors.dialog.errand import Sender
 from actors.dialog.events import CommandFailed
 from actors.dialog.reply import answer
-from actors.runtime.machine import Effects
+from actors.runtime.machine import Effects, Table
+from actors.sip import RemoteProtocolError, Response, parse
 from actors.sip.vocabulary import Head, TransactionKey
 
 
@@ -31,6 +33,7 @@ class Cells(Protocol):
 
 
 Command = Callable[[Any, float, float], Effects]
+S = TypeVar("S", bound=Sender)
 
 
 class Usage:
@@ -114,6 +117,113 @@ class Usage:
     def abandon(self, cell: Any, now: float, wall: float) -> Effects:  # noqa: ANN401, ARG002
         """Say goodbye for a cell that is lost to us."""
         return ()
+
+
+class SenderUsage(Usage, Generic[S]):
+    """A usage whose cells are machines that send errands: what comes for one of them is a step of its table.
+
+    A subclass names its `table`, which has the inputs LOCATED, HEARD and LOST, and the state in which a cell is `over`,
+    if there is one; it says what its actions are `given`, and what is `news` to control.
+    """
+
+    table: ClassVar[Table[Any]]
+    over: ClassVar[Any] = None
+
+    @property
+    def number(self) -> int:
+        """How many cells there are."""
+        mark = self.mark.encode()
+        return sum(key[:1] == mark for key in self.cells.keys())  # noqa: SIM118 - not a dict
+
+    def tag(self, *parts: str) -> str:
+        """The tag of the cell that `parts` name."""
+        return self.mark + self.agent.names.token(*parts)
+
+    def cell(self, tag: str) -> S | None:
+        """The machine with this tag, None where there is none."""
+        found: S | None = self.cells.get(tag.encode("utf-8", "replace"))
+        return found
+
+    def given(self, machine: S, what: Any, wall: float) -> Any:  # noqa: ANN401, ARG002 - each table has its own
+        """What an action of `machine` is given; None where the configuration no longer has what it stands for."""
+        return Given(self.agent, wall, what)
+
+    def news(self, machine: S, now: float, wall: float) -> tuple[S, Effects]:  # noqa: ARG002
+        """What control has not been told of `machine` yet, and the machine once it has."""
+        return machine, ()
+
+    def plan(self, wanted: Mapping[bytes, Callable[[], S]]) -> None:
+        """Begin the cells that are not there yet, and forget those that are wanted no more."""
+        mark = self.mark.encode()
+        known = {key for key in self.cells.keys() if key[:1] == mark}  # noqa: SIM118 - not a dict
+        for key in wanted.keys() - known:
+            self.put(wanted[key]())
+        for key in known - wanted.keys():
+            self.cells.delete(key)
+
+    # What happens
+
+    def response(self, tag: str, key: TransactionKey, head: Head, raw: bytes, now: float, wall: float) -> Effects:
+        """Take a response to a request of the cell with this tag."""
+        try:
+            message = parse(raw)
+        except RemoteProtocolError:
+            return ()  # as if it had not come: the transaction's own timers decide
+        assert isinstance(message, Response)
+        return self.give(tag, "HEARD", Heard(key, head.status, message.reason, head, message), now, wall)
+
+    def failed(self, tag: str, key: TransactionKey, status: int, reason: str, now: float, wall: float) -> Effects:
+        """A request of the cell with this tag ended without a final response."""
+        return self.give(tag, "HEARD", Heard(key, status, reason), now, wall)
+
+    def located(self, tag: str, place: Place, now: float, wall: float) -> Effects:
+        """The next hops that a request of the cell with this tag may take."""
+        return self.give(tag, "LOCATED", place, now, wall)
+
+    def transactions_lost(self, key: bytes, now: float, wall: float) -> Effects:
+        """The transaction shard lost all it held: what this cell had in flight has failed."""
+        return self.give(key.decode(), "LOST", None, now, wall)
+
+    def expire(self, key: bytes, now: float, wall: float) -> Effects:
+        """Fire the timers of one cell that are due."""
+        machine: S | None = self.cells.get(key)
+        return () if machine is None else self.fire(machine, now, wall)
+
+    def fire(self, machine: S, now: float, wall: float) -> Effects:
+        """Fire the timers of `machine` that are due."""
+        given = self.given(machine, None, wall)
+        if given is None:
+            self.cells.delete(machine.key)
+            return ()
+        after, effects = self.table.expire(machine, now, given)
+        return effects + self.keep(after, now, wall)
+
+    def give(self, tag: str, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
+        """Give the cell with this tag the input `event` of its table; nothing where it is gone."""
+        machine = self.cell(tag)
+        return () if machine is None else self.step(machine, event, what, now, wall)
+
+    def step(self, machine: S, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
+        """Give `machine` the input `event` of its table, and keep what that made of it."""
+        given = self.given(machine, what, wall)
+        if given is None:
+            self.cells.delete(machine.key)
+            return ()
+        after, effects = self.table.step(machine, self.table.inputs[event], given, now)
+        return effects if after is machine else effects + self.keep(after, now, wall)
+
+    def keep(self, machine: S, now: float, wall: float) -> Effects:
+        """Store what a step made of a machine, and tell control what is new."""
+        machine, effects = self.news(machine, now, wall)
+        self.put(machine)
+        return effects
+
+    def put(self, machine: S) -> None:
+        """Store a machine, or forget one that is over."""
+        if machine.state is self.over:
+            self.cells.delete(machine.key)
+        else:
+            self.cells.put(machine.key, machine, machine.next_deadline)
 
 
 def failure(ref: str, code: str, message: str) -> Effects:

@@ -1,4 +1,4 @@
-"""Kamailio as a proxy between two of our services: it stays in every dialog and sends each call to whom it is for."""
+"""Kamailio: as a proxy between two of our services it stays in every dialog and sends each call to whom it is for."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.live.sipp import free_port, kind
 
 PACKAGE = "kamailio"
 PATIENCE = 30.0
+HOST = "127.0.0.1"
 
 _CONFIG = """
 #!KAMAILIO
@@ -35,7 +36,7 @@ loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
-{tls_module}
+{modules}
 
 modparam("rr", "enable_double_rr", 1)
 modparam("tm", "fr_timer", 5000)
@@ -62,6 +63,10 @@ request_route {{
         exit;
     }}
     t_check_trans();
+{outside}
+}}
+"""
+_BY_USER = """
     record_route();
     switch ($rU) {{
 {routes}
@@ -70,7 +75,6 @@ request_route {{
             exit;
     }}
     t_relay();
-}}
 """
 _TLS_MODULE = """
 loadmodule "tls.so"
@@ -122,22 +126,9 @@ def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | N
         routes: the user part of a Request-URI -> the URI that the request goes to.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    host, port, tls_port = "127.0.0.1", _port(), free_port(kind("tcp"))
-    ports = {"udp": port, "tcp": port} | ({"tls": tls_port} if tls else {})
-    listener = module = ""
-    if tls:
-        listener, module = secure(folder, host, tls_port, tls)
     cases = "".join(_ROUTE.format(user=user, uri=uri) for user, uri in routes.items())
-    text = _CONFIG.format(host=host, port=port, routes=cases, tls_listener=listener, tls_module=module)
-    with kamailio(folder, text, port, tls_port if tls else 0) as log:
-        yield Proxy(host, ports, log)
-
-
-def secure(folder: Path, host: str, port: int, tls: tuple[Path, Path]) -> tuple[str, str]:
-    """The lines of a configuration that listen at `port` over TLS, and those that load what that needs."""
-    file = folder / "tls.cfg"
-    file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
-    return f"enable_tls=yes\nlisten=tls:{host}:{port}", _TLS_MODULE.format(file=file)
+    with kamailio(folder, _BY_USER.format(routes=cases), tls=tls) as (ports, log):
+        yield Proxy(HOST, ports, log)
 
 
 def _port() -> int:
@@ -145,16 +136,31 @@ def _port() -> int:
     while True:
         port = free_port(kind("tcp"))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind((HOST, port))
             return port
 
 
 @contextmanager
-def kamailio(folder: Path, text: str, port: int, tls_port: int = 0) -> Iterator[Path]:
-    """Kamailio with the configuration `text`; gives the file of its log.
+def kamailio(
+    folder: Path, outside: str, modules: str = "", *, tls: tuple[Path, Path] | None = None
+) -> Iterator[tuple[dict[str, int], Path]]:
+    """Kamailio, which stays in every dialog; gives the port of each transport and the file of its log.
 
-    It listens at `port` over UDP and TCP, at `tls_port` over TLS if that is not 0.
+    Args:
+        folder: for its configuration and its log.
+        outside: what it does with a request outside of any dialog.
+        modules: the lines of its configuration that load and tell what that needs.
+        tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
+    port = _port()
+    ports = {"udp": port, "tcp": port}
+    listener = ""
+    if tls is not None:
+        ports["tls"] = free_port(kind("tcp"))
+        file = folder / "tls.cfg"
+        file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
+        listener, modules = f"enable_tls=yes\nlisten=tls:{HOST}:{ports['tls']}", _TLS_MODULE.format(file=file) + modules
+    text = _CONFIG.format(host=HOST, port=port, tls_listener=listener, modules=modules, outside=outside)
     config = folder / "kamailio.cfg"
     config.write_text(text.lstrip(), encoding="utf-8")
     log = folder / "kamailio.log"
@@ -164,9 +170,9 @@ def kamailio(folder: Path, text: str, port: int, tls_port: int = 0) -> Iterator[
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, cwd=folder)
     try:
         _wait_bound("udp", port, process, log)
-        for each in {port, tls_port} - {0}:
+        for each in {*ports.values()}:
             _wait_bound("tcp", each, process, log)
-        yield log
+        yield ports, log
     finally:
         with suppress(ProcessLookupError):  # it ended by itself: its log is shown
             os.killpg(process.pid, signal.SIGKILL)  # it and its children: a session of its own

@@ -11,31 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.live.kamailio import PATIENCE, kamailio, secure
-from tests.live.sipp import free_port, kind
+from tests.live.kamailio import PATIENCE, kamailio
 
 PASSWORD = "wonderland"
 
-_CONFIG = """
-#!KAMAILIO
-debug=1
-log_stderror=yes
-children=1
-tcp_children=2
-auto_aliases=no
-dns_try_ipv6=no
-listen=udp:127.0.0.1:{port}
-listen=tcp:127.0.0.1:{port}
-{tls_listener}
-
-{tls_module}
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
+_MODULES = """
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
@@ -46,32 +26,10 @@ modparam("auth", "qop", "auth")
 modparam("auth", "nonce_expire", {nonce_expire})
 modparam("registrar", "min_expires", {min_expires})
 modparam("registrar", "max_expires", {max_expires})
-modparam("rr", "enable_double_rr", 1)
 modparam("jsonrpcs", "transport", 4)
 modparam("jsonrpcs", "dgram_socket", "{folder}/rpc")
-
-request_route {{
-    if (!mf_process_maxfwd_header("10")) {{
-        sl_send_reply("483", "Too Many Hops");
-        exit;
-    }}
-    if (is_method("CANCEL")) {{
-        if (t_check_trans()) t_relay();
-        exit;
-    }}
-    if (has_totag()) {{
-        if (loose_route()) {{
-            t_relay();
-            exit;
-        }}
-        if (is_method("ACK")) {{
-            if (t_check_trans()) t_relay();
-            exit;
-        }}
-        sl_send_reply("404", "Not Here");
-        exit;
-    }}
-    t_check_trans();
+"""
+_OUTSIDE = """
     if (is_method("REGISTER")) {{
         if (!pv_www_authenticate("$td", "{password}", "0")) {{
             www_challenge("$td", "1");
@@ -91,7 +49,6 @@ request_route {{
         exit;
     }}
     t_relay();
-}}
 """
 
 
@@ -156,24 +113,15 @@ def registrar(
         min_expires, max_expires: of a registration, in seconds.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    port, tls_port = free_port(kind("tcp")), 0
-    listener = module = ""
-    if tls is not None:
-        tls_port = free_port(kind("tcp"))
-        listener, module = secure(folder, "127.0.0.1", tls_port, tls)
-    text = _CONFIG.format(
-        port=port,
-        tls_listener=listener,
-        tls_module=module,
+    modules = _MODULES.format(
         folder=folder,
-        password=PASSWORD,
         algorithm=algorithm,
         nonce_expire=nonce_expire,
         min_expires=min_expires,
         max_expires=max_expires,
     )
-    with kamailio(folder, text, port, tls_port) as log:
-        yield Registrar(port, folder, log, tls_port)
+    with kamailio(folder, _OUTSIDE.format(password=PASSWORD), modules, tls=tls) as (ports, log):
+        yield Registrar(ports["udp"], folder, log, ports.get("tls", 0))
 
 
 def account(domain: str, user: str, *, transport: str = "udp", **more: object) -> str:
