@@ -1,10 +1,12 @@
 """The control API beside a bare ZeroMQ echo in the same run: round trips of a command, events a second to subscribers.
 
     python benchmarks/control.py --rounds 2000 --events 20000
+    python benchmarks/control.py --answered 200    # calls a second, for 20 s: CPU a call
 
 A round trip is `drain` (off, so nothing changes): client, control, its journal, a dialog shard, its journal, and back.
 `hello` is the same without the shard. Events are written by a dialog shard played here, to a control actor in a process
-of its own, and read by three subscribers in processes of theirs, until each has the last.
+of its own, and read by three subscribers in processes of theirs, until each has the last. With `--answered` calls in
+ring and a program answers each by a command: what a flood of commands costs the service's processes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import zmq
@@ -25,12 +28,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from actors.config import Config, MediaSection, SipSection
 from actors.control import verbs
-from actors.control.client import Client
+from actors.control.client import Client, CommandRefused
 from actors.dialog import events as dialog
 from actors.service import Service
+from benchmarks.calls import call_for, cpu_seconds, processes
 from tests.control.api import ControlProcess
+from tests.live.service import running
 
 SUBSCRIBERS = 3
+ANSWERED_SECONDS = 20.0
 
 
 def timed(name: str, rounds: int, once: Callable[[], object]) -> None:
@@ -115,13 +121,45 @@ def events(count: int, folder: Path) -> None:
     print(f"{count / (last - began):,.0f} events/s to each of {SUBSCRIBERS} subscribers, {count} events")
 
 
+def answerer(run_dir: str, ready: object) -> None:
+    """Answer every call, in a process of its own."""
+    with Client(run_dir) as client, client.events(topics=["CallReceived"]) as stream:
+        ready.set()  # type: ignore[attr-defined]
+        for event in stream:
+            with suppress(CommandRefused):  # its caller gave up
+                client.answer(event.call)  # type: ignore[union-attr]
+
+
+def answered_calls(rate: float, folder: Path) -> None:
+    """Calls in that ring until a command answers them; the caller hangs up at once."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    with running("--answer", "ring") as service:
+        worker = context.Process(target=answerer, args=(str(service.run_dir), ready))
+        worker.start()
+        ready.wait()
+        pids = processes(service)
+        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        report = call_for(folder / "uac", service.addresses["udp"], rate, ANSWERED_SECONDS, "answered by commands")
+        spent = {name: (cpu_seconds(pid) - before[name]) * 1e3 for name, pid in pids.items()}
+        worker.kill()
+    calls = report.successful + report.failed
+    each = "  ".join(f"{name} {cost / calls:.3f}" for name, cost in spent.items() if cost >= 1.0)
+    total = sum(spent.values()) / calls
+    print(f"{calls} calls at {rate:g}/s, failed {report.failed}: {total:.3f} ms CPU a call  {each}")
+
+
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=2_000)
     parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--answered", type=float, default=0.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sa-") as folder:
+        if options.answered:
+            answered_calls(options.answered, Path(folder))
+            return
         bare_echo(options.rounds, Path(folder))
         round_trips(options.rounds)
         events(options.events, Path(folder))

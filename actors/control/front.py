@@ -31,7 +31,6 @@ from actors.runtime.context import Context
 from actors.runtime.machine import Event
 
 FRAMES_A_TURN = 32
-HURRY = 0.05  # seconds after a command in which no batch is waited for: its client may send another
 STATE_PATIENCE = 5.0  # seconds for the shards to say which calls there are
 SUPERVISOR = "supervisor"  # whom the tree is asked of
 
@@ -79,8 +78,10 @@ class Front(LayerActor):
         """One turn of the socket: what was logged goes out, then commands come in."""
         if self._publish:
             self._publish = self._serve()
+        moderation = self.mailbox.moderation
         for knock in self._socket.receive(FRAMES_A_TURN):
-            self.mailbox.moderation.hurry = now + HURRY
+            moderation.took += 1
+            moderation.awaited(now)
             self._take(knock, now)
         return self._publish or self._socket.waiting()
 

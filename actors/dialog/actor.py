@@ -116,8 +116,10 @@ class DialogActor(LayerActor):
         }
         self._carry_out(agent.begin(clock(), time.time()))
 
-    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401, ARG002 - its type says who sent it
+    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""
+        if peer == "control":  # a command, for whose answer a client waits
+            self.mailbox.moderation.awaited(now)
         receiver = self._receivers.get(type(message)) or self._user_agent.command
         self._carry_out(receiver(message, now, time.time()))
 

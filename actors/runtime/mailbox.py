@@ -174,11 +174,13 @@ class Mailbox:
             return self._poll_exactly(exact, clock())
         pause = self.moderation.pause
         if pause:
+            self.moderation.rested = True
             time.sleep(pause)  # a batch forms meanwhile, and most often no second wait is needed
         return self._epoll.poll(max(min(self.deadline() - clock(), LONGEST), 0))
 
     def _joined(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Let a batch form: what came, and what comes within the pause."""
+        self.moderation.rested = True
         time.sleep(self.moderation.pause)
         merged = dict(events)  # an edge that was seen is not seen again
         for fd, event in self._epoll.poll(0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.moderation import LONGEST, SHORTEST, WINDOW, Moderation
+from actors.runtime.moderation import FEW, HURRY, LONGEST, SHORTEST, TRUST, WINDOW, Moderation
 
 
 def loaded(share: float, turns: int = 1000, period: float = 0.001) -> Moderation:
@@ -49,9 +49,44 @@ def test_whatever_the_load_the_pause_stays_in_its_bounds(turns: list[tuple[float
         assert moderation.pause == 0.0 or SHORTEST <= moderation.pause <= LONGEST
 
 
-def test_who_hurries_does_not_pause_however_busy() -> None:
-    moderation = Moderation(0.0, 0.0)
-    moderation.hurry = 2.0
-    for turn in range(1, 30):
-        moderation.turned(turn / 10, turn / 20)
-        assert (moderation.pause == 0.0) == (turn / 10 < 2.0)
+def asked(messages: int, until: float, every: float = 0.01) -> list[float]:
+    """The pauses of a busy actor whose turns, `every` so many seconds, each bring so many `messages` and a question."""
+    moderation, now, pauses = loaded(0.9), 1.0, []
+    while now < until:
+        now += every
+        moderation.took = messages
+        moderation.rested = moderation.pause > 0.0
+        moderation.awaited(now)
+        moderation.turned(now, 0.9 * now)
+        pauses.append(moderation.pause)
+    return pauses
+
+
+def test_who_asks_again_at_each_answer_finds_no_pause_however_busy() -> None:
+    pauses = asked(1, until=21.0, every=0.001)
+    assert sum(pause > 0.0 for pause in pauses) <= 2 * 20 / TRUST  # one now and then, to see what it gathers
+
+
+def test_in_a_flood_of_questions_pauses_stay() -> None:
+    assert min(asked(FEW + 1, until=3.0)) == LONGEST
+
+
+def test_a_flood_that_begins_in_a_hurry_is_moderated_soon() -> None:
+    moderation, now = loaded(0.9), 1.0
+    moderation.rested, moderation.took = True, 1
+    moderation.turned(now, 0.9)
+    hurried = 0
+    while moderation.pause == 0.0 or not hurried:
+        now += 0.002
+        moderation.took = 100
+        moderation.awaited(now)
+        moderation.turned(now, 0.9 * now)
+        hurried += 1
+    assert now <= 1.0 + TRUST + HURRY + 0.01
+
+
+def test_nobody_who_asks_leaves_the_pause() -> None:
+    moderation = loaded(0.9)
+    moderation.rested, moderation.took = True, 1
+    moderation.turned(1.1, 0.99)
+    assert moderation.pause == LONGEST
