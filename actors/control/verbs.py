@@ -63,7 +63,7 @@ def place(
         echo: send the peer its own audio back.
         play: a WAV file to play to the peer; a relative path is taken from here, as for `record`.
         loop: play it again and again.
-        record: a WAV file to record the peer's audio into.
+        record: a file to record the peer's audio into: Opus in Ogg where it is named .ogg or .opus, else WAV.
         hang_up_after_play: end the call when the file has been played.
         device: sound devices to use, ``IN:OUT`` by name or number; ``:`` for the configured ones.
         ring_timeout: seconds until an unanswered call is cancelled; 0: the service's own.
@@ -265,7 +265,7 @@ def playback(call: str, action: str, position: float = 0.0, *, key: str = "") ->
 
 
 def record(call: str, path: str = "", *, sides: str = "peer", key: str = "") -> Wish[None]:
-    """Record a call into a WAV file, in place of an earlier recording; without a path that one ends.
+    """Record a call into a file, in place of an earlier recording; without a path that one ends.
 
     Args:
         call: the call's id.
