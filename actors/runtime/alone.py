@@ -64,8 +64,8 @@ class Alone:
         self._folder = Path(tempfile.mkdtemp(prefix="sipactors-"))
         self._sockets = tuple(sockets)
         self._store = Store()
-        self._end, self._theirs = channel_pair()
-        self._channel = Channel(self._theirs)
+        self._end, theirs = channel_pair()
+        self._channel = Channel(theirs)
         for part in (Path("run") / PIPES, Path("state")):
             (self._folder / part).mkdir(parents=True)
         run_dir = self._folder / "run"
@@ -84,6 +84,9 @@ class Alone:
             outward=self._context.address(peer, name),
             accepted=accepted,
         )
+        self._news = select.poll()  # select(2) knows no descriptor above 1,023
+        for source in (self._pipe.fd, self._end.fileno()):
+            self._news.register(source, select.POLLIN)
         self._kind = kind
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._words = ""
@@ -144,7 +147,7 @@ class Alone:
 
     def _turn(self, patience: float) -> None:
         """Wait for news, read, commit, send."""
-        select.select([self._pipe.fd, self._end.fileno()], [], [], patience)
+        self._news.poll(patience * 1000)
         for said, _ in self._end.receive()[0]:
             self._is_ready = self._is_ready or isinstance(said, Ready)
             if isinstance(said, LastWords):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
@@ -50,6 +53,27 @@ def test_two_of_them_do_not_meet() -> None:
         one.tell(Question(2))
         other.tell(Question(3))
         assert (one.receive(10.0), other.receive(10.0)) == (Answer(2, 4), Answer(3, 9))
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Have this program hold more descriptors than select(2) knows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip(f"no more than {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1024)]
+    yield
+    for fd in held:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_a_program_of_many_descriptors_can_have_one_too() -> None:
+    with Alone(Squares, "squares", "host", Answer, settings=None) as squares:
+        squares.tell(Question(3))
+        assert squares.receive(10.0) == Answer(3, 9)
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing() -> None:
