@@ -319,7 +319,10 @@ class Supervisor:
             raise
         for child in self._children:
             if child.name in changed:
-                self._exchange(child, self._specs[child.name].sockets, changed[child.name].sockets, opened[child.name])
+                spec = changed[child.name]
+                self._exchange(child, self._specs[child.name].sockets, spec.sockets, opened[child.name])
+                child.restart = Restart(spec.restart)
+                child.shutdown, child.heartbeat, child.startup = spec.shutdown, spec.heartbeat, spec.startup
         self._specs = specs
         self._deposit()
         return tuple(changed)

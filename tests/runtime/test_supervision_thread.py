@@ -138,6 +138,17 @@ def test_a_thread_that_does_not_stop_is_left_behind(tmp_path: Path, stage: Stage
     assert supervisor.stop() == 0
 
 
+def test_a_reload_takes_how_long_a_child_is_waited_for(tmp_path: Path, stage: Stage) -> None:
+    del stage
+    spec = ChildSpec(name="b", start=f"{THIS}:main", shutdown=61.0, heartbeat=62.0, startup=63.0)
+    supervisor = tree(tmp_path, "b", reread=lambda: [spec])
+    supervisor.start()
+    assert supervisor._reload() == ("", ("b",))
+    (child,) = supervisor._children
+    assert (child.shutdown, child.heartbeat, child.startup) == (61.0, 62.0, 63.0)
+    supervisor.stop()
+
+
 def test_an_actor_that_never_becomes_ready_makes_start_fail(tmp_path: Path, stage: Stage) -> None:
     del stage
     spec = ChildSpec(name="x", start="no.such.module:main")
