@@ -386,7 +386,7 @@ class Link:
             receiver.resume = receiver.again = False
             receiver.acked = receiver.mark
         sender.flush(out, now)
-        if (ack or out) and receiver.owes:
+        if (ack or out or sender.greet) and receiver.owes:
             out.append(Ack(receiver.mark))
             receiver.again = False
             receiver.acked = receiver.mark

@@ -89,6 +89,17 @@ def test_an_acknowledgement_waits_for_company() -> None:
     assert link.flush(0.0, ack=False) == [Data(1, ["answer"]), Ack(1)]
 
 
+def test_an_acknowledgement_leaves_with_a_hello() -> None:
+    link = opened()
+    link.receive(Data(1, ["x"]), 5, 0.0)
+    link.send("mine", journalled=True)
+    link.flush(0.0, ack=False)
+    link.receive(Data(2, ["y"]), 5, 0.1)
+    link.sender.tick(RETRY_INTERVAL)
+    assert link.flush(RETRY_INTERVAL, ack=False) == [Ack(2), Hello("ours", "peer", 1, 1)]
+    assert not link.receiver.owes
+
+
 def test_without_an_acknowledgement_for_200_ms_the_peer_is_asked_and_only_what_it_misses_is_sent_again() -> None:
     link = opened()
     for body in "abc":
