@@ -162,7 +162,8 @@ class TransportActor(LayerActor):
         return self.context.run_dir / "counters" / "transport.json"
 
     def _note_counters(self) -> None:
-        self.cells.put(COUNTERS_KEY, CountersCell(), clock() + DELAY)
+        if COUNTERS_KEY not in self.cells:  # asked each time: a step that fails takes the cell back
+            self.cells.put(COUNTERS_KEY, CountersCell(), clock() + DELAY)
 
     def _write_counters(self) -> None:
         try:

@@ -15,19 +15,16 @@ class Counters(Counter[str]):
     """Counts by reason.
 
     Attributes:
-        changed: called at the first change since they were written.
+        changed: called at each change.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.changed: Callable[[], None] = _nobody
-        self._told = False
 
     def __setitem__(self, reason: str, count: int) -> None:
         super().__setitem__(reason, count)
-        if not self._told:
-            self._told = True
-            self.changed()
+        self.changed()
 
     def write(self, path: Path) -> None:
         """Write them as a JSON object; a reader sees the old ones or the new, never half of either.
@@ -35,7 +32,6 @@ class Counters(Counter[str]):
         Raises:
             OSError: the disk is full.
         """
-        self._told = False
         path.parent.mkdir(mode=0o700, exist_ok=True)
         draft = path.with_suffix(".new")
         draft.write_text(json.dumps(dict(sorted(self.items())), indent=1) + "\n", encoding="utf-8")
@@ -47,8 +43,8 @@ class Counters(Counter[str]):
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return
-        self.update({reason: count for reason, count in found.items() if isinstance(count, int)})
-        self._told = False
+        if isinstance(found, dict):
+            self.update({reason: count for reason, count in found.items() if isinstance(count, int)})
 
 
 def _nobody() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from actors.transport.actor import TransportActor
 from actors.transport.counters import Counters
-from actors.transport.events import Received
-from tests.transport.wired import SHARD, Service, request
+from actors.transport.events import Locate, Received
+from tests.transport.wired import DIALOG, SHARD, Service, request
 
 
 @pytest.fixture
@@ -51,7 +51,25 @@ def test_counters_that_cannot_be_written_stop_nothing(
         service.store(it)
 
 
-@pytest.mark.parametrize("text", ["", "no json", '{"a": "b"}'])
+def test_what_is_counted_in_a_step_that_breaks_stops_no_later_counting(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service.harness() as it, service.udp() as peer:
+
+        def count_and_break(*_: object) -> None:
+            it.actor._reception.dropped["before a fault of ours"] += 1
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(it.actor._finder, "find", count_and_break)
+        it.send(DIALOG, Locate("1", "sip:x@192.0.2.1"))
+        it.settle()
+        peer.send(b"nonsense\r\n\r\n")
+        it.wait_for(lambda: list(service.tmp_path.rglob("counters/transport.json")), "the counters")
+        assert len(json.loads(_written(service).read_text(encoding="utf-8"))) == 2
+        service.store(it)
+
+
+@pytest.mark.parametrize("text", ["", "no json", '{"a": "b"}', "[1]"])
 def test_what_a_predecessor_left_unreadable_counts_from_nought(tmp_path: Path, text: str) -> None:
     path = tmp_path / "counters.json"
     path.write_text(text, encoding="utf-8")
@@ -60,16 +78,14 @@ def test_what_a_predecessor_left_unreadable_counts_from_nought(tmp_path: Path, t
     assert counters == {}
 
 
-def test_the_first_change_since_the_last_writing_is_told_once(tmp_path: Path) -> None:
+def test_each_change_is_told_and_what_was_written_is_read_again(tmp_path: Path) -> None:
     told = []
     counters = Counters()
-    counters.changed = lambda: told.append(1)
+    counters.changed = lambda: told.append(dict(counters))
     counters["a"] += 1
     counters["b"] += 2
-    assert len(told) == 1
+    assert told == [{"a": 1}, {"a": 1, "b": 2}]
     counters.write(tmp_path / "x" / "counters.json")
-    counters["a"] += 1
-    assert len(told) == 2
     again = Counters()
     again.read(tmp_path / "x" / "counters.json")
     assert again == {"a": 1, "b": 2}
