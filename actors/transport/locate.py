@@ -91,7 +91,11 @@ class Location:
         self._static = static
 
     def begin(self, key: bytes, uri: str, seed: int, now: float) -> Result | None:
-        """Search the next hops for `uri`; None where answers are awaited, after which `key` names the search."""
+        """Search the next hops for `uri`; None where answers are awaited, after which `key` names the search.
+
+        One that had this key before is forgotten.
+        """
+        self._forget(key)
         try:
             where = where_of(uri, self._listeners.offered())
         except LocationError as error:

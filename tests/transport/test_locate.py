@@ -65,6 +65,16 @@ def test_what_needs_no_dns_is_found_at_once(uri: str, expected: tuple[str, str, 
     assert desk.asked == []
 
 
+def test_a_search_begun_again_under_its_key_takes_the_place_of_the_first() -> None:
+    desk = Desk()
+    assert desk.begin("sip:a@a.example:5060") is None
+    assert desk.begin("sip:b@b.example:5060") is None
+    desk.asked.reverse()  # what only the first asked is answered last
+    found = desk.answer_all({A: Answer(("192.0.2.1",)), Question("b.example", "A"): Answer(("192.0.2.2",))})
+    assert [one.target.host for one in found[b"1"].candidates] == ["192.0.2.2"]
+    assert len(desk.location) == 0
+
+
 def test_localhost_is_tried_in_every_family_that_we_listen_on() -> None:
     assert Desk(SIX).found("sip:a@localhost:5090") == [
         ("udp", "::1", 5090, "[::1]:5062"),
