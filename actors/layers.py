@@ -93,7 +93,12 @@ def dialog(config: Config) -> DialogSettings:
 def media(config: Config) -> MediaSettings:
     """Of every media process."""
     section = config.media
-    return MediaSettings(jitter=section.jitter, inband_keys=section.inband_keys, folder=absolute(section.folder))
+    return MediaSettings(
+        jitter=section.jitter,
+        inband_keys=section.inband_keys,
+        folder=absolute(section.folder),
+        listen=configuration.control_address(config.control.listen),
+    )
 
 
 def device(config: Config) -> DeviceSettings:

@@ -25,7 +25,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
     "media": {"device_actor", "driver", "lines", "sound"}
-    | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams"},
+    | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams", "audio_doors"},
     "control": {
         "actor",
         "sockets",
@@ -40,9 +40,6 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "trace",
         "cli_figures",
         "cli_sound",
-        "audit",
-        "remote",
-        "doors",
         "cli",
         "follow",
         "render",

@@ -9,21 +9,20 @@ from functools import partial
 from typing import Any, ClassVar
 
 import actors.dialog.events as dialog
-from actors.control.audit import Audit
 from actors.control.cells import CALL, CLAIM, TIMER, Claimed, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
 from actors.control.claims import Claims
 from actors.control.desk import Desk
-from actors.control.doors import Doors
 from actors.control.front import Front
 from actors.control.idempotency import Pending, Reply, Settled
 from actors.control.keys import Keys
 from actors.control.log import EventLog, head_of
 from actors.control.rights import Rights
-from actors.control.sockets import Feed
+from actors.control.sockets import CommandDoors, Feed
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
 from actors.runtime.actor import run
+from actors.runtime.audit import Audit
 from actors.runtime.context import Context
 from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Event
@@ -81,7 +80,7 @@ class ControlActor(Front):
         self._keys = Keys(context.state_dir / "keys")
         self._audit = Audit(context.state_dir / "audit.log")
         self._rights = Rights(settings.folders, lambda name: len(self._calls_by.get(name, ())))
-        self._socket = Doors(context.run_dir, settings.listen, self._keys, clock)
+        self._socket = CommandDoors(context.run_dir, settings.listen, self._keys, clock)
         self._held.callback(self._socket.close)
         self._feed = Feed(context.run_dir)
         self._held.callback(self._feed.close)

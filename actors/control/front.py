@@ -11,23 +11,23 @@ from typing import Any
 import msgspec
 
 from actors.control import commands, records
-from actors.control.audit import Audit
 from actors.control.cells import CALL, call_key
 from actors.control.chronicle import Chronicle
 from actors.control.claims import PROBE, Claims, Outcome
 from actors.control.desk import Desk
-from actors.control.doors import Doors, Knock
 from actors.control.figures import Figures
 from actors.control.idempotency import Reply, Settled
 from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
 from actors.control.questions import Answered, Asker, Questions
 from actors.control.rights import PRIVILEGED, Denied, Grant, Rights
-from actors.control.sockets import Feed
+from actors.control.sockets import CommandDoors, Feed
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
 from actors.runtime import channel
 from actors.runtime.actor import LayerActor
+from actors.runtime.audit import Audit
 from actors.runtime.context import Context
+from actors.runtime.doors import Knock
 from actors.runtime.machine import Event
 
 FRAMES_A_TURN = 32
@@ -49,7 +49,7 @@ class Front(LayerActor):
     _fd: int
     _feed: Feed
     _rights: Rights
-    _socket: Doors
+    _socket: CommandDoors
     _store: Store
     _subscriptions: Subscriptions
 
@@ -99,14 +99,14 @@ class Front(LayerActor):
         more = False
         for key in self._subscriptions.keys():  # noqa: SIM118 - not a dict
             frames, unfinished = self._subscriptions.feed(key)
-            if self._socket.still_may(key[0]) and all(self._socket.send(key[0], frame) for frame in frames):
+            if self._socket.still_may(key[0]) and not any(self._socket.send(key[0], frame) for frame in frames):
                 more = more or unfinished
             else:
                 # Gone, or revoked, or it does not read. If it lives it asks again from where it is.
                 self._subscriptions.unsubscribe(key)
         return more
 
-    def _take(self, knock: Knock, now: float) -> None:
+    def _take(self, knock: Knock[Grant], now: float) -> None:
         try:
             request = decode_request(knock.data)
         except ProtocolError as error:

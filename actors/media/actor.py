@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from actors.media import device_events, events
+from actors.media.audio_doors import AudioDoors, Listener
+from actors.media.audio_events import Open
 from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.facts import Facts
@@ -24,6 +26,7 @@ from actors.media.sockets import Ports
 from actors.media.streams import Streams
 from actors.media.taps import KEPT
 from actors.runtime.actor import LayerActor, run
+from actors.runtime.audit import Audit
 from actors.runtime.context import Context
 from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Event
@@ -118,9 +121,34 @@ class MediaActor(LayerActor):
         engine, run_dir = self._engine, self.context.run_dir
         positions = Records(self._records.path.with_name("spoken"), len(self._ports), KEPT)
         path = run_dir / self.name.replace("media", "audio", 1)
-        self._streams = Streams(path, positions, engine.of_call, engine.tapped)
-        self.mailbox.watch(self._streams.fileno(), self._streams.receive, edge=True)
-        self.mailbox.again(self._streams.fileno())  # what came before is no news
+        self._audit = Audit(self.context.state_dir / "audit.log")
+        doors = AudioDoors(path, self._audio_address(), self.context.state_dir / "keys", clock)
+        self._streams = Streams(doors, positions, engine.of_call, engine.tapped, self._note_down)
+        for fd in self._streams.filenos():
+            self.mailbox.watch(fd, self._streams.receive, edge=True)
+            self.mailbox.again(fd)  # what came before is no news
+        self._audio = self._streams.filenos()[0]
+        if doors.remote is not None:
+            self._remote = doors.remote
+            self.log.info("listening", address=doors.remote.address)
+            self.mailbox.watch(doors.remote.zap_fileno(), self._asked_in)
+
+    def _audio_address(self) -> str:
+        """The ports behind that of the control API are the media processes', in their order."""
+        host, _, port = self.context.settings.listen.rpartition(":")
+        number = int(self.name.partition("-")[2])
+        return f"{host}:{int(port) and int(port) + 1 + number}" if host else ""
+
+    def _asked_in(self, _now: float) -> bool:
+        self._remote.let_in()
+        return False
+
+    def _note_down(self, listener: Listener, wanted: Open) -> None:
+        """Somebody is refused the audio of a call. A disk that refuses is told of, and stops nobody."""
+        try:
+            self._audit.write(listener.name, "Audio", "denied", call=wanted.call)
+        except OSError as error:
+            self.log.warning("the audit log cannot be written", error=str(error))
 
     # The pacing.
 
@@ -133,7 +161,7 @@ class MediaActor(LayerActor):
         self._lines.read()
         self._engine.tick(now, time.time())
         if self._streams.tick():
-            self.mailbox.again(self._streams.fileno())
+            self.mailbox.again(self._audio)
         self._tell_events()
 
     def _tell_events(self) -> None:

@@ -12,11 +12,14 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         jitter: milliseconds of audio held back at the start of a talkspurt.
         inband_keys: keys are heard in the sound of peers that take no telephone events.
         folder: where files that are played and recorded must be; empty for anywhere.
+        listen: where the control API has its TCP port, ``tcp://ADDRESS:PORT``: audio is had on those behind it; empty
+            for no audio over TCP.
     """
 
     jitter: int = 40
     inband_keys: bool = False
     folder: str = ""
+    listen: str = ""
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The media process's end of the audio channel: one ROUTER socket for all clients, which never waits.
+"""The media process's end of the audio channel: one ROUTER socket for all clients of a door, which never waits.
 
 What clients ask is taken between ticks, so many messages a turn; what they are to be sent leaves behind each tick, one
 message a client. A client that does not read loses frames, which it counts by their numbers; what it is told is kept
@@ -7,12 +7,11 @@ for it, within a bound.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import zmq
 
+from actors.media.audio_doors import ROLES, AudioDoors, Listener
 from actors.media.audio_events import (
     MAX_MESSAGE,
     RATES,
@@ -36,12 +35,9 @@ from actors.media.record import Records
 from actors.media.session import Session
 from actors.media.taps import Ears, Kept, Outlet, Taps
 
-QUEUE = 25  # messages to a client that does not read: half a second; what is more is left out
 MAX_TOLD = 1_024  # of what such a client is to be told: then it is given up
 MAX_TAPS = 1_024  # of one client
-LINGER = 200  # milliseconds that the last messages of a process that stops may take
 _TURN = 128  # messages taken in one turn
-_BUFFER = 65_536  # bytes of the kernel's, each way: what waits there is late
 _QUIET = 2  # ticks without a message after which a client is shown that we live, and shows whether it does
 
 
@@ -67,62 +63,46 @@ class Streams:
     """Every tap of a media process.
 
     Args:
-        path: of the socket.
+        doors: where clients come.
         positions: how far written audio was played, a slot a port pair, over restarts.
         find: the session of a call, by the call's id.
         wake: a session is tapped: serve it every tick.
+        denied: told of who asked for a call's audio and has no right to it.
 
     Attributes:
-        dropped: messages that were none, or from nobody.
         lost: frames left out because a client did not read.
-
-    Raises:
-        OSError: the socket cannot be bound there.
     """
 
     def __init__(
         self,
-        path: Path,
+        doors: AudioDoors,
         positions: Records,
         find: Callable[[str], Session | None],
         wake: Callable[[Session], None],
+        denied: Callable[[Listener, Open], None],
     ) -> None:
-        self.dropped = self.lost = 0
-        self._path = path
+        self.lost = 0
+        self._malformed = 0
+        self._doors = doors
         self._positions = positions
         self._find = find
         self._wake = wake
+        self._denied = denied
         self._ears = Ears()
         self._clients: dict[bytes, _Client] = {}
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        # A send to a client that is gone or does not read fails then, instead of being dropped in silence.
-        for option, value in (
-            (zmq.ROUTER_MANDATORY, 1),
-            (zmq.ROUTER_HANDOVER, 1),
-            (zmq.MAXMSGSIZE, MAX_MESSAGE),
-            (zmq.SNDHWM, QUEUE),
-            (zmq.SNDBUF, _BUFFER),
-            (zmq.LINGER, LINGER),
-        ):
-            self._socket.setsockopt(option, value)
-        before = os.umask(0o077)
-        try:
-            self._socket.bind(f"ipc://{path}")  # libzmq unlinks what a killed predecessor left there
-        except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
-            raise OSError(f"{path}: {error}") from error
-        finally:
-            os.umask(before)
-        path.chmod(0o600)
 
-    def fileno(self) -> int:
+    @property
+    def dropped(self) -> int:
+        """Messages that were none, and connections that had no key."""
+        return self._malformed + self._doors.dropped
+
+    def filenos(self) -> list[int]:
         """What to poll; edge-triggered."""
-        return int(self._socket.getsockopt(zmq.FD))
+        return self._doors.filenos()
 
     def waiting(self) -> bool:
         """Whether there is a message to receive. Ask after every send too: it may have taken the edge with it."""
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return self._doors.waiting()
 
     def settle(self, sessions: Iterable[Session]) -> None:
         """What a predecessor played in sessions that go on is known by their rows: write it down before the next."""
@@ -136,29 +116,26 @@ class Streams:
     def receive(self, _now: float) -> bool:
         """Take what clients ask; True when there is more. What they are told for it leaves at once."""
         touched: dict[bytes, None] = {}
-        more = True
-        for _ in range(_TURN):
+        for identity, data, listener in self._doors.receive(_TURN):
             try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                more = False
-                break
-            try:
-                asks = decode(parts[-1])
+                asks = decode(data)
             except AudioError:
-                self.dropped += 1
+                self._malformed += 1
                 continue
-            touched[parts[0]] = None
-            client = self._clients.setdefault(parts[0], _Client())
+            touched[identity] = None
+            client = self._clients.setdefault(identity, _Client())
             for ask in asks:
-                self._serve(client, ask)
+                if listener is not None and listener.role in ROLES:
+                    self._serve(client, ask)
+                elif isinstance(ask, Open):
+                    self._deny(client, ask, listener)
         for identity in touched:
             client = self._clients[identity]
             if client.outlet.told:
                 self._send(identity, client)
-            if not client.taps:
-                self._clients.pop(identity, None)
-        return more or self.waiting()
+            if not client.taps and identity in self._clients:
+                self._forget(identity)
+        return self.waiting()
 
     def tick(self) -> bool:
         """Send what the tick brought; True when there is something to receive."""
@@ -166,6 +143,9 @@ class Streams:
             return False
         self._ears.deliver()
         for identity, client in tuple(self._clients.items()):
+            if not self._doors.still_may(identity):
+                self._gone(identity)  # its key was revoked
+                continue
             if not client.outlet.frames and not client.outlet.told:
                 client.quiet += 1
                 if client.quiet < _QUIET:
@@ -176,12 +156,14 @@ class Streams:
     def close(self) -> None:
         """Close it, once what was told has left or LINGER has passed."""
         self.tick()
-        self._path.unlink(missing_ok=True)
-        self._socket.close()
-        self._context.term()
+        self._doors.close()
         self._positions.close()
 
     # What a client asks.
+
+    def _deny(self, client: _Client, wanted: Open, listener: Listener | None) -> None:
+        client.outlet.told.append(Refused(wanted.tap, "denied", "this key may not hear calls, nor speak in them"))
+        self._denied(listener or Listener("revoked", ""), wanted)
 
     def _serve(self, client: _Client, ask: Request) -> None:
         session = client.taps.get(ask.tap)
@@ -260,26 +242,31 @@ class Streams:
         told, frames = outlet.told, outlet.frames
         outlet.told, outlet.frames = [], []
         client.quiet = 0
-        try:
-            for some_told, some_frames in _portions(told, frames):
-                self._socket.send_multipart((identity, encode_tick(some_told, some_frames)), zmq.NOBLOCK)
-                told = told[len(some_told) :]
-                frames = frames[len(some_frames) :]
-        except zmq.Again:
-            client.lost += len(frames)
-            self.lost += len(frames)
-            outlet.told = told
-            if len(told) > MAX_TOLD:
+        for some_told, some_frames in _portions(told, frames):
+            failed = self._doors.send(identity, encode_tick(some_told, some_frames))
+            if failed == zmq.EHOSTUNREACH:
                 self._gone(identity)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
+                return
+            if failed:
+                break
+            told = told[len(some_told) :]
+            frames = frames[len(some_frames) :]
+        else:
+            return
+        client.lost += len(frames)
+        self.lost += len(frames)
+        outlet.told = told
+        if len(told) > MAX_TOLD:
             self._gone(identity)
 
     def _gone(self, identity: bytes) -> None:
-        client = self._clients.pop(identity)
+        client = self._forget(identity)
         for tap in tuple(client.taps):
             self._leave(client, tap)
+
+    def _forget(self, identity: bytes) -> _Client:
+        self._doors.forget(identity)
+        return self._clients.pop(identity)
 
 
 def _measured(tap: str, session: Session, taps: Taps) -> Measured:

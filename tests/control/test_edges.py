@@ -8,16 +8,16 @@ from pathlib import Path
 import zmq
 
 from actors.control.front import Front
+from actors.control.keys import Keys
 from actors.control.paths import SOCKET
-from actors.control.sockets import CommandSocket
-from actors.runtime.mailbox import Mailbox
+from actors.control.sockets import CommandDoors
+from actors.runtime.mailbox import Mailbox, clock
 
 
 def test_a_command_that_comes_while_an_owner_is_looked_for_is_seen(tmp_path: Path) -> None:
     front = Front.__new__(Front)  # its socket and its mailbox, and nothing else
-    router = CommandSocket(tmp_path)
-    front._socket = router  # type: ignore[assignment]  # one door is enough
-    front._fd = router.fileno()
+    router = front._socket = CommandDoors(tmp_path, "", Keys(tmp_path / "keys"), clock)
+    front._fd = router.filenos()[0]
     front.mailbox = Mailbox()
     front.mailbox.watch(front._fd, lambda _: False, edge=True)
     with zmq.Context() as context, context.socket(zmq.DEALER) as client:
@@ -27,7 +27,7 @@ def test_a_command_that_comes_while_an_owner_is_looked_for_is_seen(tmp_path: Pat
         select.select([front._fd], [], [])
         while not (frames := list(router.receive(2))):
             select.select([front._fd], [], [], 0.1)
-        identity = frames[0][0]
+        identity, _, grant = frames[0]
         taken = 0
         for _ in range(50):
             client.send(b"a command")
@@ -36,7 +36,7 @@ def test_a_command_that_comes_while_an_owner_is_looked_for_is_seen(tmp_path: Pat
             taken += not select.select([front._fd], [], [], 0)[0]
             envelope = front.mailbox.get()
             assert [fd for fd, _ in envelope.message.readable] == [front._fd]
-            assert list(router.receive(2)) == [(identity, b"a command")]
+            assert list(router.receive(2)) == [(identity, b"a command", grant)]
         assert taken, "no send took an edge: this shows nothing"
     router.close()
     front.mailbox.close()

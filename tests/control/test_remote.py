@@ -14,13 +14,13 @@ import pytest
 import zmq
 
 from actors.control import playing, records
-from actors.control.audit import Audit
 from actors.control.client import Client, CommandRefused, NoService
 from actors.control.keys import KeyProblem, Keys
 from actors.control.protocol import encode_request
 from actors.control.records import COMMANDS, Request
 from actors.control.rights import ASKS, LOCAL, Denied, Grant, Rights, Role
 from actors.dialog import events as dialog
+from actors.runtime.audit import Audit
 from tests.control.api import PATIENCE, Caller, control
 from tests.runtime.harness import Harness
 
@@ -259,7 +259,7 @@ def test_fault_70_a_flood_is_counted_and_nobody_writes_lines_of_his_own(tmp_path
 
 
 def test_the_audit_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.control.audit.MAX_BYTES", 1_000)
+    monkeypatch.setattr("actors.runtime.audit.MAX_BYTES", 1_000)
     audit = Audit(tmp_path / "audit.log")
     for _ in range(60):
         audit.write("eye", "Place", "denied")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
+from actors.media.audio_doors import AudioDoors
 from actors.media.audio_events import (
     MAX_MESSAGE,
     AudioError,
@@ -38,6 +39,7 @@ from actors.media.meter import SILENT
 from actors.media.record import Records
 from actors.media.streams import MAX_TOLD, Streams
 from actors.media.taps import KEPT
+from actors.runtime.mailbox import clock
 from tests.media.rig import Phone, Rig
 
 PATIENCE = 5_000  # milliseconds
@@ -56,7 +58,8 @@ class House:
     def begin(self) -> None:
         engine = self.rig.engine
         positions = Records(self.path / "spoken", 4, KEPT)
-        self.streams = Streams(self.path / "audio-0", positions, engine.of_call, engine.tapped)
+        doors = AudioDoors(self.path / "audio-0", "", self.path / "keys", clock)
+        self.streams = Streams(doors, positions, engine.of_call, engine.tapped, lambda *_: None)
         self.streams.settle(engine.sessions.values())
 
     def call(self, key: str, phone: Phone) -> None:
@@ -79,7 +82,7 @@ class House:
                 pass
             if until():
                 return
-            zmq.select([self.streams.fileno()], [], [], 0.01)
+            zmq.select([*self.streams.filenos()], [], [], 0.01)
         raise AssertionError("it did not come to be")
 
     def close(self) -> None:

@@ -1,20 +1,22 @@
-"""The doors of the API as one: the local socket, and the one for other machines where it is asked for."""
+"""The doors of a service's socket as one: the local one, and the one for other machines where it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from actors.control.keys import Keys
-from actors.control.remote import RemoteSocket
-from actors.control.rights import LOCAL, Grant
-from actors.control.sockets import CommandSocket
+import zmq
 
-_LOCAL, _REMOTE = b"l", b"r"  # the first byte of an identity as the rest of control knows it
+from actors.runtime.guarded import GuardedRouter
+from actors.runtime.keyring import Keyring
+from actors.runtime.router import LocalRouter
+
+_LOCAL, _REMOTE = b"l", b"r"  # the first byte of an identity as whoever holds the doors knows it
+
+T = TypeVar("T")
 
 
-class Knock(NamedTuple):
+class Knock(NamedTuple, Generic[T]):
     """A frame that has come.
 
     Attributes:
@@ -25,38 +27,32 @@ class Knock(NamedTuple):
 
     identity: bytes
     data: bytes
-    grant: Grant | None
+    grant: T | None
 
 
-class Doors:
-    """All sockets on which commands come.
+class Doors(Generic[T]):
+    """All sockets of one kind.
 
     Args:
-        run_dir: where the local one is.
-        listen: ``tcp://ADDRESS:PORT``, empty for none.
+        local: for our own user on this machine.
+        remote: for others, None for nobody.
         keys: those of remote clients.
+        own: what a local client may do.
         clock: gives the time.
-
-    Raises:
-        OSError: a socket cannot be bound.
-        KeyProblem: the service's own key cannot be had.
     """
 
-    def __init__(self, run_dir: Path, listen: str, keys: Keys, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, local: LocalRouter, remote: GuardedRouter | None, keys: Keyring[T], own: T, clock: Callable[[], float]
+    ) -> None:
+        self.remote = remote
+        self._local = local
         self._keys = keys
+        self._own = own
         self._clock = clock
-        self._local = CommandSocket(run_dir)
-        self.remote: RemoteSocket | None = None
-        self._reads: dict[bytes, bytes] = {}  # the identity of a remote subscriber, and its key
-        if listen:
-            try:
-                self.remote = RemoteSocket(listen, keys, clock)
-            except BaseException:
-                self._local.close()
-                raise
+        self._reads: dict[bytes, bytes] = {}  # the identity of a remote client, and its key
 
     def filenos(self) -> list[int]:
-        """What to poll for commands."""
+        """What to poll for frames."""
         return [self._local.fileno(), *([self.remote.fileno()] if self.remote else [])]
 
     def waiting(self) -> bool:
@@ -68,10 +64,10 @@ class Doors:
         """Frames that were none of ours, and connections that had no key."""
         return self._local.dropped + (self.remote.dropped + self.remote.refused if self.remote else 0)
 
-    def receive(self, limit: int) -> Iterator[Knock]:
+    def receive(self, limit: int) -> Iterator[Knock[T]]:
         """At most `limit` frames of each door."""
         for identity, data in self._local.receive(limit):
-            yield Knock(_LOCAL + identity, data, LOCAL)
+            yield Knock(_LOCAL + identity, data, self._own)
         if self.remote is not None:
             for identity, data, key in self.remote.receive(limit):
                 self._reads[_REMOTE + identity] = key
@@ -85,17 +81,15 @@ class Doors:
         """Keep the keys of these connections alone."""
         self._reads = {identity: key for identity, key in self._reads.items() if identity in identities}
 
-    def send(self, identity: bytes, frame: bytes) -> bool:
-        """Send to a connection, without waiting; False when it is gone or its queue is full."""
+    def forget(self, identity: bytes) -> None:
+        """The key of this connection is of no interest any more."""
+        self._reads.pop(identity, None)
+
+    def send(self, identity: bytes, frame: bytes) -> int:
+        """As Router.send."""
         if identity[:1] == _LOCAL:
             return self._local.send(identity[1:], frame)
-        return self.remote is not None and self.remote.send(identity[1:], frame)
-
-    def reaches(self, identity: bytes) -> bool:
-        """Whether a client is connected."""
-        if identity[:1] == _LOCAL:
-            return self._local.reaches(identity[1:])
-        return self.remote is not None and self.remote.reaches(identity[1:])
+        return zmq.EHOSTUNREACH if self.remote is None else self.remote.send(identity[1:], frame)
 
     def close(self) -> None:
         """Close them, once what was sent has left."""

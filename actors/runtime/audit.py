@@ -52,6 +52,6 @@ class Audit:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "a", encoding="ascii") as file:
             file.write(line)
-            full = file.tell() > MAX_BYTES
-        if full:
+            full = file.tell() > MAX_BYTES and os.path.samestat(os.fstat(descriptor), self._path.stat())
+        if full:  # and no other process has put it away meanwhile
             self._path.rename(self._path.with_name(self._path.name + ".1"))

@@ -1,14 +1,15 @@
-"""The API over TCP: a ROUTER that speaks CURVE only, and the ZAP handler that knows the keys (ZeroMQ RFC 26 and 27)."""
+"""A ROUTER over TCP that speaks CURVE only, and the ZAP handler that knows the keys (ZeroMQ RFC 26 and 27)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import zmq
 from zmq.utils import z85
 
-from actors.control.keys import Keys
-from actors.control.sockets import Router
+from actors.runtime.keyring import Keyring
+from actors.runtime.router import Router
 
 HANDSHAKE = 5_000  # milliseconds
 HEARTBEAT = 2_000  # milliseconds between two of ZeroMQ's own
@@ -16,13 +17,14 @@ SILENCE = 6_000  # milliseconds after which a connection counts as dead
 _USER = "User-Id"
 
 
-class RemoteSocket(Router):
-    """The service's end of the API for other machines.
+class GuardedRouter(Router):
+    """For programs on other machines that have a key.
 
     Args:
         address: ``tcp://ADDRESS:PORT``, port 0 for a free one.
         keys: whom to let in.
         clock: gives the time.
+        options: those of Router.
 
     Attributes:
         address: where it listens.
@@ -33,8 +35,8 @@ class RemoteSocket(Router):
         KeyProblem: the service's own key cannot be had.
     """
 
-    def __init__(self, address: str, keys: Keys, clock: Callable[[], float]) -> None:
-        super().__init__()
+    def __init__(self, address: str, keys: Keyring[Any], clock: Callable[[], float], **options: int) -> None:
+        super().__init__(**options)
         self.refused = 0
         self._keys = keys
         self._clock = clock
@@ -90,6 +92,6 @@ class RemoteSocket(Router):
                 self.dropped += 1
 
     def close(self) -> None:
-        """Close it, once what was sent has left or LINGER has passed."""
+        """Close it, once what was sent has left or the time to linger has passed."""
         self._zap.close()
         super().close()

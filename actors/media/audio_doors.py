@@ -1,0 +1,74 @@
+"""Where programs come for the audio of calls: a socket in the run directory, and one over TCP for those with a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actors.media.audio_events import MAX_MESSAGE
+from actors.runtime.doors import Doors
+from actors.runtime.guarded import GuardedRouter
+from actors.runtime.keyring import Keyring
+from actors.runtime.router import LocalRouter
+
+QUEUE = 25  # messages to a client that does not read: half a second; what is more is left out
+LINGER = 200  # milliseconds that the last messages of a process that stops may take
+BUFFER = 65_536  # bytes of the kernel's: what waits there is late
+ROLES = frozenset({"media", "control"})  # of the keys that may hear calls and speak in them
+
+
+class Listener(NamedTuple):
+    """Who is connected: the name of its key, empty for a program of our own user, and the key's role."""
+
+    name: str
+    role: str
+
+
+OURS = Listener("", "control")
+
+
+class AudioDoors(Doors[Listener]):
+    """Both sockets of a media process's audio channel.
+
+    Args:
+        path: of the local one.
+        listen: ``tcp://ADDRESS:PORT``, empty for none; port 0: that of the predecessor, or a free one.
+        keys: the folder of the keys.
+        clock: gives the time.
+
+    Raises:
+        OSError: a socket cannot be bound.
+        KeyProblem: the service's own key cannot be had.
+    """
+
+    def __init__(self, path: Path, listen: str, keys: Path, clock: Callable[[], float]) -> None:
+        options = {"max_message": MAX_MESSAGE, "queue": QUEUE, "linger": LINGER, "buffer": BUFFER}
+        ring = Keyring(keys, _listener)
+        local, remote = LocalRouter(path, **options), None
+        if listen:
+            port = path.with_name(f"port-of-{path.name}")
+            try:
+                remote = GuardedRouter(_known(listen, port), ring, clock, **options)
+            except BaseException:
+                local.close()
+                raise
+            _write(port, remote.address.rpartition(":")[2])
+        super().__init__(local, remote, ring, OURS, clock)
+
+
+def _listener(name: str, data: dict[str, Any]) -> Listener:
+    return Listener(name, str(data["role"]))
+
+
+def _known(listen: str, port: Path) -> str:
+    """Where clients look for us after a restart, where the configuration leaves the port to the system."""
+    host, _, number = listen.rpartition(":")
+    return f"{host}:{port.read_text('ascii')}" if number == "0" and port.exists() else listen
+
+
+def _write(path: Path, text: str) -> None:
+    """For control, which tells clients of it: whole or not at all."""
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text, encoding="ascii")
+    scratch.rename(path)
