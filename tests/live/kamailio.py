@@ -52,6 +52,7 @@ request_route {{
     }}
     if (has_totag()) {{
         if (loose_route()) {{
+{passing}
             t_relay();
             exit;
         }}
@@ -74,6 +75,7 @@ _BY_USER = """
             sl_send_reply("404", "Nobody by this name");
             exit;
     }}
+{passing}
     t_relay();
 """
 _TLS_MODULE = """
@@ -118,16 +120,26 @@ class Proxy:
 
 
 @contextmanager
-def proxy(folder: Path, routes: Mapping[str, str], *, tls: tuple[Path, Path] | None = None) -> Iterator[Proxy]:
+def proxy(
+    folder: Path,
+    routes: Mapping[str, str],
+    modules: str = "",
+    passing: str = "",
+    *,
+    tls: tuple[Path, Path] | None = None,
+) -> Iterator[Proxy]:
     """Kamailio in the foreground, stopped with all its processes at the end.
 
     Args:
         folder: for its configuration and its log.
         routes: the user part of a Request-URI -> the URI that the request goes to.
+        modules: as for `kamailio`.
+        passing: the same.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
     cases = "".join(_ROUTE.format(user=user, uri=uri) for user, uri in routes.items())
-    with kamailio(folder, _BY_USER.format(routes=cases), tls=tls) as (ports, log):
+    outside = _BY_USER.format(routes=cases, passing=passing)
+    with kamailio(folder, outside, modules, passing, tls=tls) as (ports, log):
         yield Proxy(HOST, ports, log)
 
 
@@ -142,7 +154,7 @@ def _port() -> int:
 
 @contextmanager
 def kamailio(
-    folder: Path, outside: str, modules: str = "", *, tls: tuple[Path, Path] | None = None
+    folder: Path, outside: str, modules: str = "", passing: str = "", *, tls: tuple[Path, Path] | None = None
 ) -> Iterator[tuple[dict[str, int], Path]]:
     """Kamailio, which stays in every dialog; gives the port of each transport and the file of its log.
 
@@ -150,6 +162,7 @@ def kamailio(
         folder: for its configuration and its log.
         outside: what it does with a request outside of any dialog.
         modules: the lines of its configuration that load and tell what that needs.
+        passing: what it does with a request of a dialog before it passes it on.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
     port = _port()
@@ -160,7 +173,9 @@ def kamailio(
         file = folder / "tls.cfg"
         file.write_text(_TLS.format(certificate=tls[0], authorities=tls[1]).lstrip(), encoding="utf-8")
         listener, modules = f"enable_tls=yes\nlisten=tls:{HOST}:{ports['tls']}", _TLS_MODULE.format(file=file) + modules
-    text = _CONFIG.format(host=HOST, port=port, tls_listener=listener, modules=modules, outside=outside)
+    text = _CONFIG.format(
+        host=HOST, port=port, tls_listener=listener, modules=modules, outside=outside, passing=passing
+    )
     config = folder / "kamailio.cfg"
     config.write_text(text.lstrip(), encoding="utf-8")
     log = folder / "kamailio.log"
