@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from actors.config import AccountSection, AuthSection, ConfigError, UserSection
-from actors.dialog.accounts import Account, Secret
-from actors.dialog.guard import User
+from actors.dialog.accounts import Account, Secret, User
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.uri import Uri
 

@@ -9,6 +9,7 @@ from actors import config as configuration
 from actors.account_config import accounts, users
 from actors.config import Config
 from actors.control.settings import ControlSettings
+from actors.dialog.accounts import Accounts
 from actors.dialog.settings import Answer, DialogSettings
 from actors.media.settings import DeviceSettings, MediaSettings
 from actors.runtime.logs import Logs
@@ -55,6 +56,7 @@ def transaction(config: Config) -> TransactionSettings:
         timeout=sip.timeout,
         timer_d=sip.timer_d,
         realm=config.auth.realm,
+        exempt=Accounts(accounts(config.accounts)).addresses,
         max_machines=sip.max_transactions,
     )
 

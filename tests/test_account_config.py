@@ -113,3 +113,10 @@ def test_a_realm_without_users_or_passwords_is_refused(tmp_path: Path, text: str
     with pytest.raises(ConfigError) as caught:
         layers.dialog(config.load(file))
     assert where in str(caught.value)
+
+
+def test_the_addresses_of_trunks_are_told_to_the_layer_that_challenges(tmp_path: Path) -> None:
+    file = tmp_path / "sipactors.toml"
+    trunk = '[[accounts]]\naor = "sip:100@carrier.example"\nregister = false\npeers = ["192.0.2.77", "[2001:db8::7]"]\n'
+    file.write_text(MINIMAL + trunk)
+    assert layers.transaction(config.load(file)).exempt == ("192.0.2.77", "2001:db8::7")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 import msgspec
 
@@ -28,6 +29,20 @@ class Secret(msgspec.Struct, frozen=True, array_like=True):
         return "Secret(...)"
 
     __str__ = __repr__
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may send us what begins a call or another thing.
+
+    Attributes:
+        name: of the credentials.
+        secret: the password.
+        identities: the users of From URIs that are theirs, beside `name`; ``*`` for any, as trunks need.
+    """
+
+    name: str
+    secret: Secret = Secret()
+    identities: tuple[str, ...] = ()
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +128,14 @@ def host_of(text: str) -> str:
     return (parsed.maddr or parsed.host).lower()
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Accounts:
     """The accounts of a service, by address-of-record.
 
@@ -127,6 +150,11 @@ class Accounts:
             self._by_user.setdefault(account.user, []).append(account)
         trunks = [account for account in self._by_aor.values() if not account.register]
         self._by_peer = {host: account for account in reversed(trunks) for host in account.hosts}
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of trunks: whose requests need no credentials."""
+        return tuple([host for host in self._by_peer if _is_address(host)])
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._by_aor.values())

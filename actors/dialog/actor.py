@@ -34,6 +34,7 @@ from actors.dialog.effects import (
     Treat,
 )
 from actors.dialog.feed import Feed
+from actors.dialog.guard import Used
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
@@ -65,7 +66,7 @@ class DialogActor(LayerActor):
         "control": events.FromControl,
         "dialog": BetweenShards,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed
+    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed | Used
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -6,8 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.dialog.accounts import Account
-from actors.dialog.guard import User
+from actors.dialog.accounts import Account, User
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,11 +47,11 @@ class UserAgent:
         self.agent = Agent(settings, names, draining=draining)
         self._names = names
         self._cells = cells
-        self._guard = Guard(settings.realm, settings.users) if settings.realm else None
+        self._guard = Guard(self.agent, cells)
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
         others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers, Feeds)])
-        usages: tuple[Usage, ...] = (self.calls, self.registrations, *others)  # here a usage is added
+        usages: tuple[Usage, ...] = (self.calls, self.registrations, self._guard, *others)  # here a usage is added
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
@@ -90,8 +90,9 @@ class UserAgent:
             message.validate()
             if head.to_tag:
                 return self._of(head.to_tag).inside(asked, now, wall)
-            if self._guard is not None and (status := self._guard.judge(message)):
-                return (answer(self.agent, asked, status, self._guard.challenge() if status == 401 else ()),)
+            refused = self._guard.refusal(asked, now)
+            if refused is not None:
+                return (refused,)
             usage = self._methods.get(head.method)
             if usage is not None:
                 return usage.outside(asked, now, wall)

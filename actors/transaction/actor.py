@@ -52,7 +52,9 @@ class TransactionActor(LayerActor):
             Timers(settings.t1, settings.t2, settings.t4, settings.trying_after, settings.timeout, settings.timer_d),
             max_machines=settings.max_machines,
             busy=partial(self.busy, self._user),
-            gate=Challenger(settings.realm, secret, shard=self.name) if settings.realm else let_in,
+            gate=Challenger(settings.realm, secret, shard=self.name, exempt=frozenset(settings.exempt))
+            if settings.realm
+            else let_in,
             stateless=STATELESS,
         )
         self._stream = Stream(self.context.run_dir, self.name)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from actors.sip import RemoteProtocolError, Request, parse
 from actors.sip.credentials import Challenge, Credentials, parse_credentials
-from actors.sip.vocabulary import Head
+from actors.sip.vocabulary import Flow, Head
 
 NEVER_CHALLENGED = frozenset({"ACK", "CANCEL"})
 """What cannot be sent again with credentials (RFC 3261 section 22.1)."""
@@ -26,11 +26,11 @@ class Refusal(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Gate = Callable[[Head, bytes, float], Refusal | None]
-"""Given the routing head of a request, the whole of it and the second, says how it is refused; None to let it in."""
+Gate = Callable[[Flow, Head, bytes, float], Refusal | None]
+"""Given a request's flow, its routing head, the whole of it and the second, says how it is refused; None lets it in."""
 
 
-def let_in(_head: Head, _raw: bytes, _now: float) -> Refusal | None:
+def let_in(_flow: Flow, _head: Head, _raw: bytes, _now: float) -> Refusal | None:
     """The gate that is always open."""
     return None
 
@@ -46,6 +46,7 @@ class Challenger:
         realm: of the challenge.
         secret: 16 to 64 bytes that nobody else knows, the same over restarts.
         shard: goes into the nonce.
+        exempt: addresses whose requests are let in as they are.
         lifetime: seconds for which a nonce is fresh.
         algorithms: of RFC 8760, one challenge each, the best first.
     """
@@ -56,18 +57,20 @@ class Challenger:
         secret: bytes,
         *,
         shard: str = "",
+        exempt: frozenset[str] = frozenset(),
         lifetime: float = 300.0,
         algorithms: tuple[str, ...] = ("SHA-256", "MD5"),
     ) -> None:
         self._realm = realm
         self._secret = secret
         self._shard = shard
+        self._exempt = exempt
         self._lifetime = lifetime
         self._algorithms = algorithms
 
-    def __call__(self, head: Head, raw: bytes, now: float) -> Refusal | None:
+    def __call__(self, flow: Flow, head: Head, raw: bytes, now: float) -> Refusal | None:
         """Challenge a request that carries no credentials with a fresh nonce of ours for the realm."""
-        if head.method in NEVER_CHALLENGED:
+        if head.method in NEVER_CHALLENGED or flow.host in self._exempt:
             return None
         nonces = [each.nonce for each in _credentials(raw) if each.realm == self._realm]
         if any(self._is_fresh(nonce, now) for nonce in nonces):

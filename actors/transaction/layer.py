@@ -175,7 +175,7 @@ class Layer(Keeper):
         flow, head, raw = received
         merged = b""
         if not head.to_tag:  # what belongs to a call in progress is never refused
-            refusal = self._refusal_of(head, raw, merged := merged_key(head), now)
+            refusal = self._refusal_of(flow, head, raw, merged := merged_key(head), now)
             if refusal is not None:
                 return self._refuse(flow, head, raw, refusal.status, refusal.headers)
             if head.method in self._stateless:
@@ -192,7 +192,7 @@ class Layer(Keeper):
             self.cells.put(merged, Merged(cell), None)
         return effects
 
-    def _refusal_of(self, head: Head, raw: bytes, merged: bytes, now: float) -> Refusal | None:
+    def _refusal_of(self, flow: Flow, head: Head, raw: bytes, merged: bytes, now: float) -> Refusal | None:
         """Why a request outside of any dialog gets no machine: it is merged, there is no room, the gate is shut."""
         record = self.cells.get(merged)
         if record is not None and record.cell in self.cells:
@@ -200,7 +200,7 @@ class Layer(Keeper):
         full = len(self._index.live) >= self._max_machines or len(self.cells) >= CELLS_PER_MACHINE * self._max_machines
         if full or self._busy():
             return Refusal(503, (("Retry-After", RETRY_AFTER),))
-        return self._gate(head, raw, now)
+        return self._gate(flow, head, raw, now)
 
     def _refuse(
         self, flow: Flow, head: Head, raw: bytes, status: int, headers: tuple[tuple[str, str], ...] = ()

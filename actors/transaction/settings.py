@@ -17,6 +17,7 @@ class TransactionSettings(msgspec.Struct, frozen=True, kw_only=True):
         trying_after: when the layer itself answers an INVITE with 100 (section 17.2.1).
         realm: where it is not empty, a request outside of any dialog has to answer a fresh digest challenge for it; the
             user has to verify what it answers.
+        exempt: addresses whose requests need not: those of trunks.
         max_machines: live machines of the shard; beyond, requests that would create state get 503.
     """
 
@@ -27,4 +28,5 @@ class TransactionSettings(msgspec.Struct, frozen=True, kw_only=True):
     timer_d: float = 0.0
     trying_after: float = 0.2
     realm: str = ""
+    exempt: tuple[str, ...] = ()
     max_machines: int = 100_000

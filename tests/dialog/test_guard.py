@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from actors.dialog.accounts import Secret
+from actors.dialog.accounts import Account, Secret, User
 from actors.dialog.events import CallReceived
-from actors.dialog.guard import STALE, User
+from actors.dialog.guard import LIFETIME, MAX_NONCES, STALE
 from actors.sip import Request, parse
 from actors.sip.credentials import Challenge, parse_challenge
 from actors.sip.digest import Session, ha1
-from tests.dialog.phone import Phone, invite, message
+from tests.dialog.phone import FLOW, Phone, invite, message
 
 USERS = (
     User(name="alice", secret=Secret("wonderland")),
@@ -85,6 +87,47 @@ def test_fault_40_a_count_serves_once_in_any_order_and_the_replay_is_told_that_i
         challenge = parse_challenge(phone.last_response().get("WWW-Authenticate") or "")
         assert isinstance(challenge, Challenge)
         assert (challenge.stale, challenge.nonce, challenge.realm) == (True, STALE, "sipactors")
+
+
+def test_fault_40_a_replay_is_known_after_a_kill_and_until_its_nonce_is_no_longer_fresh() -> None:
+    phone = house()
+    of, first = signed(message("MESSAGE", body=b"x"), session())
+    second = signed(message("MESSAGE", body=b"x", branch="next"), of)[1]
+    assert status(phone, first) == 200
+    phone.start()
+    assert [status(phone, first), status(phone, second), status(phone, second)] == [401, 200, 401]
+    phone.wait(LIFETIME + 1)
+    assert not phone.cells
+
+
+def test_two_that_were_challenged_in_one_second_have_counts_of_their_own() -> None:
+    phone = house()
+    others = [session(), session("bob", "snark"), replace(session(), cnonce="another")]
+    raws = [signed(message("MESSAGE", body=b"x", branch=f"c{n}"), each)[1] for n, each in enumerate(others)]
+    assert [status(phone, raw) for raw in raws + raws] == [200, 200, 200, 401, 401, 401]
+
+
+def test_a_count_that_could_not_be_remembered_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_NONCES > 1
+    monkeypatch.setattr("actors.dialog.guard.MAX_NONCES", 1)
+    phone = house()
+    of, first = signed(message("MESSAGE", body=b"x"), session())
+    assert status(phone, first) == 200
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 503
+    assert status(phone, signed(message("MESSAGE", body=b"x", branch="next"), of)[1]) == 200
+    phone.wait(LIFETIME + 1)
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 200
+
+
+def test_who_sends_from_the_address_of_a_trunk_is_not_asked() -> None:
+    trunk = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9", register=False)
+    registered = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9")
+    settings = {"realm": "sipactors", "users": USERS}
+    assert status(Phone(accounts=(trunk,), **settings), message("OPTIONS")) == 200
+    assert status(Phone(accounts=(registered,), **settings), message("OPTIONS")) == 403
+    phone = Phone(accounts=(trunk,), **settings)
+    phone.request(message("OPTIONS"), FLOW._replace(host="198.51.100.1"))
+    assert phone.statuses == [403]
 
 
 def test_a_nonce_without_counts_serves_once() -> None:

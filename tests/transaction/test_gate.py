@@ -79,7 +79,7 @@ def test_the_ack_to_a_challenge_is_known_and_dropped(layer: Layer) -> None:
 def test_what_cannot_be_sent_again_is_never_challenged(gate: Challenger, method: str) -> None:
     """RFC 3261 22.1: servers MUST NOT attempt to challenge CANCEL requests; an ACK has no response."""
     raw = request(method)
-    assert gate(head_of(raw), raw, 0.0) is None
+    assert gate(UDP, head_of(raw), raw, 0.0) is None
 
 
 def test_a_request_in_a_dialog_is_not_challenged(layer: Layer) -> None:
@@ -101,12 +101,12 @@ def test_a_nonce_of_another_shard_secret_or_realm_is_not_ours(gate: Challenger) 
     }
     for other in others.values():
         raw = answered(Challenge(REALM, other.nonce(0.0), algorithm="MD5", qop=("auth",)))
-        refusal = gate(head_of(raw), raw, 0.0)
+        refusal = gate(UDP, head_of(raw), raw, 0.0)
         assert isinstance(refusal, Refusal)
         assert "stale=true" in refusal.headers[0][1]
     elsewhere = Challenge("example.com", gate.nonce(0.0), algorithm="MD5", qop=("auth",))
     raw = answered(elsewhere)
-    refusal = gate(head_of(raw), raw, 0.0)
+    refusal = gate(UDP, head_of(raw), raw, 0.0)
     assert isinstance(refusal, Refusal)
     assert "stale" not in refusal.headers[0][1]
 
@@ -127,7 +127,7 @@ def test_credentials_that_cannot_be_read_are_none(layer: Layer, value: str) -> N
 def test_what_is_no_request_has_no_credentials(gate: Challenger) -> None:
     head = head_of(request())
     for raw in (response(request(), 200), b"INVITE\r\n\r\n"):
-        assert gate(head, raw, 0.0) is not None
+        assert gate(UDP, head, raw, 0.0) is not None
 
 
 # Pings.
@@ -164,3 +164,9 @@ def test_fault_2_a_flood_makes_no_state_before_authentication(layer: Layer, meth
         challenges(receive(layer, raw))
     assert len(layer.cells) == 0
     assert layer.next_deadline() is None
+
+
+def test_who_sends_from_an_exempt_address_is_not_challenged() -> None:
+    gate = Challenger(REALM, SECRET, exempt=frozenset({UDP.host}))
+    assert [spoken(effect) for effect in receive(Layer(SECRET, gate=gate), request())] == ["tell INVITE"]
+    assert gate(UDP._replace(host="198.51.100.1"), head_of(request()), request(), 0.0) is not None
