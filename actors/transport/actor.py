@@ -146,7 +146,7 @@ class TransportActor(LayerActor):
         """Go on keeping flows alive."""
         sent_by = partial(self._listeners.sent_by, "udp")
         self._keeping = keeping = Keeping(self, self._connections, _address_of, self._send_ping, sent_by)
-        self._connections.ponged, self._connections.lost = keeping.ponged, keeping.lost
+        self._connections.inward.ponged, self._connections.lost = keeping.ponged, keeping.lost
         self._reception.pings, self._reception.answered = keeping.awaited, keeping.answered
         keeping.restore(clock())
 
@@ -213,7 +213,7 @@ class TransportActor(LayerActor):
         if key == PAUSE_KEY:
             self._connections.acceptor.resume()
         elif key == HOLD_KEY:
-            self._connections.look_again()
+            self._connections.inward.look_again()
         elif key == COUNTERS_KEY:
             self.cells.delete(COUNTERS_KEY)
             self._write_counters()

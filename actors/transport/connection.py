@@ -88,6 +88,11 @@ class Connection:
         """What is to be journalled of it now."""
         return StreamCell(self.stream.read_offset, self.base, self.closing)
 
+    def arm(self, cells: Any, deadline: float | None) -> None:  # noqa: ANN401 - of the actor
+        """Journal it with the second at which it ends if what it waits for has not come."""
+        self.deadline = deadline
+        cells.put(self.key, self.cell(), deadline)
+
     def read(self, buffer: memoryview) -> list[Framed] | None:
         """Frame what has come; None at the end of the stream.
 

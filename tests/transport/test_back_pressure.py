@@ -36,7 +36,7 @@ def _in_dialog(number: int, method: str) -> bytes:
 
 
 def _held(it: Harness) -> None:
-    it.wait_for(lambda: it.actor._connections._waiting, "a stream that waits")  # type: ignore[attr-defined]
+    it.wait_for(lambda: it.actor._connections.inward._waiting, "a stream that waits")  # type: ignore[attr-defined]
 
 
 def _call_ids(it: Harness, count: int) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_stream_that_is_reset_while_it_is_held_ends_with_its_patience(hasty: S
             assert _call_ids(it, 1) == ["1"]
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         it.expect(SHARD, FlowDead)
-        it.wait_for(lambda: not it.actor._connections._waiting, "nothing that waits")  # type: ignore[attr-defined]
+        it.wait_for(lambda: not it.actor._connections.inward._waiting, "nothing that waits")  # type: ignore[attr-defined]
         hasty.store(it)
 
 
