@@ -20,6 +20,9 @@ _tag = re.compile(f"{VALUE}++").fullmatch
 # As much of a top Via as tells that there is a way back.
 _usable_via = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+{TOKEN}++[ \t]++{HOST}", re.IGNORECASE).match
 _has_tag = re.compile(r";[ \t\r\n]*+tag[ \t\r\n]*+=", re.IGNORECASE).search
+_FOLLOWED = frozenset(("from", "call-id", "route", "max-forwards"))
+# s22.1: an ACK cannot be challenged, so it proves at once what its INVITE proved; a CANCEL is taken without.
+_PROVED = {"ACK": _FOLLOWED | {"authorization", "proxy-authorization"}, "CANCEL": _FOLLOWED}
 _REFUSED = ("via", "from", "to", "call-id", "cseq")
 
 
@@ -37,7 +40,7 @@ def build_cancel(invite: bytes, headers: Headers = ()) -> bytes:
 
 
 def build_ack_failure(invite: bytes, response: bytes) -> bytes:
-    """The ACK to a final response of 300 to 699 (s17.1.1.3): as a CANCEL, but the To of the response.
+    """The ACK to a final response of 300 to 699 (s17.1.1.3, 22.1): as a CANCEL, but the response's To, and credentials.
 
     Args:
         invite: as it was sent, with its Via.
@@ -69,7 +72,7 @@ def _follow(invite: bytes, method: str, to: str | None, headers: Headers) -> byt
             lines.append(f"CSeq: {number} {method}")
         elif name == "to":
             lines.append(line if to is None else to)
-        elif name in ("from", "call-id", "route", "max-forwards"):
+        elif name in _PROVED[method]:
             lines.append(line)
     lines += [header_line(name, value) for name, value in headers]
     lines.append("Content-Length: 0\r\n\r\n")

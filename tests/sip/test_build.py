@@ -38,6 +38,15 @@ def test_the_ack_to_a_refusal_has_the_to_of_the_response_and_only_the_top_via() 
     )
 
 
+def test_the_credentials_of_an_invite_are_in_the_ack_to_its_refusal_and_not_in_its_cancel() -> None:
+    proofs = b"Authorization: Digest a=b\r\nProxy-Authorization: Digest c=d\r\nProxy-Authorization: Digest e=f\r\n"
+    invite = INVITE.replace(b"Call-ID", proofs + b"Call-ID")
+    request = parse(invite)
+    assert isinstance(request, Request)
+    assert proofs in build_ack_failure(invite, bytes(request.response(486, to_tag="99sa0xk")))
+    assert b"uthorization" not in build_cancel(invite)
+
+
 def test_only_an_invite_is_cancelled() -> None:
     for data in (b"", b"x", INVITE.replace(b"INVITE", b"BYE"), INVITE.replace(b"CSeq", b"X-CSeq"), INVITE[:-2]):
         with pytest.raises(LocalProtocolError):
