@@ -152,6 +152,7 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         folder: where files that are played and recorded must be, links followed; empty: anywhere.
         srtp: off, optional (where the peer takes it) or required.
         srtp_suites: those that are offered and taken, the most liked first.
+        srtp_in_clear: warn when keys go over UDP or TCP and not TLS, or refuse: what is optional is off there.
     """
 
     codecs: Annotated[
@@ -177,6 +178,7 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         ],
         Meta(min_length=1, description=f"a list of {', '.join(SUITES)}, one at least"),
     ] = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+    srtp_in_clear: Literal["warn", "refuse"] = "warn"
 
 
 class SoundSection(_Section, frozen=True, kw_only=True):

@@ -80,6 +80,7 @@ def dialog(config: Config) -> DialogSettings:
         codecs=config.media.codecs,
         srtp=config.media.srtp,
         srtp_suites=config.media.srtp_suites,
+        srtp_in_clear=config.media.srtp_in_clear,
         max_calls=max(1, sip.max_calls // service.shards),
         routes=sip.routes,
         t1=sip.t1,

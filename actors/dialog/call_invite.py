@@ -16,6 +16,7 @@ from actors.dialog.negotiation import (
     offered,
     prepared,
     received_at,
+    trusted,
     unopened,
 )
 from actors.dialog.reply import SUPPORTED
@@ -140,7 +141,10 @@ def located(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The next hops are known, in order."""
     place: Place = given.what
     assert call.attempt is not None
-    news = News(given.agent.names, place.candidates, 0, place.reason)
+    candidates, reason = trusted(place.candidates, given.agent), place.reason
+    if place.candidates and not candidates:
+        reason = "no way to it on which the keys of SRTP are secret"
+    news = News(given.agent.names, candidates, 0, reason)
     invite, effects = attempt_step(call.attempt, AttemptInput.LOCATED, news, now)
     call, more = onward(replace(call, attempt=invite), given, now)
     return call, effects + more

@@ -11,7 +11,7 @@ from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed, HangUp
-from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unopened
+from actors.dialog.negotiation import agreed, answered, answering, in_clear, offered, started, treated, unopened
 from actors.dialog.policy import told_cause
 from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, shown
 from actors.runtime.machine import Arm, Effects
@@ -82,9 +82,8 @@ def up(call: Call, given: Given, headers: tuple[tuple[str, str], ...] = ()) -> E
 
 def _overheard(call: Call, given: Given) -> Effects:
     """A notice where the keys of SRTP went in clear: whoever reads the signalling hears the call (RFC 4568 s8.3)."""
-    assert call.dialog is not None
-    transport = call.dialog.path.transport
-    if transport in ("tls", "wss"):
+    transport = in_clear(call)
+    if not transport:
         return ()
     text = f"the keys of SRTP were exchanged over {transport}, for all to read"
     return (tell(CallNoticed(call.call, "srtp_keys_in_clear", text, given.wall)),)

@@ -13,6 +13,7 @@ from actors.dialog.effects import Close, Prepare, Start, Treat
 from actors.dialog.names import session_id
 from actors.runtime.machine import Effects
 from actors.sip import sdp
+from actors.sip.errors import NotAcceptable
 from actors.sip.offer_answer import (
     Capabilities,
     Carrier,
@@ -26,7 +27,9 @@ from actors.sip.offer_answer import (
 )
 from actors.sip.sdp_crypto import Crypto, InlineKey
 from actors.sip.sdp_protection import OFF, OPTIONAL, PLAIN, REQUIRED, SECURE, lines
+from actors.sip.vocabulary import Candidate
 
+SECRET = ("tls", "wss")  # transports on which nobody reads along
 MAX_SHAPES = 256  # offers whose answers are remembered
 # An offer with an origin as RFC 8866 s5.2 has it, cut at that origin and at the port of its first m= line.
 _usual = re.compile(
@@ -61,20 +64,45 @@ def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
     return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime, rtcp_mux=True)
 
 
-def _secured(capabilities: Capabilities, media: Media, agent: Agent, *, anew: bool = False) -> Capabilities:
+def in_clear(call: Call) -> str:
+    """The transport over which others could read what we tell the peer of `call`; empty where none can."""
+    if call.dialog is not None:
+        used = [call.dialog.path.transport]
+    else:
+        used = [] if call.attempt is None else [each.target.transport for each in call.attempt.candidates]
+    return next((transport for transport in used if transport not in SECRET), "")
+
+
+def trusted(candidates: tuple[Candidate, ...], agent: Agent) -> tuple[Candidate, ...]:
+    """The candidates that a call may take: where keys must go and nobody may read them, the secret ones alone."""
+    if agent.settings.srtp != REQUIRED or agent.settings.srtp_in_clear == "warn":
+        return candidates
+    return tuple([each for each in candidates if each.target.transport in SECRET])
+
+
+def _policy(call: Call, agent: Agent) -> str:
+    """Off, optional or required, as the settings say. Where keys may not go in clear, what is optional is off there."""
+    wanted = agent.settings.srtp
+    keyed = call.media.agreed is not None and call.media.agreed.keys is not None
+    if wanted != OPTIONAL or agent.settings.srtp_in_clear == "warn" or keyed:
+        return wanted
+    return OFF if in_clear(call) else wanted
+
+
+def _secured(capabilities: Capabilities, call: Call, agent: Agent, *, anew: bool = False) -> Capabilities:
     """`capabilities` with our crypto lines: a key that is in use stays (RFC 4568 s7.1.4), unless all are to be `anew`.
 
     Where SRTP was agreed it is required from then on, whatever the settings say.
     """
-    agreed = media.agreed
+    agreed, wanted = call.media.agreed, _policy(call, agent)
     before = None if agreed is None else agreed.keys
-    if before is None and agent.settings.srtp == OFF:
+    if before is None and wanted == OFF:
         return capabilities
     known = () if before is None or anew else (Crypto(0, before.suite, (InlineKey(before.send),)),)
     suites = agent.settings.srtp_suites
     if before is not None and before.suite not in suites:
         suites = (before.suite, *suites)
-    security = agent.settings.srtp if before is None else REQUIRED
+    security = wanted if before is None else REQUIRED
     return capabilities._replace(security=security, cryptos=lines(suites, known, agent.random))
 
 
@@ -99,7 +127,7 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, 
     if unchanged:
         return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
-    capabilities = _secured(_capabilities(call.tag, agent, media.host, media.port), media, agent)
+    capabilities = _secured(_capabilities(call.tag, agent, media.host, media.port), call, agent)
     if capabilities.security != OFF:
         capabilities = _in_offer(capabilities, media, previous)
     offer = make_offer(capabilities, wanted, previous=previous)
@@ -139,27 +167,39 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
         return replace(call, media=replace(media, exchange=exchange, draft=exchange.local, drafted=media.agreed))
     capabilities = _capabilities(call.tag, agent, media.host, media.port or PLACEHOLDER)
     if exchange.sent or media.direction != "sendrecv":
-        made, agreed = _later(agent, media, sdp.parse(offer), capabilities)
+        made, agreed = _later(agent, call, sdp.parse(offer), capabilities)
         draft = exchange.numbered(made)
     elif agent.settings.srtp != OFF and (_KEYS in offer or agent.settings.srtp == REQUIRED):
-        draft, agreed = _read(offer, _secured(capabilities, media, agent))
+        _allowed(call, agent)
+        draft, agreed = _read(offer, _secured(capabilities, call, agent))
     else:
         draft, agreed = _answer(agent, offer, capabilities)
     return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
 
 
+def _allowed(call: Call, agent: Agent) -> None:
+    """Check that keys may be exchanged on the way of `call` where they have to be (RFC 4568 s8.3).
+
+    Raises:
+        NotAcceptable: 488, others could read them.
+    """
+    if agent.settings.srtp == REQUIRED and agent.settings.srtp_in_clear == "refuse" and (transport := in_clear(call)):
+        raise NotAcceptable(488, f"No keys of SRTP over {transport}")
+
+
 def _later(
-    agent: Agent, media: Media, offer: sdp.SessionDescription, capabilities: Capabilities
+    agent: Agent, call: Call, offer: sdp.SessionDescription, capabilities: Capabilities
 ) -> tuple[sdp.SessionDescription, Negotiated]:
     """The answer to an offer that is not the first. A peer that gives another key gets another of ours.
 
     Its media may be elsewhere now, where our rollover counter is not known (RFC 4568 s7.1.4).
     """
-    made, agreed = make_answer(offer, _secured(capabilities, media, agent), media.direction)
+    media = call.media
+    made, agreed = make_answer(offer, _secured(capabilities, call, agent), media.direction)
     before = None if media.agreed is None else media.agreed.keys
     if before is None or agreed.keys is None or agreed.keys.receive == before.receive:
         return made, agreed
-    return make_answer(offer, _secured(capabilities, media, agent, anew=True), media.direction)
+    return make_answer(offer, _secured(capabilities, call, agent, anew=True), media.direction)
 
 
 def _reachable(agreed: Negotiated, before: Negotiated | None) -> Negotiated:

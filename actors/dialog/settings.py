@@ -38,6 +38,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         ptime: milliseconds of audio in a packet.
         srtp: off, optional or required: see :mod:`actors.sip.sdp_protection`.
         srtp_suites: those that are offered and taken, the most liked first.
+        srtp_in_clear: warn when keys are exchanged where others can read them, or refuse to.
         max_calls: calls of this shard; beyond, a new one gets 486.
         max_duration: after how long any call is hung up, 0 for no limit.
         session_expires: the session timer to ask for (RFC 4028), 0 to leave it to the peer.
@@ -64,6 +65,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     ptime: int = 20
     srtp: Literal["off", "optional", "required"] = "off"
     srtp_suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
+    srtp_in_clear: Literal["warn", "refuse"] = "warn"
     max_calls: int = 10_000
     max_duration: float = 0.0
     session_expires: int = 0

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.dialog.effects import Report, Send, Start
+from actors.dialog.effects import Find, Prepare, Report, Send, Start
 from actors.dialog.events import CallNoticed, HoldCall
 from actors.sip import sdp
 from actors.sip.offer_answer import Capabilities, Codec, Negotiated, make_answer
 from actors.sip.sdp_crypto import KEY_LENGTHS
 from actors.sip.sdp_protection import PLAIN, SECURE, Keys
-from tests.dialog.phone import FLOW, OFFER, Phone, answer_to, invite, message
+from actors.sip.vocabulary import Candidate, Flow, Target
+from tests.dialog.phone import FLOW, NEAR, OFFER, STREAM, Phone, answer_to, invite, message
+from tests.dialog.phone import place as order
 from tests.sip.test_sdp_protection import counting, key, lines
 
 CM, GCM = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"
@@ -24,9 +26,9 @@ CM, GCM = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"
 class Secured(Phone):
     """A phone whose random bytes are known: each key is another number."""
 
-    def __init__(self, srtp: str, mode: str = "echo") -> None:
+    def __init__(self, srtp: str, mode: str = "echo", **more: str) -> None:
         self.numbers = itertools.count(1)
-        super().__init__(mode, srtp=srtp, srtp_suites=(GCM, CM))
+        super().__init__(mode, srtp=srtp, srtp_suites=(GCM, CM), **more)
 
     def start(self) -> None:
         super().start()
@@ -268,3 +270,72 @@ def test_whatever_is_offered_keys_once_agreed_stay_and_are_never_shared(
         if before is not None and keys is not None:
             assert (keys.send == before.send) == (keys.receive == before.receive)
         before = keys
+
+
+TLS = FLOW._replace(token="tls:17", transport="tls")
+SECRET = Candidate(Target("tls", "192.0.2.9", 5061), "192.0.2.1:5061")
+
+
+def cautious(srtp: str) -> Secured:
+    return Secured(srtp, srtp_in_clear="refuse")
+
+
+@pytest.mark.parametrize(
+    ("srtp", "flow", "protocol", "status", "keyed"),
+    [
+        ("optional", FLOW, PLAIN, 200, False),
+        ("optional", FLOW, SECURE, 488, False),
+        ("required", FLOW, PLAIN, 488, False),
+        ("required", FLOW, SECURE, 488, False),
+        ("optional", STREAM, PLAIN, 200, False),
+        ("required", STREAM, SECURE, 488, False),
+        ("optional", TLS, PLAIN, 200, True),
+        ("optional", TLS, SECURE, 200, True),
+        ("required", TLS, SECURE, 200, True),
+    ],
+)
+def test_where_keys_may_not_go_in_clear_a_call_in_has_them_over_tls_alone(  # FAULTS 57
+    srtp: str, flow: Flow, protocol: str, status: int, keyed: bool
+) -> None:
+    phone = cautious(srtp)
+    phone.request(invite(offer(protocol, f"3 {CM} {key(9)}")), flow)
+    if phone.cells:
+        phone.prepared(phone.session)
+    assert phone.statuses[-1] == status
+    assert (b"a=crypto" in phone.last_response().body) is keyed
+    if status == 200:
+        assert (phone.keys is not None) is keyed
+    assert not [event for event in phone.reports(CallNoticed) if event.kind == "srtp_keys_in_clear"]
+
+
+def test_where_keys_may_not_go_in_clear_an_offer_of_ours_has_none() -> None:  # FAULTS 57
+    phone = cautious("optional")
+    phone.place_call(SECRET, NEAR)
+    assert b"crypto" not in phone.sent("INVITE")[-1].body, "it may go on to the second candidate"
+    phone = cautious("optional")
+    phone.place_call(SECRET)
+    assert b"a=crypto" in phone.sent("INVITE")[-1].body
+
+
+def test_where_keys_must_go_and_not_in_clear_only_tls_is_taken() -> None:  # FAULTS 57
+    phone = cautious("required")
+    phone.place_call(NEAR, SECRET)
+    (sent,) = phone.all(Send)
+    assert sent.target.transport == "tls"
+    assert b"a=crypto" in phone.sent("INVITE")[-1].body
+    phone = cautious("required")
+    phone.command(order())
+    phone.located(phone.last(Find).ref, NEAR)
+    assert not phone.all(Send)
+    assert not phone.all(Prepare)
+    assert (phone.ended.outcome, phone.ended.reason) == (
+        "unreachable",
+        "no way to it on which the keys of SRTP are secret",
+    )
+
+
+def test_an_offer_of_keys_that_we_did_not_ask_for_is_not_answered_in_clear() -> None:  # FAULTS 57
+    phone = cautious("required")
+    invitation = phone.place_call(SECRET, late_offer=True)
+    phone.response(answer_to(phone.last(Send).raw, 200, body=offer(SECURE, f"1 {CM} {key(9)}")), invitation)
+    assert phone.keys is not None, "the way there is secret"
