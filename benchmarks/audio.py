@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from actors.control.async_audio import AsyncAudio  # noqa: E402 - after the path
 from actors.control.async_client import AsyncClient  # noqa: E402
+from actors.control.audio import AudioEnded  # noqa: E402
 from actors.control.client import Client  # noqa: E402
 from actors.control.records import CallReceived  # noqa: E402
 from benchmarks.calls import cpu_seconds  # noqa: E402
@@ -42,10 +43,11 @@ EVERY = 25  # frames between the beginnings of bursts
 
 
 async def _back(audio: AsyncAudio, counted: list[int]) -> None:
-    async for frame in audio:
-        counted[0] += 1
-        counted[1] += frame.lost
-        await audio.write(frame.data)
+    with suppress(AudioEnded):  # frames may be left to read when the call is over and nothing can be written any more
+        async for frame in audio:
+            counted[0] += 1
+            counted[1] += frame.lost
+            await audio.write(frame.data)
 
 
 async def talk(run_dir: str, rate: int) -> None:

@@ -25,7 +25,8 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     "transaction": {"actor", "observing"},
     "dialog": {"actor"},
     "media": {"device_actor", "driver", "lines", "sound"}
-    | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams", "audio_doors"},
+    | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams", "audio_doors"}
+    | {"wire", "uring"},
     "control": {
         "actor",
         "sockets",
@@ -42,6 +43,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "cli_sound",
         "cli",
         "follow",
+        "console",
         "render",
     },
 }

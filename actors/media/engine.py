@@ -22,10 +22,12 @@ from actors.media.events import (
     StartSession,
 )
 from actors.media.facts import Facts
-from actors.media.jitter import FRAME, TARGET
+from actors.media.jitter import TARGET
+from actors.media.lane import Lane, Sessions
 from actors.media.line import Line
 from actors.media.loader import Loader
 from actors.media.peer import MAX_DATAGRAM, Address
+from actors.media.pieces import FRAME
 from actors.media.player import Playing
 from actors.media.quality import Heard, mos, rating
 from actors.media.record import Records
@@ -102,7 +104,8 @@ class Engine:
         *,
         inband: bool = False,
     ) -> None:
-        self.sessions: dict[str, Session] = {}
+        self._lane = Lane(records, len(ports))
+        self.sessions: dict[str, Session] = Sessions(self._lane.leave)
         self.events: list[tuple[str, Event]] = []
         self.send_errors = self.receive_errors = self.skipped = 0
         self._ports = ports
@@ -232,7 +235,8 @@ class Engine:
 
     def of_call(self, call: str) -> Session | None:
         """The session of a call that was prepared last."""
-        return next((each for each in reversed(self.sessions.values()) if each.call == call), None)
+        found = next((each for each in reversed(self.sessions.values()) if each.call == call), None)
+        return None if found is None else self.sessions[found.key]
 
     def tapped(self, session: Session) -> None:
         """Somebody hears or speaks: serve it every tick from the next one on."""
@@ -263,6 +267,7 @@ class Engine:
             if session.player is not None:
                 session.player.close()
             self._recordings.end(session, self._tick + 1)
+        self._lane.close()
 
     def restore(self, sessions: Mapping[str, Facts], now: float) -> dict[str, str]:
         """Take a predecessor's sessions up where their records say; the next tick is due at once.
@@ -377,8 +382,11 @@ class Engine:
 
     def _skip(self, ticks: int) -> None:
         """Let time pass unheard and unsent: the timestamps follow by themselves."""
+        self._lane.leave_heard()
         for session in self._active.values():
-            self._pass(session, ticks, self._tick)
+            if session.place < 0:
+                self._pass(session, ticks, self._tick)
+        self._lane.skip(ticks)
         self._tick += ticks
         self.skipped += ticks
 
@@ -399,32 +407,55 @@ class Engine:
 
     def _drain(self, now: float, wall: float) -> None:
         """Read what has come, a datagram a socket in turn."""
-        find = self._sockets.get
+        if self._lane.eager:
+            self._receive(None, now, wall)
         for _ in range(_ROUNDS):
             ready = self._ports.ready()
             if not ready:
                 return
+            calm: list[Session] = []
             for fd, _mask in ready:
-                found = find(fd)
+                found = self._sockets.get(fd)
                 if found is None:
                     continue  # lost a moment ago
                 session, control = found
-                try:
-                    if control:
-                        data, address = session.pair.rtcp.recvfrom(MAX_DATAGRAM)
-                        plain = data if session.srtp is None else session.unsealed(data, control=True)
-                        if plain is not None:
-                            session.peer.accept_control(plain, address, now, ntp_time(wall))
-                    else:
-                        self._hear(session, now, wall)
-                except OSError:
-                    self.receive_errors += 1
-                except Exception as error:  # noqa: BLE001 - a session's fault is that session's end, not the process's
-                    self._lose(session, error)
+                if session.place >= 0 and not control:
+                    calm.append(session)
+                else:
+                    self._read(session, now, wall, control=control)
+            if calm:
+                self._receive(calm, now, wall)
 
-    def _hear(self, session: Session, now: float, wall: float) -> None:
-        """Read one datagram of the RTP port; RTCP may come there, too (RFC 5761 section 4)."""
-        data, address = session.pair.rtp.recvfrom(MAX_DATAGRAM)
+    def _read(self, session: Session, now: float, wall: float, *, control: bool) -> None:
+        """Read one datagram of a session that is not in the lane, or of RTCP."""
+        sock = session.pair.rtcp if control else session.pair.rtp
+        try:
+            data, address = sock.recvfrom(MAX_DATAGRAM)
+        except OSError:
+            self.receive_errors += 1
+        else:
+            self._take(session, data, address, now, wall, control=control)
+
+    def _receive(self, sessions: list[Session] | None, now: float, wall: float) -> None:
+        """Read a datagram of each of these in the lane, of all where None."""
+        for session, data, address in self._lane.receive(sessions, int(now * 8000)):
+            self._take(session, data, address, now, wall, control=False)
+
+    def _take(self, session: Session, data: bytes, address: Address, now: float, wall: float, *, control: bool) -> None:
+        """Take in one datagram; a session's fault is that session's end, not the process's."""
+        try:
+            if not control:
+                self._hear(session, data, address, now, wall)
+                return
+            plain = data if session.srtp is None else session.unsealed(data, control=True)
+            if plain is not None:
+                session.peer.accept_control(plain, address, now, ntp_time(wall))
+                self._lane.reported(session)
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            self._lose(session, error)
+
+    def _hear(self, session: Session, data: bytes, address: Address, now: float, wall: float) -> None:
+        """Take in one datagram of the RTP port; RTCP may come there, too (RFC 5761 section 4)."""
         peer = session.peer
         control = data[1:2] in _CONTROL and data[1] & 0x7F not in peer.formats
         if session.srtp is not None:
@@ -443,11 +474,19 @@ class Engine:
     def _frames(self, tick: int, now: float, wall: float) -> None:
         arrival = int(now * 8000)
         bucket = self._resting[tick % TICKS]
-        for session in (*self._active.values(), *bucket.values()):
+        self._lane.leave_unusual(tick, arrival)
+        alone = [session for session in (*self._active.values(), *bucket.values()) if session.place < 0]
+        self.send_errors += self._lane.serve(tick)
+        for session in self._lane.due(now):
+            self._report(session, now, wall)
+            self._lane.reported(session)
+        for session in alone:
             try:
                 self._serve(session, tick, now, wall)
                 if not session.resting and session.may_rest(tick, arrival):
                     self._rest(session)
+                else:
+                    self._lane.admit(session, tick)
             except Exception as error:  # noqa: BLE001 - as above
                 self._lose(session, error)
 
@@ -574,6 +613,7 @@ class Engine:
         """Serve a session every tick; one that was not started has nothing to do yet."""
         if not session.started:
             return
+        self._lane.leave(session)
         if session.resting:
             del self._resting[session.pair.slot % TICKS][session.key]
         session.wake(self._tick)

@@ -89,7 +89,7 @@ def is_quiet(codes: bytes, law: int) -> bool:
     return max(codes.translate(_LOUDNESS[law]), default=0) <= _QUIET
 
 
-_TRANSCODED: dict[tuple[int, int], bytes] = {
+TRANSCODED: dict[tuple[int, int], bytes] = {
     (Law.PCMU, Law.PCMA): _byte_table(Law.PCMA, DECODED[Law.PCMU]),
     (Law.PCMA, Law.PCMU): _byte_table(Law.PCMU, DECODED[Law.PCMA]),
 }
@@ -97,7 +97,7 @@ _TRANSCODED: dict[tuple[int, int], bytes] = {
 
 def transcode(codes: bytes, law: int, wanted: int) -> bytes:
     """Codes of one law in another; the same law passes bit for bit."""
-    return codes if law == wanted else codes.translate(_TRANSCODED[law, wanted])
+    return codes if law == wanted else codes.translate(TRANSCODED[law, wanted])
 
 
 # What a sample of law 0 (missing), PCMU or PCMA is as PCMU.
@@ -105,7 +105,7 @@ _AS_PCMU: Codes = np.stack(
     (
         np.full(256, SILENCE[Law.PCMU], np.uint8),
         np.arange(256, dtype=np.uint8),
-        np.frombuffer(_TRANSCODED[Law.PCMA, Law.PCMU], np.uint8),
+        np.frombuffer(TRANSCODED[Law.PCMA, Law.PCMU], np.uint8),
     )
 )
 

@@ -15,9 +15,11 @@ that drifts is followed, too. A frame is added or left out where it is quiet, or
 
 from __future__ import annotations
 
-from actors.media.g711 import Law, is_quiet, patch
+from typing import NamedTuple
 
-FRAME = 160
+from actors.media.g711 import is_quiet, patch
+from actors.media.pieces import FRAME, MARKS, Partial, Several
+
 # The buffer reaches this far ahead of the cursor, about a second.
 REACH = 8192
 TARGET = 2 * FRAME
@@ -25,51 +27,48 @@ MAX_TARGET = 10 * FRAME
 
 _HALF = 1 << 31
 _MODULUS = (1 << 32) - 1
-_MARKS = {int(law): bytes((law,)) * FRAME for law in Law}
 _NOTHING = (b"", 0)
 
 
-class _Partial:
-    """A frame that came in pieces: its codes, and for each the law or 0 for missing."""
-
-    __slots__ = ("codes", "laws")
-
-    def __init__(self) -> None:
-        self.codes = bytearray(FRAME)
-        self.laws = bytearray(FRAME)
-
-    def fill(self, start: int, piece: bytes, law: int) -> bool:
-        """Put a piece in; False when all of it was there already."""
-        end = start + len(piece)
-        if self.laws.find(0, start, end) < 0:
-            return False
-        self.codes[start:end] = piece
-        self.laws[start:end] = _MARKS[law][: len(piece)]
-        return True
-
-
-class _Several:
-    """Packets of a codec whose payload cannot be cut, that begin within one frame: (samples into it, payload, kind)."""
-
-    __slots__ = ("packets",)
-
-    def __init__(self) -> None:
-        self.packets: list[tuple[int, bytes, int]] = []
-
-
 # How long the buffer is dry before a packet that does not fit starts a new talkspurt.
-_DRY = 10
+DRY = 10
 # How many ticks in a row bring only late packets before the delay is held to have risen for good.
 _LATE = 3
 # The delay is judged once in so many ticks; a frame of it is dropped when it never fell below this much over
 # the target.
-_WINDOW = 250
+WINDOW = 250
 _EXCESS = 4 * FRAME
 # Of so many packets one may come too late, or less than the guard before its time.
 _RARE = 50
 _GUARD = FRAME // 2
 # A quiet frame is waited for so many ticks.
 _WAIT = 150
+
+
+class Calm(NamedTuple):
+    """A buffer in which nothing is out of the ordinary: all that it holds are whole frames on the grid.
+
+    Attributes:
+        cursor: the timestamp of the next sample to play, not wrapped.
+        end: that after the newest sample held.
+        first: that of the first sample since the cursor was set.
+        dry: ticks in a row without anything.
+        window: ticks since the delay was judged.
+        least: what was held at least since then.
+        in_time: a packet came since the last frame was taken.
+        margins: how long before their time packets came since then.
+        frames: position -> codes and their law.
+    """
+
+    cursor: int
+    end: int
+    first: int
+    dry: int
+    window: int
+    least: int
+    in_time: bool
+    margins: list[int]
+    frames: dict[int, tuple[bytes, int]]
 
 
 class JitterBuffer:
@@ -121,7 +120,7 @@ class JitterBuffer:
         self._margins: list[int] = []  # how long before their time packets came
         self._stretch = 0  # frames to be added, below zero to be left out
         self._waited = 0
-        self._frames: dict[int, tuple[bytes, int] | _Partial | _Several] = {}
+        self._frames: dict[int, tuple[bytes, int] | Partial | Several] = {}
         self._covered = 0  # until here reaches what has been taken of packets that cannot be cut
         self._anchored = False
         self._cursor = 0  # timestamp of the next sample to play, not wrapped
@@ -151,7 +150,7 @@ class JitterBuffer:
         offset = ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
         self._margins.append(offset)
         fits = 0 <= offset <= REACH - size
-        if not fits or (self._dry >= _DRY and not -FRAME <= offset - self.target <= _EXCESS):
+        if not fits or (self._dry >= DRY and not -FRAME <= offset - self.target <= _EXCESS):
             cut = self._refit(timestamp, offset, size, whole=bool(whole))
             if cut is None:
                 return
@@ -176,8 +175,8 @@ class JitterBuffer:
         """Hold a payload that cannot be cut at the frame that it begins in."""
         held = self._frames.get(position - inside)
         if held is None:
-            held = self._frames[position - inside] = _Several()
-        elif not isinstance(held, _Several) or any(at == inside for at, _, _ in held.packets):
+            held = self._frames[position - inside] = Several()
+        elif not isinstance(held, Several) or any(at == inside for at, _, _ in held.packets):
             self.duplicates += 1
             return
         held.packets.append((inside, payload, kind))
@@ -193,9 +192,9 @@ class JitterBuffer:
             if len(piece) == FRAME and held is None:
                 self._frames[start] = (piece, law)
                 fresh = True
-            elif held is None or isinstance(held, _Partial):
+            elif held is None or isinstance(held, Partial):
                 if held is None:
-                    held = self._frames[start] = _Partial()
+                    held = self._frames[start] = Partial()
                 fresh |= held.fill(inside, piece, law)
             at += len(piece)
             inside = 0
@@ -222,7 +221,7 @@ class JitterBuffer:
         if size > REACH // 2:
             self.wild += 1
             return None
-        if self._dry >= _DRY:
+        if self._dry >= DRY:
             self.anchor(timestamp)
         elif -REACH < offset < 0:
             cut = size if whole else min(-offset, size)
@@ -274,7 +273,7 @@ class JitterBuffer:
         held = self._frames.pop(cursor, None)
         if type(held) is tuple:
             return held
-        if not isinstance(held, _Partial):
+        if not isinstance(held, Partial):
             self.concealed += cursor >= self._first
             return _NOTHING
         return self._pieces(held, cursor)
@@ -286,7 +285,7 @@ class JitterBuffer:
         """
         cursor = self._cursor
         held = self._frames.get(cursor) if self._anchored else None
-        if isinstance(held, _Several):
+        if isinstance(held, Several):
             del self._frames[cursor]
             concealed = self.concealed
             self.take()
@@ -305,14 +304,14 @@ class JitterBuffer:
     def following(self) -> bytes | None:
         """The payload of the packet that begins the next frame, where it is there: it may tell of the one before."""
         held = self._frames.get(self._cursor)
-        if isinstance(held, _Several):
+        if isinstance(held, Several):
             return held.packets[0][1]
         return None
 
-    def _pieces(self, held: _Partial, cursor: int) -> tuple[bytes, int]:
+    def _pieces(self, held: Partial, cursor: int) -> tuple[bytes, int]:
         """A frame that came in pieces, with silence where nothing came."""
         law = held.laws[0]
-        if law and held.laws == _MARKS[law]:
+        if law and held.laws == MARKS[law]:
             return bytes(held.codes), law
         self.concealed += cursor >= self._first
         return patch(held.codes, held.laws)
@@ -327,29 +326,30 @@ class JitterBuffer:
         if level < self._least:  # noqa: PLR1730 - as above, at every tick
             self._least = level
         self._window += 1
-        if self._window < _WINDOW:
+        if self._window < WINDOW:
             return
         if self._least >= self.target + _EXCESS:
             self.skip(1)
             self.skipped += 1
-        self._measure()
+        self._stretch, before = self._wanted(self._margins), self._stretch
+        self._margins.clear()
+        if (before > 0) != (self._stretch > 0):
+            self._waited = 0
         self._window = 0
         self._least = REACH
 
-    def _measure(self) -> None:
-        """Compare how early packets came with what is needed (the delay's aim is from the jitter as it was)."""
-        margins = sorted(self._margins)
-        self._margins.clear()
+    def _wanted(self, margins: list[int]) -> int:
+        """How many frames of delay to add: how early packets came, against what is needed (as their jitter was)."""
         if len(margins) < _RARE:
-            return
-        early = margins[len(margins) // _RARE]
-        before, self._stretch = self._stretch, 0
+            return self._stretch
+        early = sorted(margins)[len(margins) // _RARE]
         if -REACH < early < _GUARD:
-            self._stretch = min((_GUARD - early + FRAME - 1) // FRAME, (MAX_TARGET - self.target) // FRAME)
-        elif early > self._floor + FRAME and self.target > self._floor:
-            self._stretch = -1
-        if (before > 0) != (self._stretch > 0):
-            self._waited = 0
+            return min((_GUARD - early + FRAME - 1) // FRAME, (MAX_TARGET - self.target) // FRAME)
+        return -1 if early > self._floor + FRAME and self.target > self._floor else 0
+
+    def content(self, margins: list[int], least: int) -> bool:
+        """Whether a delay that was never below `least`, of packets with these margins, stays as it is."""
+        return least < self.target + _EXCESS and not self._wanted(margins)
 
     def _adapted(self) -> bool:
         """Add a frame here (True: nothing is taken), or leave one out, if it is quiet or long overdue."""
@@ -387,6 +387,33 @@ class JitterBuffer:
                 missing += 1
             position += FRAME
         return missing, found
+
+    def lend(self) -> Calm | None:
+        """What a matrix of streams goes on with in its stead, until `take_back`; None while anything is unusual."""
+        if not self._anchored or self._stretch or self._late_run or self._too_late or self._wild_at is not None:
+            return None
+        frames: dict[int, tuple[bytes, int]] = {}
+        for position, held in self._frames.items():
+            if type(held) is not tuple or (position - self._cursor) % FRAME:
+                return None
+            frames[position] = held
+        return Calm(
+            self._cursor,
+            self._end,
+            self._first,
+            self._dry,
+            self._window,
+            self._least,
+            self._in_time,
+            self._margins,
+            frames,
+        )
+
+    def take_back(self, calm: Calm) -> None:
+        """Go on with what was lent, as far as it came."""
+        self._cursor, self._end, self._first, self._dry, self._window, self._least = calm[:6]
+        self._in_time, self._margins = calm.in_time, calm.margins
+        self._frames = dict(calm.frames)
 
     def skip(self, frames: int) -> None:
         """Let `frames` pass unheard: the loop overslept, or the delay is to shrink."""

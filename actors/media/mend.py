@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.media.g711 import Law, decode, encode
-from actors.media.jitter import FRAME, JitterBuffer
+from actors.media.jitter import JitterBuffer
+from actors.media.pieces import FRAME
 
 _Reals = npt.NDArray[np.float64]
 _MATCH = 80  # samples that are compared: 10 ms
@@ -77,8 +78,7 @@ class Mender:
         if law:
             if self._gap:
                 codes = self._rejoin(codes, law)
-            self._law = law
-            self._history.append((codes, law))
+            self.remember(codes, law)
             return codes, law
         if self._gap >= MOST or len(self._history) < 3:
             self._gap = MOST
@@ -89,6 +89,16 @@ class Mender:
         codes = encode(np.clip(np.rint(samples), -32768, 32767).astype(np.int16), self._law).tobytes()
         self._history.append((codes, self._law))
         return codes, self._law
+
+    @property
+    def calm(self) -> bool:
+        """Nothing is being made up."""
+        return not self._gap
+
+    def remember(self, codes: bytes, law: int) -> None:
+        """A frame was heard, and passed on as it is."""
+        self._law = law
+        self._history.append((codes, law))
 
     def _past(self) -> _Reals:
         return np.concatenate([decode(np.frombuffer(codes, np.uint8), law) for codes, law in self._history]).astype(

@@ -10,7 +10,8 @@ from typing import Any
 from actors.media import rtcp
 from actors.media.codecs import Codec
 from actors.media.dtmf import KeyReader, Pressed
-from actors.media.jitter import FRAME, REACH, TARGET, JitterBuffer
+from actors.media.jitter import REACH, TARGET, JitterBuffer
+from actors.media.pieces import FRAME
 from actors.media.ring import Ring
 from actors.media.rtp import HEADER, RtpError, Source, payload_span
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from actors.media.g711 import SILENCE, Law, encode
-from actors.media.jitter import FRAME
 from actors.media.loader import AHEAD, Block, Loader, Reading
+from actors.media.pieces import FRAME
 from actors.media.tones import parse_tone, samples_of
 from actors.media.wav import RATE
 
@@ -26,6 +26,12 @@ class Playing(Protocol):
 
     def frame(self) -> bytes | None:
         """The next 20 ms; None after the end."""
+
+    def ahead(self) -> bytes:
+        """Whole frames that come next and are at hand; empty where :meth:`frame` is to be asked."""
+
+    def passed(self, frames: int) -> None:
+        """So many of them were played."""
 
     def use(self, form: int) -> None:
         """Go on in another law or rate."""
@@ -73,6 +79,16 @@ class TonePlayer:
         samples = samples_of(self._tone, self.position * rate // RATE, rate // 50, rate)
         self.position += FRAME
         return encode(samples, self._form).tobytes() if coded else samples.tobytes()
+
+    def ahead(self) -> bytes:
+        """A second of it."""
+        if self._form not in tuple(Law):
+            return b""
+        return encode(samples_of(self._tone, self.position, RATE, RATE), self._form).tobytes()
+
+    def passed(self, frames: int) -> None:
+        """So many of them were played."""
+        self.position += FRAME * frames
 
     def use(self, form: int) -> None:
         """Go on in another law or rate, at the same place."""
@@ -129,6 +145,21 @@ class Player:
         self._at += size
         self.position += FRAME * len(frame) // size
         return frame if len(frame) == size else frame.ljust(size, self._silence)
+
+    def ahead(self) -> bytes:
+        """What is left of the block in hand, or the next one."""
+        size, reading = self._size, self._reading
+        if self._at >= len(self._block) and reading is not None and reading.blocks and reading.blocks[0].data:
+            block = reading.blocks.popleft()
+            self._loader.ask(reading)
+            self.position = block.position
+            self._block, self._at = block.data, 0
+        return self._block[self._at : len(self._block) - (len(self._block) - self._at) % size]
+
+    def passed(self, frames: int) -> None:
+        """So many of them were played."""
+        self._at += frames * self._size
+        self.position += frames * FRAME
 
     def _next(self) -> Block | None:
         reading = self._reading

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+import numpy as np
+import numpy.typing as npt
+
 COPY = 320
 _SLOT = 2 * COPY
 _HEAD = struct.Struct("<8sII")
@@ -58,12 +61,26 @@ class Records:
             self._map = _mapped(fd, _HEAD.pack(_MAGIC, _VERSION, slots), _HEAD_SIZE + slots * _SLOT)
         finally:
             os.close(fd)
+        self._copies = np.frombuffer(self._map, np.uint8, slots * _SLOT, _HEAD_SIZE).reshape(slots, 2, COPY)
 
     def write(self, slot: int, generation: int, body: bytes) -> None:
         """Write the copy of `generation`; the one before it stays."""
         data = body + _GENERATION.pack(generation)
         at = _HEAD_SIZE + slot * _SLOT + (generation & 1) * COPY
         self._map[at : at + self._length + 4] = data + crc32(data).to_bytes(4, "little")
+
+    def write_rows(
+        self, slots: npt.NDArray[np.intp], generations: npt.NDArray[np.int64], bodies: npt.NDArray[np.uint8]
+    ) -> None:
+        """The same for many slots, a body a row; each copy is whole before the next one is begun."""
+        data = np.empty((len(slots), self._length + _CHECKSUM.size), np.uint8)
+        data[:, : self._size] = bodies
+        data[:, self._size : self._length] = generations.astype("<u8").view(np.uint8).reshape(-1, _GENERATION.size)
+        lines = data.reshape(-1).data
+        step, length = data.shape[1], self._length
+        sums = [crc32(lines[at : at + length]) for at in range(0, len(lines), step)]
+        data[:, length:] = np.array(sums, "<u4").view(np.uint8).reshape(-1, _CHECKSUM.size)
+        self._copies[slots, generations & 1, :step] = data
 
     def read(self, slot: int) -> list[Copy]:
         """The copies of a slot that are whole, the newest first."""
@@ -79,6 +96,7 @@ class Records:
 
     def close(self) -> None:
         """Unmap the file."""
+        del self._copies
         self._map.close()
 
 

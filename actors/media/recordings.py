@@ -6,8 +6,8 @@ from pathlib import Path
 
 from actors.media.disk import Disk, Recorder
 from actors.media.events import Record, RecordFailed
-from actors.media.jitter import FRAME
 from actors.media.peer import MAX_DATAGRAM
+from actors.media.pieces import FRAME
 from actors.media.ring import Ring
 from actors.media.session import Session
 from actors.runtime.machine import Event

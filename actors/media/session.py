@@ -21,10 +21,11 @@ from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import Format, Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
-from actors.media.jitter import FRAME, TARGET, JitterBuffer
+from actors.media.jitter import TARGET, JitterBuffer
 from actors.media.line import Line
 from actors.media.mend import Mender
 from actors.media.peer import EVENT, OPAQUE, Address, Peer
+from actors.media.pieces import FRAME
 from actors.media.player import Playing
 from actors.media.resample import Resampler
 from actors.media.rtp import HEADER, Source
@@ -43,7 +44,7 @@ TICKS = 50  # a second
 # source (RFC 3550 appendix A.1), and one a second keeps the path open should they be lost.
 OPENING = 2
 # A peer that was silent for so long (timestamp units, 5 s) is not answered with silence 50 times a second.
-_QUIET = 40_000
+QUIET = 40_000
 
 # Parts of the row that change without being told of are at most this old, in ticks.
 _SLOW_TICKS = 25
@@ -69,6 +70,16 @@ _FAST = struct.Struct("<IQHIQQQBqIHHIQdIqHI")
 _LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
 _TRANSIT, _CURSOR, _KEY = 1, 2, 4
 ROW = _SLOW.size + _FAST.size
+# The same part of a row as the fast lane writes it, and where it begins.
+BEHIND = _SLOW.size
+FAST = np.dtype(
+    [
+        *(("ssrc", "<u4"), ("tick", "<u8"), ("sequence", "<u2"), ("next_timestamp", "<u4"), ("packets", "<u8")),
+        *(("octets", "<u8"), ("position", "<u8"), ("flags", "u1"), ("heard", "<i8"), ("cursor", "<u4")),
+        *(("base_seq", "<u2"), ("max_seq", "<u2"), ("cycles", "<u4"), ("received", "<u8"), ("jitter", "<f8")),
+        *(("transit", "<u4"), ("unwrapped", "<i8"), ("pressed", "<u2"), ("key_begun", "<u4")),
+    ]
+)
 
 
 class RecordError(ValueError):
@@ -136,6 +147,8 @@ class Session:
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
         awake_until: the tick before which the session does not go to rest.
+        place: its row in the fast lane, -1 while it serves itself.
+        calm_from: the tick before which it is not taken into the lane.
     """
 
     __slots__ = (
@@ -148,6 +161,7 @@ class Session:
         "awake_until",
         "base",
         "call",
+        "calm_from",
         "clock_rate",
         "detector",
         "echo",
@@ -173,6 +187,7 @@ class Session:
         "paused",
         "payload_type",
         "peer",
+        "place",
         "player",
         "plays",
         "position",
@@ -239,7 +254,8 @@ class Session:
         self.recorded_from = 0
         self.recording_made = False
         self.mender: Mender | None = None
-        self.awake_until = 0
+        self.awake_until = self.calm_from = 0
+        self.place = -1
         self.served = self.pressed = 0
         self.muted = False
         self.key_begun: int | None = None
@@ -473,11 +489,35 @@ class Session:
         self.octets += len(payload)
         return _pack(0x80, second, sequence, timestamp, self.peer.ssrc) + payload
 
+    @property
+    def calm(self) -> bool:
+        """All that it does in a tick is to hear whole frames of G.711 and to send one."""
+        peer, keys = self.peer, self.peer.keys
+        return (
+            self.sending
+            and peer.listening
+            and self.voice is None
+            and self.srtp is None
+            and self.taps is None
+            and self.recorder is None
+            and self.line is None
+            and self.detector is None
+            and self.packet_samples == FRAME
+            and not (self.muted or self.resting)
+            and peer.spoken in tuple(Law)
+            and peer.kept is None
+            and peer.farewell is None
+            and not (peer.notices or peer.pressed)
+            and (keys is None or not keys.down)
+            and (self.keys is None or not self.keys.busy)
+            and (self.mender is None or self.mender.calm)
+        )
+
     def may_rest(self, tick: int, arrival: int) -> bool:
         """Nobody speaks, nothing is played or recorded: silence once a second keeps the path open (RFC 6263)."""
         return (
             tick >= self.awake_until
-            and arrival - self.peer.heard > _QUIET
+            and arrival - self.peer.heard > QUIET
             and self.player is None
             and self.line is None
             and self.recorder is None
@@ -503,7 +543,7 @@ class Session:
         peer = self.peer
         source, buffer, player = peer.source, peer.buffer, self.player
         if tick >= self._slow_until or source is not self._slow_source or peer.locked is not self._slow_locked:
-            self._slow = self._slow_row()
+            self._slow = self.slow_row()
             self._slow_source = source
             self._slow_locked = peer.locked
             self._slow_until = tick + _SLOW_TICKS
@@ -545,7 +585,8 @@ class Session:
         """Something of the row's slow part changed: the next row has it."""
         self._slow_until = 0
 
-    def _slow_row(self) -> bytes:
+    def slow_row(self) -> bytes:
+        """The part of the row that seldom changes, as it is now."""
         peer = self.peer
         source, buffer, recorder = peer.source or _NO_SOURCE, peer.buffer, self.recorder
         flags = _LEARNT * peer.learnt | _COLLIDED * peer.collided | _LEFT * peer.left

@@ -30,8 +30,8 @@ from actors.media.audio_events import (
     packed_frame,
 )
 from actors.media.g711 import ENCODED, Law, decode
-from actors.media.jitter import FRAME
 from actors.media.meter import Meter
+from actors.media.pieces import FRAME
 from actors.media.resample import Resampler
 from actors.media.session import MASK, Session
 

@@ -14,7 +14,8 @@ import numpy as np
 from actors.media.codecs import Codec
 from actors.media.codecs.base import Decoder, Samples
 from actors.media.conceal import Concealer
-from actors.media.jitter import FRAME, JitterBuffer
+from actors.media.jitter import JitterBuffer
+from actors.media.pieces import FRAME
 from actors.media.resample import Resampler
 
 # Samples of 8 kHz that a packet may last: 120 ms; more than that is a lie (FAULTS 61).

@@ -1,0 +1,281 @@
+"""Sessions as rows of a matrix: what most packets and ticks of a G.711 stream do, for all of them at once. Pure.
+
+A row is a stream in which nothing is out of the ordinary: whole frames of 20 ms, in sequence, of the law and from the
+source that is heard, and as many sent. Whatever else comes is not taken here, but told of, and the session does it
+itself (see `lane`). The arithmetic is that of `Source.arrived`, `JitterBuffer` and `Session.packets_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.media.g711 import TRANSCODED, Law
+from actors.media.jitter import DRY, REACH
+from actors.media.pieces import FRAME
+
+Indexes = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+SLOTS = 32  # frames that a row holds
+MARGINS = 512  # packets between two judgements of the delay, at most
+SECOND = 50  # frames of what is played that are at hand, at most
+SILENT, PLAY, ECHO = 0, 1, 2
+PACKET = 12 + FRAME
+# The frames just played stay, for who must make up the next one.
+_REACH = (SLOTS - 4) * FRAME
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+
+_TRANSCODED = {laws: np.frombuffer(table, np.uint8) for laws, table in TRANSCODED.items()}
+
+_OTHER = {int(Law.PCMU): int(Law.PCMA), int(Law.PCMA): int(Law.PCMU)}
+
+# A number each, of 64 bits: what is heard, how it is held, what is said; `at` and `left` are frames of what is played.
+_NUMBERS = (
+    *("peer_ssrc", "peer_type", "law", "max_seq", "received", "transit", "heard"),
+    *("cursor", "end", "first", "dry", "window", "least", "concealed", "margin_count"),
+    *("base", "sequence", "next_timestamp", "payload_type", "packets", "octets", "send_law"),
+    *("kind", "at", "left", "position", "taken", "listens", "restable", "generation", "slot", "awake"),
+)
+
+
+class Rows:
+    """The matrix.
+
+    Args:
+        inbox: a datagram a row, as it came.
+        outbox: a datagram a row, to be sent.
+        size: bytes of a session's record.
+        fast: the part of it that changes with every packet.
+        behind: where in the record that part begins.
+
+    Attributes:
+        count: rows in use, the first ones.
+        numbers: by name, one a row.
+        record: the rows' records.
+        codes, have: frames held, by row and place, and the law of each, 0 for none.
+        laws: the same, and of those that were taken.
+    """
+
+    def __init__(
+        self,
+        inbox: npt.NDArray[np.uint8],
+        outbox: npt.NDArray[np.uint8],
+        size: int,
+        fast: np.dtype[Any],
+        behind: int,
+    ) -> None:
+        rows = len(inbox)
+        self.count = 0
+        self._matrix = np.zeros((len(_NUMBERS), rows), np.int64)
+        self.numbers: dict[str, npt.NDArray[np.int64]] = dict(zip(_NUMBERS, self._matrix, strict=True))
+        self.jitter = np.zeros(rows)
+        self.report_due = np.zeros(rows)
+        self.in_time = np.zeros(rows, np.bool_)
+        self.codes = np.zeros((rows, SLOTS, FRAME), np.uint8)
+        self.have = np.zeros((rows, SLOTS), np.uint8)
+        self.laws = np.zeros((rows, SLOTS), np.uint8)
+        self.margins = np.zeros((rows, MARGINS), np.int32)
+        self.played = np.zeros((rows, SECOND, FRAME), np.uint8)
+        self.record = np.zeros((rows, size), np.uint8)
+        self.outbox = outbox
+        self._fast = self.record[:, behind : behind + fast.itemsize].view(fast)[:, 0]
+        self._first, self._second = inbox[:, 0], inbox[:, 1]
+        self._sequence, self._timestamp = inbox[:, 2:4].view(">u2")[:, 0], inbox[:, 4:8].view(">u4")[:, 0]
+        self._ssrc, self._payload = inbox[:, 8:12].view(">u4")[:, 0], inbox[:, 12:PACKET]
+        self._head = outbox[:, 1]
+        self._out_sequence, self._out_timestamp = outbox[:, 2:4].view(">u2")[:, 0], outbox[:, 4:8].view(">u4")[:, 0]
+        self._out_payload = outbox[:, 12:PACKET]
+        self._places = np.arange(rows)
+        self._kinds: dict[int, Indexes] = {}
+        self.frame_at = np.zeros(rows, np.int64)  # the place of the frame that was taken last
+        self.frame_law = np.zeros(rows, np.int64)  # and its law
+        self._all = (
+            self.jitter,
+            self.report_due,
+            self.in_time,
+            self.codes,
+            self.have,
+            self.laws,
+            self.margins,
+            self.played,
+        )
+
+    def move(self, row: int, to: int) -> None:
+        """Let what is in a row be in another; what it has to send is the wire's."""
+        self._matrix[:, to] = self._matrix[:, row]
+        for each in (*self._all, self.record, self.frame_at, self.frame_law):
+            each[to] = each[row]
+
+    def known(self, row: int) -> dict[str, int]:
+        """The numbers of a row by name."""
+        return dict(zip(_NUMBERS, self._matrix[:, row].tolist(), strict=True))
+
+    def changed(self) -> None:
+        """Rows came, went, or say something else."""
+        self._kinds.clear()
+
+    def of(self, name: str) -> npt.NDArray[np.int64]:
+        """A number of each row that is in use."""
+        return self.numbers[name][: self.count]
+
+    def saying(self, kind: int) -> Indexes:
+        """The rows that say this."""
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self._kinds[kind] = np.flatnonzero(self.of("kind") == kind)
+        return found
+
+    # What comes.
+
+    def arrive(self, rows: Indexes, usual: Flags, arrival: int) -> Indexes:
+        """Take in a datagram of each of `rows`; those whose datagram is not the next frame are given back.
+
+        Args:
+            rows: that received one.
+            usual: it is as long as the packets here are, and from who is heard.
+            arrival: when, in timestamp units of the local clock.
+        """
+        numbers = self.numbers
+        sequence = self._sequence[rows]
+        timestamp = self._timestamp[rows].astype(np.int64)
+        cursor = numbers["cursor"][rows]
+        margin = ((timestamp - cursor + _HALF) & _MASK) - _HALF
+        places = (cursor + margin) // FRAME % SLOTS
+        count = numbers["margin_count"][rows]
+        good = (
+            usual
+            & (self._first[rows] == 0x80)
+            & (self._second[rows] & 0x7F == numbers["peer_type"][rows])
+            & (self._ssrc[rows] == numbers["peer_ssrc"][rows])
+            & (sequence == numbers["max_seq"][rows] + 1)
+            & (margin % FRAME == 0)
+            & (margin >= 0)
+            & (margin <= _REACH)
+            & (self.have[rows, places] == 0)
+            & (numbers["dry"][rows] < DRY)
+            & (count < MARGINS)
+        )
+        strange: Indexes = rows[~good]
+        if len(strange):
+            rows, sequence, timestamp, cursor = rows[good], sequence[good], timestamp[good], cursor[good]
+            margin, places, count = margin[good], places[good], count[good]
+        numbers["max_seq"][rows] = sequence
+        numbers["received"][rows] += 1
+        numbers["heard"][rows] = arrival
+        self._estimate(rows, (arrival - timestamp) & _MASK)
+        self.margins[rows, count] = margin
+        numbers["margin_count"][rows] = count + 1
+        end = numbers["end"]
+        end[rows] = np.maximum(end[rows], cursor + margin + FRAME)
+        self.have[rows, places] = self.laws[rows, places] = numbers["law"][rows]
+        self.codes[rows, places] = self._payload[rows]
+        self.in_time[rows] = True
+        return strange
+
+    def _estimate(self, rows: Indexes, transit: npt.NDArray[np.int64]) -> None:
+        """The interarrival jitter (RFC 3550 A.8)."""
+        before = self.numbers["transit"]
+        difference = (transit - before[rows]) & _MASK
+        difference = np.minimum(difference, (1 << 32) - difference)
+        jitter = self.jitter[rows]
+        self.jitter[rows] = jitter + (difference - jitter) / 16.0
+        before[rows] = transit
+
+    # A tick.
+
+    def unusual(self, tick: int, quiet: int) -> Flags:
+        """The rows whose sessions serve this tick themselves.
+
+        Who listens to them would hear a gap, nothing is left of what they play, or nothing was heard since `quiet`, so
+        that they may rest.
+        """
+        cursor, place = self.of("cursor"), self._places[: self.count]
+        law = self.have[place, cursor // FRAME % SLOTS]
+        found: Flags = (
+            ((law == 0) & (self.of("listens") != 0))
+            | ((self.of("kind") == PLAY) & (self.of("left") == 0))
+            | ((self.of("restable") != 0) & (self.of("heard") < quiet) & (self.of("awake") <= tick))
+        )
+        return found
+
+    def begin_window(self, row: int) -> None:
+        """The delay was judged, and stays as it is."""
+        numbers = self.numbers
+        numbers["window"][row], numbers["least"][row], numbers["margin_count"][row] = -1, REACH, 0
+
+    def advance(self) -> None:
+        """Take a frame of each."""
+        place = self._places[: self.count]
+        cursor, end, least = self.of("cursor"), self.of("end"), self.of("least")
+        np.minimum(least, end - cursor, out=least)
+        self.of("window")[:] += 1
+        at = cursor // FRAME % SLOTS
+        law = self.have[place, at]
+        self.frame_at[: self.count], self.frame_law[: self.count] = at, law
+        over = end <= cursor
+        dry = self.of("dry")
+        dry[:] = np.where(over, dry + 1, 0)
+        self.of("concealed")[:] += (law == 0) & ~over & (cursor >= self.of("first"))
+        self.have[place, at] = 0
+        cursor += FRAME
+        np.maximum(end, cursor, out=end)
+        self.in_time[: self.count] = False
+        self.of("taken")[:] += 1
+
+    def skip(self, frames: int) -> None:
+        """Let so many pass unheard."""
+        count = self.count
+        cursor, end = self.of("cursor"), self.of("end")
+        behind = (np.arange(SLOTS) - cursor[:, None] // FRAME) % SLOTS  # frames from the cursor to each place
+        self.have[:count][behind < frames] = 0
+        cursor += frames * FRAME
+        np.maximum(end, cursor, out=end)
+
+    def compose(self, tick: int) -> None:
+        """The packet of a tick in each row; they count as sent from here on."""
+        count = self.count
+        timestamp = (self.of("base") + FRAME * tick) & _MASK
+        following, sequence = self.of("next_timestamp"), self.of("sequence")
+        # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
+        self._head[:count] = np.where(timestamp == following, 0, 0x80) | self.of("payload_type")
+        self._out_sequence[:count] = sequence
+        self._out_timestamp[:count] = timestamp
+        self._speak()
+        sequence[:] = (sequence + 1) & 0xFFFF
+        following[:] = (timestamp + FRAME) & _MASK
+        self.of("packets")[:] += 1
+        self.of("octets")[:] += FRAME
+
+    def _speak(self) -> None:
+        rows = self.saying(PLAY)
+        if len(rows):
+            at = self.numbers["at"]
+            self._out_payload[rows] = self.played[rows, at[rows]]
+            at[rows] += 1
+            self.numbers["left"][rows] -= 1
+            self.numbers["position"][rows] += FRAME
+        rows = self.saying(ECHO)
+        if len(rows):
+            heard = self.codes[rows, self.frame_at[rows]]
+            law = self.numbers["send_law"][rows]
+            other = law != self.frame_law[rows]
+            for wanted in np.unique(law[other]).tolist():
+                which = other & (law == wanted)
+                heard[which] = _TRANSCODED[_OTHER[wanted], wanted][heard[which]]
+            self._out_payload[rows] = heard
+
+    def keep(self, tick: int) -> npt.NDArray[np.uint8]:
+        """The records as of `tick`."""
+        fast, count = self._fast, self.count
+        fast["tick"][:count] = tick
+        for name in ("sequence", "next_timestamp", "packets", "octets", "position", "heard", "max_seq", "received"):
+            fast[name][:count] = self.of(name)
+        fast["cursor"][:count] = self.of("cursor") & _MASK
+        fast["transit"][:count] = self.of("transit")
+        fast["jitter"][:count] = self.jitter[:count]
+        self.of("generation")[:] += 1
+        return self.record[:count]
