@@ -34,6 +34,7 @@ from actors.runtime.pipe import Pipe
 
 EX_SOFTWARE = 70
 SOFT_WINDOW = 1000  # unacknowledged envelopes above which a peer counts as busy
+OVERRUN = 3000  # more, above which even what is never refused is kept from it
 QUARANTINES = 10  # in PERIOD seconds, more end the actor
 PERIOD = 60.0
 KEPT_QUARANTINES = 16  # snapshots kept aside for a post-mortem
@@ -151,6 +152,10 @@ class LayerActor(pykka.Actor):
     def busy(self, peer: str) -> bool:
         """Whether new work for `peer` should be refused at the edge: it lags, or our journal can not grow."""
         return self._pipes[peer].waiting > self.soft_window or self._journal.full
+
+    def overrun(self, peer: str) -> bool:
+        """Whether `peer` lags so far that no window was of any use: whatever its origin repeats is not for it now."""
+        return self._pipes[peer].waiting > self.soft_window + OVERRUN
 
     def finish(self) -> None:
         """Leave the loop after this batch, with exit code 0."""

@@ -86,6 +86,8 @@ class TransactionActor(LayerActor):
         if peer != TRANSPORT:
             effects = layer.send(message, now)
         elif type(message) is Received:
+            if self.overrun(self._user) and not message.flow.reliable:
+                return  # lost as on the way, whatever it is: its sender repeats it
             effects = layer.receive(message.flow, message.head, message.raw, now)
         elif type(message) is TransmitFailed:
             effects = layer.transmit_failed(message.key, message.reason, now)

@@ -103,6 +103,7 @@ class TransportActor(LayerActor):
         self._reception = Reception(
             admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips
         )
+        self._reception.overrun = self.overrun
         self._reception.dropped = self._counters
         self._counters.read(self._counters_path)
         self._counters.changed = self._note_counters

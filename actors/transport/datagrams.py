@@ -157,4 +157,5 @@ class UdpPort:
                 self._reception.dropped["ICMP error of no request of ours"] += 1
                 continue
             for shard in self._shards:
-                self._tell(shard, failed, journalled=False)
+                if not self._reception.overrun(shard):
+                    self._tell(shard, failed, journalled=False)

@@ -49,6 +49,8 @@ class Reception:
         learnt: called when a peer has told us of another address of ours.
         pings: what our own OPTIONS are known by; while there are some, `answered` is asked of each response's branch.
         answered: whether it belongs to one of them.
+        overrun: whether a shard lags so far that not even what is never refused may be put upon it: anybody can send
+            that, so it would grow without bound. A datagram is lost then, as on the way, and a stream waits.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Reception:
         self.learnt: Callable[[], None] = _nothing
         self.pings: Collection[str] = ()
         self.answered: Callable[[str, float], bool] = _of_nobody
+        self.overrun: Callable[[str], bool] = _never
 
     @overload
     def take(self, raw: bytes, flow: Flow, now: float) -> Up | bytes | None: ...
@@ -83,11 +86,12 @@ class Reception:
             raw: the message, as framed; what follows its body is cut off.
             flow: the way it came.
             now: seconds.
-            patient: for want of room above it may wait where it is, rather than be refused.
+            patient: for want of room above it may wait where it is, rather than be refused. What is never refused
+                waits on a stream in any case while its shard is far behind.
 
         Returns:
             The shard's name and what it is told, or a stateless response to send back, or None if it is dropped, or
-            WAIT, which only the patient get.
+            WAIT, which datagrams never get.
         """
         try:
             head, via_start, via_end, body_start, content_length = scan(raw)
@@ -101,7 +105,15 @@ class Reception:
             return None
         if self._listeners.learns and self._listeners.learn(raw, via_start, via_end, flow):
             self.learnt()
-        return self._shard_of(head.call_id), Received(flow, head, raw)
+        return self._up(self._shard_of(head.call_id), Received(flow, head, raw))
+
+    def _up(self, shard: str, received: Received) -> Up | Wait | None:
+        if not self.overrun(shard):
+            return shard, received
+        if received.flow.reliable:
+            return Wait.WAIT
+        self.dropped["dropped: the shard is far behind"] += 1
+        return None
 
     def _request(
         self, raw: bytes, flow: Flow, head: Head, via_start: int, via_end: int, now: float, patient: bool
@@ -122,7 +134,7 @@ class Reception:
                 return self._shed(raw, flow, head, verdict)
         elif head.method == "ACK" and self._admission.is_refusal_ack(head):
             return None
-        return peer, Received(flow, head, raw)
+        return self._up(peer, Received(flow, head, raw))
 
     def ignores(self, host: str) -> bool:
         """Whether nothing is read of this peer; it is counted."""
@@ -163,6 +175,11 @@ class Reception:
 
 def _of_nobody(_branch: str, _now: float) -> bool:
     """Nobody waits for a response."""
+    return False
+
+
+def _never(_shard: str) -> bool:
+    """None lags."""
     return False
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.runtime import actor as runtime
 from actors.runtime.channel import Ready, Stop
 from actors.runtime.machine import Row
 from actors.sip import parse
@@ -183,6 +184,25 @@ def test_a_user_that_lags_gets_nothing_new(tmp_path: Path) -> None:
         it.expect("transport", TransmitResponse)
         arrives(it, request("BYE", to_tag="to-1"))
         assert it.expect("dialog-0", RequestReceived).head.method == "BYE"
+
+
+def test_of_datagrams_a_user_that_is_far_behind_gets_nothing_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "OVERRUN", 8)
+    with shard(tmp_path) as it:
+        it.actor.soft_window = 0
+        user = it.peers.pop("dialog-0")  # it reads nothing
+        byes = [request("BYE", branch=f"z9hG4bK{number}", to_tag="to-1") for number in range(40)]
+        arrives(it, *byes)
+        arrives(it, *[request("BYE", branch=f"z9hG4bKtcp{number}", to_tag="to-1") for number in range(3)], flow=TCP)
+        it.settle()
+        it.peers["dialog-0"] = user
+        it.wait_for(lambda: len(user.inbox) == 12, "nine datagrams, and what came by a stream")
+        it.wait_for(lambda: not it.actor.overrun("dialog-0"), "an acknowledgement")
+        arrives(it, byes[-1])  # its sender repeats it
+        it.wait_for(lambda: len(user.inbox) == 13, "the last BYE")
+        assert user.inbox[-1].raw == byes[-1]
 
 
 def test_a_machine_that_breaks_is_told_to_its_user_and_leaves_the_others_alone(

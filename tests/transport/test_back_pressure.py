@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.runtime import actor as runtime
 from actors.runtime.channel import Deposit
 from actors.transport.events import FlowDead, Received
 from tests.runtime.harness import Harness
-from tests.transport.wired import SHARD, Service, ended, read, reply, request
+from tests.transport.wired import SHARD, Service, ended, read, reply, request, response
 
 BUSY, FREE = -1, 1000
 
@@ -112,6 +113,55 @@ def test_a_stream_that_is_reset_while_it_is_held_ends_with_its_patience(hasty: S
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         it.expect(SHARD, FlowDead)
         it.wait_for(lambda: not it.actor._connections.inward._waiting, "nothing that waits")  # type: ignore[attr-defined]
+        hasty.store(it)
+
+
+# A shard that lags so far that nothing more may be put upon it
+
+FAR_BEHIND = "dropped: the shard is far behind"
+
+
+def test_datagrams_are_lost_while_their_shard_is_far_behind_and_no_sooner_or_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "OVERRUN", 32)
+    with service.harness() as it, service.udp() as peer:
+        it.actor.soft_window = BUSY
+        shard = it.peers.pop(SHARD)  # it reads nothing
+        for number in range(400):
+            peer.send(_in_dialog(number, "BYE"))
+        peer.send(response(service.sent_by("udp")))
+        it.wait_for(lambda: it.actor._reception.dropped[FAR_BEHIND], "a datagram that is dropped")  # type: ignore[attr-defined]
+        it.peers[SHARD] = shard
+        it.settle()
+        assert 32 <= len(shard.inbox) <= 200
+        shard.inbox.clear()
+        it.wait_for(lambda: not it.actor.overrun(SHARD), "an acknowledgement")
+        peer.send(_in_dialog(1000, "BYE"))
+        it.wait_for(lambda: any(each.head.call_id == "1000" for each in shard.inbox), "the BYE")
+        service.store(it)
+
+
+def test_a_stream_waits_while_its_shard_is_far_behind_and_loses_nothing(
+    hasty: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "OVERRUN", 32)
+    with hasty.harness() as it, hasty.tcp() as peer:
+        it.actor.soft_window = BUSY
+        shard = it.peers.pop(SHARD)
+        message = request(1, "BYE", body="x" * 8000).replace(b"To: <sip:a@b>", b"To: <sip:a@b>;tag=ours")
+        peer.setblocking(False)
+        sent = 0
+
+        def waits() -> bool:
+            nonlocal sent
+            with suppress(BlockingIOError):
+                sent += peer.send(message[sent % len(message) :])
+            return bool(it.actor._connections.inward._waiting)  # type: ignore[attr-defined]
+
+        it.wait_for(waits, "a stream that waits")
+        it.peers[SHARD] = shard
+        assert _call_ids(it, sent // len(message)) == ["1"] * (sent // len(message))
         hasty.store(it)
 
 
