@@ -72,22 +72,39 @@ class TransportActor(LayerActor):
         self._settings: TransportSettings = context.settings
         self._ports: dict[str, UdpPort] = {}
         self._routes: dict[str, UdpPort] = {}
-        self._counters = Counters()
+        self._shards = tuple(f"transaction-{shard}" for shard in range(self._settings.shards))
 
     # Life
 
     def started(self) -> None:
         """Take the sockets over and serve."""
-        self._opened = opened = self._open_listeners()
+        now = clock()
+        self._opened = self._open_listeners()
         settings = self._settings
         self._listeners = Listeners(
-            [bound for bound, _ in opened],
+            [bound for bound, _ in self._opened],
             sockets.local_address,
             sockets.is_local,
             tls=settings.tls.outgoing,
             reach=Reach(parse_rules(settings.reach)),
         )
-        admission = Admission(
+        admission = self._admission()
+        self._reception = self._receive(admission)
+        self._connections = self._connect(admission)
+        take_over(self, self.context.channel, self._connections, now)
+        self._finder = Finder(self, settings, self._listeners, self.log.warning)
+        self._finder.start(now)
+        self._keep_alive()
+        self._network = Network(self, self._network_changed)
+        try:
+            self._network.start(now)
+        except OSError as error:
+            self.log.warning("changes of the network will not be seen", error=str(error))
+        self._listen()
+
+    def _admission(self) -> Admission:
+        settings = self._settings
+        return Admission(
             settings.max_requests,
             secret=self._secret(),
             trusted=settings.trusted,
@@ -97,46 +114,42 @@ class TransportActor(LayerActor):
             rates=settings.rates,
             scanners=settings.scanners,
         )
-        slots = Slots(settings.shards)
-        sips = Sips(any(bound.transport == "tls" for bound, _ in opened), settings.tls.sips)
-        names = tuple(f"transaction-{shard}" for shard in range(settings.shards))
-        self._reception = Reception(
-            admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips
-        )
-        self._reception.overrun = self.overrun
-        self._reception.dropped = self._counters
-        self._counters.read(self._counters_path)
-        self._counters.changed = self._note_counters
-        self._reception.learnt = self._forget_flows
-        self._contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
-        self._connections = Connections(
+
+    def _receive(self, admission: Admission) -> Reception:
+        """What takes messages in, and counts what it refuses."""
+        slots, names = Slots(self._settings.shards), self._shards
+        sips = Sips(any(bound.transport == "tls" for bound in self._listeners.bound), self._settings.tls.sips)
+        reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips)
+        reception.overrun = self.overrun
+        reception.learnt = self._forget_flows
+        reception.dropped = counters = Counters()
+        counters.read(self._counters_path)
+        counters.changed = self._note_counters
+        self._counters = counters
+        return reception
+
+    def _connect(self, admission: Admission) -> Connections:
+        """What has the connections, still none."""
+        context, settings = self.context, self._settings
+        contexts = Contexts(settings.tls, lambda reason: self.log.warning("old certificates stay", reason=reason))
+        return Connections(
             self,
-            self.context.channel,
+            context.channel,
             settings=settings,
             limit=_connection_limit(),
             beginning=Beginning(
-                self.context.channel,
-                epoch=self.context.epoch,
-                settings=settings,
-                listeners=self._listeners,
-                contexts=self._contexts,
+                context.channel, epoch=context.epoch, settings=settings, listeners=self._listeners, contexts=contexts
             ),
             reception=self._reception,
             admission=admission,
         )
-        take_over(self, self.context.channel, self._connections, clock())
-        self._finder = Finder(self, settings, self._listeners, self.log.warning)
-        self._finder.start(clock())
-        self._keep_alive()
-        self._network = Network(self, self._network_changed)
-        try:
-            self._network.start(clock())
-        except OSError as error:
-            self.log.warning("changes of the network will not be seen", error=str(error))
-        for bound, sock in opened:
+
+    def _listen(self) -> None:
+        """Take in what comes to the listeners."""
+        for bound, sock in self._opened:
             if bound.transport == "udp":
                 port = self._ports[bound.token] = UdpPort(
-                    bound, sock, self._reception, self._listeners, self.tell, names
+                    bound, sock, self._reception, self._listeners, self.tell, self._shards
                 )
                 port.stunned = self._stunned
                 self.mailbox.watch(sock.fileno(), port.readable)
