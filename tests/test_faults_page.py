@@ -23,7 +23,7 @@ def rows() -> dict[int, list[tuple[str, str]]]:
     return found
 
 
-def tests_of(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -32,7 +32,7 @@ def test_every_case_has_a_row_and_every_test_that_it_names_is_there() -> None:
     page = rows()
     assert list(page) == list(range(1, CASES + 1))
     assert {number for number, named in page.items() if not named} == NOT_YET
-    there = {file: tests_of(TESTS / file) for file in {file for named in page.values() for file, _ in named}}
+    there = {file: names_in(TESTS / file) for file in {file for named in page.values() for file, _ in named}}
     missing = [f"{number}: {file}::{name}" for number in page for file, name in page[number] if name not in there[file]]
     assert missing == []
 
@@ -41,7 +41,7 @@ def test_every_test_that_is_named_after_a_case_stands_in_its_row() -> None:
     page = rows()
     missing = []
     for path in sorted(TESTS.rglob("test_*.py")):
-        for name in tests_of(path):
+        for name in names_in(path):
             numbers = re.match(r"test_faults?_(\d+)(?:_and_(\d+))?_", name)
             for number in filter(None, numbers.groups() if numbers else ()):
                 if (path.relative_to(TESTS).as_posix(), name) not in page[int(number)]:
