@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import NamedTuple
+from contextlib import suppress
+from typing import NamedTuple, TextIO, cast
 
 import structlog
 
@@ -17,6 +18,27 @@ class Logs(NamedTuple):
 
 
 PLAIN = Logs()
+
+
+class Lossy:
+    """A stream that cannot fail its writer: lines that a full disk does not take, or nobody reads, are lost.
+
+    Args:
+        file: where it goes.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        """Write a line, or lose it."""
+        with suppress(OSError):
+            self._file.write(line)
+            self._file.flush()
+        return len(line)
+
+    def flush(self) -> None:
+        """Nothing is held."""
 
 
 def configure_logs(logs: Logs = PLAIN) -> None:
@@ -34,6 +56,6 @@ def configure_logs(logs: Logs = PLAIN) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logs.level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent.parent
 READY_TIMEOUT = 30.0
@@ -82,11 +82,12 @@ def running(
     listen: Sequence[str] = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
     base: Path | None = None,
     config: str = "",
+    log: int | IO[bytes] = subprocess.STDOUT,
 ) -> Iterator[Service]:
     """A service with `arguments`, stopped hard at the end.
 
     `base` keeps the run and state directories, and the RTP ports, over two starts. `config` is TOML; unless it names
-    RTP ports it gets some that no other service of the tests has.
+    RTP ports it gets some that no other service of the tests has. `log` is where it logs to.
     """
     with tempfile.TemporaryDirectory(prefix="sa-") as made, contextlib.ExitStack() as held:
         where = base or Path(made)
@@ -106,7 +107,7 @@ def running(
             [*words, *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=log,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )

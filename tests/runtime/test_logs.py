@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from actors.runtime.logs import Lossy
 
 ROOT = Path(__file__).parents[2]
 EVIL = "\x1b[31mred\r\nforged level=error \u2028 \udcff"
@@ -45,3 +48,11 @@ def test_a_line_of_json_says_all_of_it() -> None:
 def test_the_level_says_what_is_written() -> None:
     assert len(written(as_json=True, level="DEBUG")) == 2
     assert written(as_json=True, level="ERROR") == []
+
+
+def test_a_line_that_the_disk_does_not_take_is_lost_and_nothing_raises() -> None:  # FAULTS 71
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - to close it raises, too
+    lossy = Lossy(full)
+    assert lossy.write("one\n") == lossy.write("two\n") == 4
+    with suppress(OSError):
+        full.close()
