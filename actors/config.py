@@ -215,8 +215,9 @@ class ControlSection(_Section, frozen=True, kw_only=True):
     Attributes:
         max_events: events kept for those who resume.
         ring_timeout: seconds an unanswered call out rings where its command says nothing.
-        listen: ``tcp:ADDRESS:PORT`` for clients on other machines, each with a key that ``sipactors keys new`` made;
-            empty: none but those of this user on this machine.
+        listen: ``tcp:ADDRESS:PORT`` for clients on other machines, each with a key that ``sipactors keys new`` made; the
+            audio of calls is had on the ports behind it, one a media process. Empty: none but those of this user on
+            this machine.
         folders: where the files that commands name, to play or to record, may lie; empty: anywhere for clients of this
             user on this machine, nowhere for others.
     """

@@ -57,6 +57,7 @@ def test_the_client_starts_with_what_it_needs_and_no_more() -> None:
             "api",
             "asking",
             "client",
+            "connecting",
             "errors",
             "messaging",
             "paths",
