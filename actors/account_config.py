@@ -62,6 +62,7 @@ def _account(section: AccountSection) -> Account:
         display_name=section.display_name,
         register=section.register,
         registrar=section.registrar or f"sip:{_bracketed(aor.host)}" + (f":{aor.port}" if aor.port else ""),
+        registrars=tuple(dict.fromkeys(section.registrars)),
         outbound_proxy=section.outbound_proxy,
         username=section.user or aor.user,
         secret=_secret(section),
@@ -78,9 +79,9 @@ def _account(section: AccountSection) -> Account:
 
 
 def _check(section: AccountSection) -> None:
-    for name in ("registrar", "outbound_proxy"):
-        value = getattr(section, name)
-        if value:
+    uris = [("registrar", section.registrar), ("outbound_proxy", section.outbound_proxy)]
+    for name, value in [*uris, *[("registrars", each) for each in section.registrars]]:
+        if value or name == "registrars":
             _sip(name, value)
     if section.q and not _Q.fullmatch(section.q):
         raise ConfigError(f"accounts.q: {section.q!r} is no number from 0 to 1, such as 0.5")

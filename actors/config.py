@@ -325,6 +325,7 @@ class AccountSection(_Section, frozen=True, kw_only=True):
         display_name: of its From.
         register: whether it registers; a trunk that knows us by our address needs not.
         registrar: the URI to register at; empty: the host of `aor`.
+        registrars: the URIs of others, at which it is registered at the same time.
         outbound_proxy: the URI of the first hop of all it sends; with ``;lr`` it stands in a Route.
         user: of its credentials; empty: that of `aor`.
         password, password_file, password_env: the secret, a file whose first line it is, or a variable of the
@@ -332,7 +333,7 @@ class AccountSection(_Section, frozen=True, kw_only=True):
         ha1: H(user:realm:password) in hexadecimal instead of a password; serves the one realm of `realms`.
         ha1_algorithm: of `ha1`.
         realms: for which it has credentials; empty: for any that its own peers name.
-        peers: hosts it may prove itself to beside those of `aor`, `registrar` and `outbound_proxy`.
+        peers: hosts it may prove itself to beside those of `aor`, `registrar`, `registrars` and `outbound_proxy`.
         strongest: answer the strongest challenge rather than the topmost.
         expires: seconds that a registration is asked for.
         contact: host or host:port where peers reach us; empty: what the registrar sees.
@@ -346,6 +347,7 @@ class AccountSection(_Section, frozen=True, kw_only=True):
     display_name: str = ""
     register: bool = True
     registrar: str = ""
+    registrars: tuple[str, ...] = ()
     outbound_proxy: str = ""
     user: str = ""
     password: str = ""

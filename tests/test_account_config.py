@@ -115,6 +115,14 @@ def test_a_realm_without_users_or_passwords_is_refused(tmp_path: Path, text: str
     assert where in str(caught.value)
 
 
+def test_more_registrars_are_uris_and_may_be_shown_the_secret(tmp_path: Path) -> None:
+    (account,) = read(tmp_path, MINIMAL + 'registrars = ["sip:two.example.com", "sip:two.example.com"]\n')
+    assert account.registrars == ("sip:two.example.com",)
+    assert account.hosts == ("example.com", "two.example.com")
+    with pytest.raises(ConfigError, match=r"accounts\.registrars"):
+        read(tmp_path, MINIMAL + 'registrars = [""]\n')
+
+
 def test_the_addresses_of_trunks_are_told_to_the_layer_that_challenges(tmp_path: Path) -> None:
     file = tmp_path / "sipactors.toml"
     trunk = '[[accounts]]\naor = "sip:100@carrier.example"\nregister = false\npeers = ["192.0.2.77", "[2001:db8::7]"]\n'

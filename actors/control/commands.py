@@ -401,6 +401,7 @@ def account_lists(listed: Sequence[accounts.AccountInfo]) -> list[AccountList]:
             each.contact,
             tuple([binding[:TEXT_CUT] for binding in each.bindings[:SHOWN]]),
             tuple([route[:TEXT_CUT] for route in each.service_route[:SHOWN]]),
+            each.registrar,
         )
         for each in listed
     ]

@@ -342,6 +342,7 @@ class AccountInfo(NamedTuple):
         contact: the Contact URI that the registrar holds.
         bindings: every Contact that it listed last.
         service_route: the URIs that other requests visit first.
+        registrar: which of several, where it is one of `registrars`; empty for the first.
     """
 
     account: str
@@ -353,6 +354,7 @@ class AccountInfo(NamedTuple):
     contact: str
     bindings: tuple[str, ...] = ()
     service_route: tuple[str, ...] = ()
+    registrar: str = ""
 
 
 class AccountList(NamedTuple):
@@ -594,6 +596,7 @@ class AccountChanged(NamedTuple):
     reason: str
     contact: str
     time: float
+    registrar: str = ""
 
 
 class PeerChanged(NamedTuple):

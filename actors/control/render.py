@@ -99,8 +99,13 @@ def accounts_table(accounts: Sequence[AccountInfo], now: float) -> str:
         return "no accounts"
     return table(
         ("ACCOUNT", "STATE", "CONTACT"),
-        [(each.account, standing(each, now), each.contact or "-") for each in accounts],
+        [(_where(each), standing(each, now), each.contact or "-") for each in accounts],
     )
+
+
+def _where(account: AccountInfo | AccountChanged) -> str:
+    """The account, and the registrar where that is another than its first."""
+    return f"{account.account} at {account.registrar}" if account.registrar else account.account
 
 
 def standing(account: AccountInfo | AccountChanged, now: float) -> str:
@@ -193,7 +198,7 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallMuteChanged: lambda event: "unmuted" if event.what == "none" else f"muted: {event.what}",
     CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
     CallTransferRequested: lambda event: f"asked to call {event.target}: {event.placed or 'refused'}",
-    AccountChanged: lambda event: f"{event.account} is {standing(event, event.time)}",
+    AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
     CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",
     MessageReceived: lambda event: f"message from {event.remote}: {event.body}",

@@ -39,6 +39,7 @@ class AccountInfo(Event, frozen=True):
         contact: the Contact URI that the registrar holds.
         bindings: every Contact that it listed last.
         service_route: the URIs that other requests visit first (RFC 3608).
+        registrar: which of several, where it is one of `registrars`; empty for the first.
     """
 
     account: str
@@ -50,6 +51,7 @@ class AccountInfo(Event, frozen=True):
     contact: str
     bindings: tuple[str, ...] = ()
     service_route: tuple[str, ...] = ()
+    registrar: str = ""
 
 
 class AccountChanged(Event, frozen=True):
@@ -63,6 +65,7 @@ class AccountChanged(Event, frozen=True):
     reason: str
     contact: str
     time: float
+    registrar: str = ""
 
 
 class PeerChanged(Event, frozen=True):

@@ -53,6 +53,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         display_name: of its From.
         register: whether it registers at all; a trunk that knows us by our address needs not.
         registrar: the Request-URI of its REGISTER, such as ``sip:example.com``.
+        registrars: of others, at which it is registered at the same time.
         outbound_proxy: the URI of the first hop of all it sends, empty for none.
         username: of its credentials.
         secret: what proves it.
@@ -71,6 +72,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     register: bool = True
     registrar: str = ""
+    registrars: tuple[str, ...] = ()
     outbound_proxy: str = ""
     username: str = ""
     secret: Secret = Secret()
@@ -95,14 +97,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return uri.parse(self.aor).host.lower()
 
     @property
-    def next_hop(self) -> str:
-        """The URI that its requests out of a dialog go to first."""
-        return self.outbound_proxy or self.registrar
-
-    @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts it may be proved to, lower case."""
-        uris = [self.aor, self.registrar, self.outbound_proxy]
+        uris = [self.aor, self.registrar, *self.registrars, self.outbound_proxy]
         named = [host_of(each) for each in uris if each] + [peer.lower() for peer in self.peers]
         return tuple(dict.fromkeys(named))
 

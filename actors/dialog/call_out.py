@@ -8,11 +8,11 @@ from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, Input, State, replace
 from actors.dialog.call_early import described, early_of, progress
 from actors.dialog.call_end import ended
-from actors.dialog.call_invite import again, contacts_of, onward, proven_again
+from actors.dialog.call_invite import again, onward, proven_again
 from actors.dialog.call_parts import Fork, Outcome
 from actors.dialog.call_up import lost, up
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.errand import retry_after
+from actors.dialog.errand import contacts_of, retry_after
 from actors.dialog.names import Names
 from actors.dialog.negotiation import (
     agreed,

@@ -30,6 +30,8 @@ CEILING = 86_400  # seconds that a peer may make us believe in
 FLOOR = 5.0  # seconds between a success and what refreshes it, whatever was granted
 FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
 LONGEST_WAIT = 1_800.0
+MAX_REDIRECTS = 5  # that one request follows
+MAX_CONTACTS = 8  # of a 3xx that are looked at
 LONGEST_RETRY_AFTER = 3_600.0  # a peer that says more is asked all the same
 
 Make = Callable[[Candidate, int], bytes]  # the request for a candidate with a CSeq number, but for its Via
@@ -213,6 +215,17 @@ def again(errand: Errand, desk: Desk) -> tuple[Errand, Effects]:
 
 
 # What a refusal says
+
+
+def contacts_of(response: Response) -> tuple[str, ...]:
+    """The URIs that a 3xx names, the most liked first (s21.3); only those that a request can go to."""
+    try:
+        contacts = [contact for contact in response.contacts if not contact.is_star]
+    except RemoteProtocolError:
+        return ()
+    liked = sorted(contacts, key=lambda contact: -(contact.q if contact.q is not None else 1.0))
+    found = [str(contact.uri) for contact in liked if contact.uri.scheme == "sip" and not contact.uri.headers]
+    return tuple(dict.fromkeys(found))[:MAX_CONTACTS]
 
 
 def backoff(failures: int, chance: float) -> float:

@@ -73,6 +73,9 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
         path: between the registrar and us (RFC 3327).
         bindings: all that the registrar listed last.
         told: what control was told last.
+        registrar: of those that the account is registered at in parallel; empty for its first.
+        tried: where 3xx have sent the REGISTER in this round, the URI that it is at now last.
+        targets: where else they say it may go.
     """
 
     state: State
@@ -99,6 +102,13 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
     path: tuple[str, ...] = ()
     bindings: tuple[str, ...] = ()
     told: tuple[str, float, int, str] = ("", 0.0, 0, "")
+    registrar: str = ""
+    tried: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+    def at(self, account: Account) -> str:
+        """The Request-URI of its next request."""
+        return self.tried[-1] if self.tried else self.registrar or account.registrar
 
     def standing(self, now: float) -> str:
         """What is true of it: registering, registered, failing, unregistering or unregistered."""
@@ -125,6 +135,7 @@ def news(registration: Registration, now: float, wall: float) -> tuple[Registrat
         registration.reason,
         registration.bound,
         wall,
+        registration.registrar,
     )
     return replace(registration, told=told), (changed,)
 
@@ -142,6 +153,7 @@ def info(registration: Registration, now: float, wall: float) -> AccountInfo:
         registration.bound,
         registration.bindings,
         registration.service_route,
+        registration.registrar,
     )
 
 
@@ -176,7 +188,7 @@ def register(registration: Registration, account: Account, agent: Agent, candida
         if registration.bound and registration.bound != mine:
             headers.append(("Contact", f"<{registration.bound}>;expires=0"))
         headers.append(("Expires", str(registration.expires)))
-    return Request.build("REGISTER", account.registrar, headers)
+    return Request.build("REGISTER", registration.at(account), headers)
 
 
 def _contact(mine: str, account: Account, expires: int) -> str:

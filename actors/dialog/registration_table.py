@@ -46,7 +46,8 @@ def _send(registration: Registration, given: OfAccount, now: float) -> tuple[Reg
     """Begin a REGISTER with the next CSeq number."""
     desk = _desk(registration, given, now)
     seq = registration.seq + 1
-    errand, effects = errands.begin(desk, registration.tag, "REGISTER", given.account.next_hop, seq, registration.proof)
+    where = given.account.outbound_proxy or registration.at(given.account)
+    errand, effects = errands.begin(desk, registration.tag, "REGISTER", where, seq, registration.proof)
     return replace(registration, errand=errand, seq=seq), (*effects, _give_up(given, now))
 
 
@@ -59,7 +60,8 @@ def _give_up(given: OfAccount, now: float) -> Arm:
 
 def begin(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Register, refresh or try again."""
-    return _send(replace(registration, removes="", wish="", raised=False, moved=False), given, now)
+    registration = replace(registration, removes="", wish="", raised=False, moved=False, tried=(), targets=())
+    return _send(registration, given, now)
 
 
 def progress(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
@@ -164,7 +166,10 @@ def contact_sent(request: bytes) -> str:
 def _refused(
     registration: Registration, given: OfAccount, now: float, outcome: Outcome
 ) -> tuple[Registration, Effects]:
-    """The REGISTER failed: at once again with a longer time (423), else later."""
+    """The REGISTER failed: at once again elsewhere (3xx) or with a longer time (423), else later."""
+    elsewhere = _redirected(registration, given, outcome)
+    if elsewhere is not None:
+        return _send(elsewhere, given, now)
     if registration.removes:
         return _not_removed(registration, given, now, outcome.status, outcome.reason)
     more = wanted_at_least(outcome, registration.expires)
@@ -175,6 +180,21 @@ def _refused(
         registration = replace(registration, errand=after, seq=after.seq, proof=after.proof, state=State.REGISTERING)
         return registration, (*effects, _give_up(given, now))
     return _failed(registration, given, now, outcome.status, outcome.reason, retry_after(outcome.response))
+
+
+def _redirected(registration: Registration, given: OfAccount, outcome: Outcome) -> Registration | None:
+    """The registration as it goes on where a 3xx of this round named, None where there is nowhere left (s8.1.3.4).
+
+    It goes there with all its headers; credentials it shows there only where the account names the host (`peers`).
+    """
+    targets, response = registration.targets, outcome.response
+    if response is not None and 300 <= outcome.status < 400:
+        known = (registration.registrar or given.account.registrar, *registration.tried, *targets)
+        targets += tuple([uri for uri in errands.contacts_of(response) if uri not in known])
+    if not targets or len(registration.tried) >= errands.MAX_REDIRECTS:
+        return None
+    state = State.LEAVING if registration.removes else State.REGISTERING
+    return replace(registration, state=state, tried=(*registration.tried, targets[0]), targets=targets[1:])
 
 
 def _failed(
@@ -225,7 +245,7 @@ def leave(registration: Registration, given: OfAccount, now: float) -> tuple[Reg
 
 def _leave(registration: Registration, given: OfAccount, now: float, what: str) -> tuple[Registration, Effects]:
     removes = ALL if what == ALL else registration.bound
-    registration = replace(registration, wish="", removes=removes, since=0.0)
+    registration = replace(registration, wish="", removes=removes, since=0.0, tried=(), targets=())
     if not removes or (what != ALL and registration.until <= now):
         return replace(registration, state=State.IDLE, removes="", bound="", until=0.0), ()
     return _send(replace(registration, state=State.LEAVING), given, now)

@@ -1,4 +1,4 @@
-"""Registrations as cells: each account of the shard at its registrar, begun and refreshed at a bounded pace."""
+"""Registrations as cells: each account of the shard at its registrars, begun and refreshed at a bounded pace."""
 
 from __future__ import annotations
 
@@ -48,43 +48,50 @@ class Registrations(SenderUsage[Registration]):
         """Those for accounts."""
         return {RegisterAccount: self._register, UnregisterAccount: self._unregister, ListAccounts: self._list}
 
-    def _tag(self, aor: str) -> str:
-        return self.tag("account", aor)
+    def _tag(self, aor: str, registrar: str) -> str:
+        return self.tag("account", aor, registrar) if registrar else self.tag("account", aor)
 
-    def of(self, aor: str) -> Registration | None:
-        """The registration of an account, None for one that has none or lives elsewhere."""
-        return self.cell(self._tag(aor))
+    def of(self, account: Account) -> list[Registration]:
+        """The registrations of an account, a registrar each; none for one that lives elsewhere."""
+        found = [self.cell(self._tag(account.aor, registrar)) for registrar in _registrars(account)]
+        return [registration for registration in found if registration is not None]
 
     def routes(self, account: Account) -> tuple[str, ...]:
-        """The URIs that a request of an account visits first (RFC 3608 s6.1): its Service-Route, else its proxy."""
-        registration = self.of(account.aor)
-        if registration is not None and registration.service_route:
-            return registration.service_route
+        """The URIs that a request of an account visits first (RFC 3608 s6.1): its Service-Route, else its proxy.
+
+        Of several registrars the first that has our Contact says it.
+        """
+        registrations = self.of(account)
+        said = next((each for each in registrations if each.bound), registrations[0] if registrations else None)
+        if said is not None and said.service_route:
+            return said.service_route
         return (account.outbound_proxy,) if uri_is_loose(account.outbound_proxy) else ()
 
     def located_at(self, account: Account) -> tuple[str, ...]:
-        """The addresses at which the registrar of an account was found last."""
-        registration = self.of(account.aor)
-        candidates = registration.errand.attempt.candidates if registration is not None and registration.errand else ()
-        return tuple([candidate.target.host for candidate in candidates])
+        """The addresses at which the registrars of an account were found last; not where they sent us."""
+        found = [each.errand.attempt.candidates for each in self.of(account) if each.errand and not each.tried]
+        return tuple([candidate.target.host for candidates in found for candidate in candidates])
 
     def begin(self, now: float, wall: float) -> Effects:
         """Plan the registrations that are not there yet, and forget those of accounts that are no more."""
 
-        def first(account: Account) -> Registration:
-            return replace(self._new(account, wall), state=State.WAITING, deadlines=((Input.DUE, now),))
+        def first(account: Account, registrar: str) -> Registration:
+            return replace(self._new(account, registrar, wall), state=State.WAITING, deadlines=((Input.DUE, now),))
 
-        mine = [account for account in self._mine() if account.register]
-        self.plan({self._tag(account.aor).encode(): partial(first, account) for account in mine})
+        mine = [(each, registrar) for each in self._mine() if each.register for registrar in _registrars(each)]
+        self.plan({self._tag(each.aor, where).encode(): partial(first, each, where) for each, where in mine})
         return ()
 
     def _mine(self) -> list[Account]:
         return [account for account in self.agent.accounts if self.agent.names.owns(account.aor)]
 
-    def _new(self, account: Account, wall: float) -> Registration:
-        tag = self._tag(account.aor)
-        call_id = self.agent.names.token("register", account.aor)
-        return Registration(State.IDLE, (), tag, account.aor, call_id, int(wall) - EPOCH, expires=account.expires)
+    def _new(self, account: Account, registrar: str, wall: float) -> Registration:
+        tag = self._tag(account.aor, registrar)
+        call_id = self.agent.names.token("register", account.aor, *([registrar] if registrar else ()))
+        seq = int(wall) - EPOCH
+        return Registration(
+            State.IDLE, (), tag, account.aor, call_id, seq, expires=account.expires, registrar=registrar
+        )
 
     # What happens
 
@@ -145,16 +152,22 @@ class Registrations(SenderUsage[Registration]):
             return _unknown(command.ref, command.account)
         if self.agent.draining:
             return failure(command.ref, "draining", "the service is about to stop")
-        registration = self.of(account.aor) or self._new(account, wall)
-        return (Report(CommandDone(command.ref)), *self.step(registration, "REGISTER", None, now, wall))
+        return (Report(CommandDone(command.ref)), *self._all(account, "REGISTER", None, now, wall))
 
     def _unregister(self, command: UnregisterAccount, now: float, wall: float) -> Effects:
         account = self._known(command.account)
         if account is None:
             return _unknown(command.ref, command.account)
-        registration = self.of(account.aor) or self._new(account, wall)
         what = ALL if command.everything else ""
-        return (Report(CommandDone(command.ref)), *self.step(registration, "UNREGISTER", what, now, wall))
+        return (Report(CommandDone(command.ref)), *self._all(account, "UNREGISTER", what, now, wall))
+
+    def _all(self, account: Account, event: str, what: str | None, now: float, wall: float) -> Effects:
+        """Give an input to the registration at each registrar of an account, whether it is there yet or not."""
+        effects: Effects = ()
+        for registrar in _registrars(account):
+            known = self.cell(self._tag(account.aor, registrar)) or self._new(account, registrar, wall)
+            effects += self.step(known, event, what, now, wall)
+        return effects
 
     def _known(self, aor: str) -> Account | None:
         account = self.agent.accounts.get(aor)
@@ -163,13 +176,17 @@ class Registrations(SenderUsage[Registration]):
     def _list(self, command: ListAccounts, now: float, wall: float) -> Effects:
         lines = []
         for account in self._mine():
-            registration = self.of(account.aor)
-            if registration is None:
+            registrations = self.of(account)
+            if not registrations:
                 state = "static" if not account.register else "unregistered"
                 lines.append(AccountInfo(account.aor, state, 0.0, 0.0, 0, "", ""))
-            else:
-                lines.append(info(registration, now, wall))
+            lines += [info(registration, now, wall) for registration in registrations]
         return (Report(CommandDone(command.ref, accounts=tuple(lines))),)
+
+
+def _registrars(account: Account) -> tuple[str, ...]:
+    """The registrars of an account; the first, whose URI may change under a registration, is the empty text."""
+    return ("", *account.registrars)
 
 
 def _unknown(ref: str, aor: str) -> Effects:

@@ -156,8 +156,9 @@ class SenderUsage(Usage, Generic[S]):
         """Begin the cells that are not there yet, and forget those that are wanted no more."""
         mark = self.mark.encode()
         known = {key for key in self.cells.keys() if key[:1] == mark}  # noqa: SIM118 - not a dict
-        for key in wanted.keys() - known:
-            self.put(wanted[key]())
+        for key, new in wanted.items():
+            if key not in known:
+                self.put(new())
         for key in known - wanted.keys():
             self.cells.delete(key)
 

@@ -23,8 +23,7 @@ change = msgspec.structs.replace
 
 
 def registration(line: Line) -> Registration:
-    found = line.agent.registrations.of(ALICE.aor)
-    assert found is not None
+    (found,) = line.agent.registrations.of(ALICE)
     return found
 
 
