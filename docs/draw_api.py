@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from actors.control import records, verbs
@@ -73,6 +74,8 @@ def schema_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a type expression
     """The schema of a field."""
     if kind in SIMPLE:
         return {"type": SIMPLE[kind]}
+    if get_origin(kind) is UnionType:
+        return {"type": [SIMPLE[get_args(kind)[0]], "null"]}
     if get_origin(kind) is dict:
         return {"type": "object"}
     if get_origin(kind) is tuple:
@@ -245,6 +248,8 @@ def _operations(results: dict[str, Any]) -> dict[str, Any]:
 
 def sample(kind: Any) -> Any:  # noqa: ANN401 - a type expression
     """Some value of a field's type, always the same."""
+    if get_origin(kind) is UnionType:
+        kind = get_args(kind)[0]
     if kind is str:
         return "sip:bob@example.net"
     if kind in (int, float, bool):

@@ -208,6 +208,9 @@ class ControlActor(Front):
         if isinstance(event, dialog.CallReceived):
             self.cells.put(call_key(event.call), Live(event.call, peer))
             self.claims.received(event.call, now)
+        elif isinstance(event, dialog.CallPlaced):
+            if self.cells.get(call_key(event.call)) is None:  # by a REFER: no command of a client began it
+                self.cells.put(call_key(event.call), Live(event.call, peer))
         elif isinstance(event, dialog.CallEnded):
             self.over(event.call)
         elif self.claims.watched and isinstance(event, dialog.CallAnswered):

@@ -382,6 +382,7 @@ def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
             call.local[:TEXT_CUT],
             call.since,
             call.answered,
+            call.held,
         )
         for call in calls
     ]

@@ -7,6 +7,7 @@ that a frame does not know are ignored (an older client reads a newer service).
 
 import math
 from collections.abc import Callable, Iterable
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -169,11 +170,17 @@ def _reader(kind: Any, *, command: bool) -> Reader:  # noqa: ANN401
         return _command_text if command else _any_text
     if kind in _SIMPLE:
         return _SIMPLE[kind]
+    if get_origin(kind) is UnionType:
+        return _nullable(_reader(get_args(kind)[0], command=command))
     if get_origin(kind) is dict:
         return _mapping
     if get_origin(kind) is tuple:
         return _tuple(get_args(kind), command=command)
     return _record(kind, command=command)
+
+
+def _nullable(reader: Reader) -> Reader:
+    return lambda value, path: None if value is None else reader(value, path)
 
 
 def _tuple(kinds: tuple[Any, ...], *, command: bool) -> Reader:

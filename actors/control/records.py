@@ -293,16 +293,11 @@ class Request(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """Who answers: the service's version, the epoch of its control actor, and how many frames that refused by now.
-
-    Attributes:
-        audio: the ports of the media processes, where it is asked over TCP: the audio of calls is had there.
-    """
+    """Who answers: the service's version, the epoch of its control actor, and how many frames that refused by now."""
 
     version: str
     epoch: int
     malformed: int = 0
-    audio: tuple[int, ...] = ()
 
 
 class Placed(NamedTuple):
@@ -312,7 +307,11 @@ class Placed(NamedTuple):
 
 
 class CallInfo(NamedTuple):
-    """One call. Times are seconds since the Unix epoch, 0 when not yet."""
+    """One call. Times are seconds since the Unix epoch, 0 when not yet.
+
+    Attributes:
+        held: who holds the other: us, peer, both, or empty for nobody.
+    """
 
     call: str
     direction: str
@@ -321,6 +320,7 @@ class CallInfo(NamedTuple):
     local: str
     since: float
     answered: float
+    held: str = ""
 
 
 class CallList(NamedTuple):
@@ -418,6 +418,23 @@ class ServiceStarted(NamedTuple):
     time: float
 
 
+class CallPlaced(NamedTuple):
+    """A call out is begun, by a command or by a REFER that was followed: the first event of such a call.
+
+    Attributes:
+        remote: the URI that is called.
+        local: the From URI; empty for the service's own.
+        account: that it is made by, empty for none.
+    """
+
+    seq: int
+    call: str
+    remote: str
+    local: str
+    account: str
+    time: float
+
+
 class CallReceived(NamedTuple):
     """A call in."""
 
@@ -460,7 +477,7 @@ class CallEnded(NamedTuple):
         jitter: of the peer's packets at the end, milliseconds (RFC 3550 s6.4.1).
         round_trip: seconds, by RTCP; 0 where it was not measured.
         burst: how many packets were lost together in the mean; 0 where none was.
-        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; 0 where nothing was heard.
+        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; null where nothing was heard.
     """
 
     seq: int
@@ -481,7 +498,7 @@ class CallEnded(NamedTuple):
     jitter: float = 0.0
     round_trip: float = 0.0
     burst: float = 0.0
-    mos: float = 0.0
+    mos: float | None = None
 
 
 class CallHoldChanged(NamedTuple):
@@ -626,6 +643,7 @@ class UnknownEvent(NamedTuple):
 
 Event = (
     ServiceStarted
+    | CallPlaced
     | CallReceived
     | CallProgressed
     | CallAnswered
@@ -779,6 +797,7 @@ EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         ServiceStarted,
+        CallPlaced,
         CallReceived,
         CallProgressed,
         CallAnswered,

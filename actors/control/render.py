@@ -27,6 +27,7 @@ from actors.control.records import (
     CallInfo,
     CallMuteChanged,
     CallNoticed,
+    CallPlaced,
     CallPlayFinished,
     CallProgressed,
     CallReceived,
@@ -73,6 +74,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+HOLDERS = {"us": "us", "peer": "the peer", "both": "both"}
+
+
 def calls_table(calls: Sequence[CallInfo], now: float) -> str:
     """The list of calls; `now` is wall clock time."""
     if not calls:
@@ -83,7 +87,7 @@ def calls_table(calls: Sequence[CallInfo], now: float) -> str:
             (
                 call.call,
                 call.direction,
-                call.state.replace("_", " "),
+                f"held by {HOLDERS[call.held]}" if call.held else call.state.replace("_", " "),
                 call.remote,
                 call.local,
                 span(now - call.answered) if call.answered else "-",
@@ -161,6 +165,11 @@ def _received(event: CallReceived) -> str:
     return f"call in from {name}{event.remote} to {event.local}"
 
 
+def _placed(event: CallPlaced) -> str:
+    by = f" by {event.account}" if event.account else f" as {event.local}" if event.local else ""
+    return f"call out to {event.remote}{by}"
+
+
 def _played(event: CallPlayFinished) -> str:
     return f"{event.path} {'could not be played: ' + event.error if event.error else 'has been played'}"
 
@@ -186,6 +195,7 @@ def ended(event: CallEnded) -> str:
 
 # A sentence a kind; those without one are shown by their fields. Here one is added.
 SENTENCES: dict[type, Callable[[Any], str]] = {
+    CallPlaced: _placed,
     CallReceived: _received,
     CallProgressed: lambda event: f"{event.status} {event.reason}",
     CallAnswered: _answered,

@@ -1,7 +1,6 @@
 """``sipactors trace``: SIP as a ladder while it happens, from the streams on which the transaction shards can be seen.
 
-The ACK to a 2xx belongs to no transaction (RFC 3261 section 17.1.1.3) and is not on them. A shard tells nobody while
-nobody looks on; what a slow terminal misses is told as missing.
+A shard tells nobody while nobody looks on; what a slow terminal misses is told as missing.
 """
 
 from __future__ import annotations
@@ -58,7 +57,8 @@ def step_of(transition: dict[str, Any], wall: float) -> Step | None:
         return None  # the transaction took it, but there is more wrong with it than a ladder can show
     client = "client" in transition["machine"]
     request = isinstance(message, Request)
-    outward = request if client else not request
+    outward = transition["event"] == "SEND" if not transition["machine"] else request is client
+    client = client or (outward and request)
     line = f"{message.status} {message.reason}" if isinstance(message, Response) else f"{message.method} {message.uri}"
     peer = str(message.get("To") or "") if client else str(message.get("Via") or "").split(";")[0].partition(" ")[2]
     repeated = transition["before"] == transition["after"] and transition["event"] == "REQUEST"
@@ -72,6 +72,27 @@ def ladder_line(step: Step) -> str:
     arrow = f"{text:-^{WIDTH}}>" if step.outward else f"<{text:-^{WIDTH}}"
     clock = time.strftime("%H:%M:%S", time.localtime(step.time)) + f".{int(step.time % 1 * 1000):03}"
     return printable(f"{clock}  us |{arrow}| {step.peer}  [{step.cseq}, {step.call[:16]}]")
+
+
+class Watch:
+    """Sees whether something is missing of what the shards tell."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int | None] = {}  # of each shard the number of its last step; None before the first
+
+    def take(self, told: dict[str, Any]) -> Iterator[dict[str, Any] | str]:
+        """What a message of a shard shows: a step, or text."""
+        shard, number, step = told["shard"], told["number"], told["transition"]
+        if step is None:  # somebody looks on: we or, while we do already, another; or the shard has begun anew
+            if shard not in self._last:
+                self._last[shard] = None
+                yield f"watching {shard}"
+            return
+        last = self._last.get(shard)
+        self._last[shard] = number
+        if last is not None and number > last + 1:
+            yield f"{number - last - 1} steps of {shard} are missing"
+        yield step
 
 
 def observed(run_dir: Path) -> Iterator[dict[str, Any] | str]:
@@ -88,17 +109,9 @@ def observed(run_dir: Path) -> Iterator[dict[str, Any] | str]:
         for path in paths:
             socket.connect(f"ipc://{path}")
         socket.subscribe(b"")
-        numbers: dict[str, int] = {}
+        watch = Watch()
         while True:
-            told = msgpack.unpackb(socket.recv())
-            shard, number = told["shard"], told["number"]
-            if number > numbers.get(shard, number - 1) + 1:
-                yield f"{number - numbers[shard] - 1} steps of {shard} are missing"
-            numbers[shard] = number
-            if told["transition"] is None:
-                yield f"watching {shard}"
-            else:
-                yield told["transition"]
+            yield from watch.take(msgpack.unpackb(socket.recv()))
 
 
 @click.command("trace")

@@ -318,6 +318,9 @@ def tell(event: CallEvent) -> Report:
     return Report(event)
 
 
+HELD = {(False, False): "", (True, False): "us", (False, True): "peer", (True, True): "both"}
+
+
 def info(call: Call, now: float, wall: float) -> CallInfo:
     """The call as a line of a list."""
     return CallInfo(
@@ -328,4 +331,5 @@ def info(call: Call, now: float, wall: float) -> CallInfo:
         call.local,
         wall - (now - call.begun),
         wall - (now - call.answered) if call.answered else 0.0,
+        HELD[call.media.held_by_us, call.media.held_by_peer],
     )

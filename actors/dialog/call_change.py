@@ -50,9 +50,25 @@ def told(before: Call, after: Call, given: Given) -> Effects:
 
 
 def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Control holds the peer, or takes it off hold."""
-    direction = "sendonly" if isinstance(given.what, HoldCall) else "sendrecv"
-    return _request(call, Change(None, direction), given, now)
+    """Control holds the peer, or takes it off hold; where it is so already, nothing is to be done."""
+    direction = _wanted(given)
+    if call.change is not None:  # its time comes
+        return replace(call, change=Change(None, direction, tries=call.change.tries)), ()
+    return (call, ()) if direction == call.media.direction else _request(call, Change(None, direction), given, now)
+
+
+def modify_later(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """As :func:`modify`, while our 2xx waits for its ACK, or another change for its answer: that comes first."""
+    direction, change = _wanted(given), call.change
+    if change is not None and change.attempt is not None:
+        return replace(call, change=replace(change, then="" if direction == change.direction else direction)), ()
+    if change is None and direction == call.media.direction:
+        return call, ()
+    return replace(call, change=Change(None, direction, tries=0 if change is None else change.tries)), ()
+
+
+def _wanted(given: Given) -> str:
+    return "sendonly" if isinstance(given.what, HoldCall) else "sendrecv"
 
 
 def refresh(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -118,10 +134,13 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return replace(call, change=change), effects
     call = replace(call, change=None, state=State.CONFIRMED)
     if heard.response is not None and heard.status < 300:
-        return _taken(call, change, heard, given, now)
-    if not change.update:
-        call = abandoned(call)
-    return _refused(call, change, heard, given, now, effects)
+        call, effects = _taken(call, change, heard, given, now)
+    else:
+        call = call if change.update else abandoned(call)
+        call, effects = _refused(call, change, heard, given, now, effects)
+    if change.then and call.state is State.CONFIRMED and call.change is None and change.then != call.media.direction:
+        return replace(call, change=change.waiting), (*effects, Arm(Input.RETRY, now))
+    return call, effects
 
 
 def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -204,7 +223,7 @@ def _refused(
 ) -> tuple[Call, Effects]:
     status = heard.status
     if status == 491 and change.tries < MAX_GLARES:
-        waiting = replace(change, attempt=None, tries=change.tries + 1)
+        waiting = replace(change, tries=change.tries + 1).waiting
         return replace(call, change=waiting), (*effects, Arm(Input.RETRY, now + _glare(call, given)))
     if status == 422 and call.timer is not None and heard.response is not None:
         least = session_timer.demanded(heard.response)
@@ -232,8 +251,7 @@ def transactions_lost(call: Call, given: Given, now: float) -> tuple[Call, Effec
     change = call.change
     assert change is not None
     call = call if change.update else abandoned(call)
-    waiting = replace(change, attempt=None)
-    call = replace(call, change=waiting, state=State.CONFIRMED)
+    call = replace(call, change=change.waiting, state=State.CONFIRMED)
     return call, (Arm(Input.RETRY, now + _glare(call, given)),)
 
 

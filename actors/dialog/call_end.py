@@ -114,7 +114,7 @@ def ending(call: Call, given: Given, now: float, totals: Totals = _UNTOLD) -> Re
             jitter=round(totals.jitter, 3),
             round_trip=round(totals.round_trip, 6),
             burst=round(totals.burst, 3),
-            mos=round(totals.mos, 3),
+            mos=round(totals.mos, 3) or None,
         )
     )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, begin
 from actors.dialog.attempt import step as attempt_step
-from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace
+from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace, tell
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Outcome
 from actors.dialog.dialog_state import MAX_FORWARDS
-from actors.dialog.errand import contacts_of
-from actors.dialog.events import PlaceCall
+from actors.dialog.events import CallPlaced, PlaceCall
 from actors.dialog.negotiation import (
     abandoned,
     closed,
@@ -22,7 +21,7 @@ from actors.dialog.negotiation import (
 )
 from actors.dialog.reply import SUPPORTED
 from actors.runtime.machine import Arm, Effects
-from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
+from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 from actors.sip.bodies import SDP
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
@@ -53,7 +52,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         command.call,
         inbound=False,
         remote=command.uri,
-        local=command.caller,
+        local=command.caller or command.account,
         begun=now,
         treatment=command.treatment,
         duration=command.duration,
@@ -89,11 +88,16 @@ def check_uris(command: PlaceCall) -> None:
             raise LocalProtocolError(f"{text!r} is no SIP URI that can be called")
 
 
+def ours(agent: Agent, sent_by: str) -> str:
+    """Our own URI, where the peer reaches us at `sent_by`."""
+    return f"sip:{agent.settings.user}@{sent_by}"
+
+
 def _invite(call: Call, agent: Agent, sent_by: str) -> bytes:
     """The INVITE but for Via and Contact (s8.1.1, 13.2.1)."""
     order = call.order
     assert order is not None
-    sender, seq, routes = call_account.line(call, agent, order.caller or f"sip:{agent.settings.user}@{sent_by}")
+    sender, seq, routes = call_account.line(call, agent, order.caller or ours(agent, sent_by))
     target, preset = dialog_state.routed(call.target or order.uri, _preset(call, agent))
     headers = (
         *routes,
@@ -124,7 +128,7 @@ def _preset(call: Call, agent: Agent) -> tuple[str, ...]:
 
 
 def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Locate the next hops."""
+    """Tell control that there is a call, and locate the next hops."""
     order: PlaceCall = given.what
     agent, identity = given.agent, call.identity
     preset = _preset(call, agent)
@@ -135,7 +139,8 @@ def place(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     invite, effects = begin(_invitation(call, given, hop), None, agent.names, now)
     if order.ring_timeout > 0:
         effects += (Arm(Input.RUNG_OUT, now + order.ring_timeout),)
-    return replace(call, attempt=invite), effects
+    placed = tell(CallPlaced(call.call, call.remote, call.local, order.account, given.wall))
+    return replace(call, attempt=invite), (placed, *effects)
 
 
 def located(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -180,7 +185,8 @@ def _send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call = call_account.located(call, invite)
         call, request = call_account.proven(call, given.agent, "INVITE", request, call_account.seq(call))
     invite, effects = attempt_step(replace(invite, request=request), AttemptInput.SEND, News(given.agent.names), now)
-    return replace(call, attempt=invite, state=State.INVITING), effects
+    local = call.local or ours(given.agent, invite.candidate.sent_by)
+    return replace(call, attempt=invite, state=State.INVITING, local=local), effects
 
 
 def ready(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -266,3 +272,14 @@ def _invitation(call: Call, given: Given, hop: str, candidates: tuple[Candidate,
     name = f"invite {call.tries}" if call.tries else "invite"
     state = AttemptState.CHOSEN if candidates else AttemptState.NEW
     return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates)
+
+
+def contacts_of(response: Response) -> tuple[str, ...]:
+    """The URIs that a 3xx names, the most liked first (s21.3); only those that can be called."""
+    try:
+        contacts = [contact for contact in response.contacts if not contact.is_star]
+    except RemoteProtocolError:
+        return ()
+    liked = sorted(contacts, key=lambda contact: -(contact.q if contact.q is not None else 1.0))
+    found = [str(contact.uri) for contact in liked if contact.uri.scheme == "sip" and not contact.uri.headers]
+    return tuple(dict.fromkeys(found))[:MAX_TRIES]

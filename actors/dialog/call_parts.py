@@ -130,6 +130,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         attempt: the request, None while it waits for its turn after a 491.
         direction: what we want by it.
+        then: what is wanted after it, empty for nothing else.
         refresh: it is for the session timer only.
         update: it is an UPDATE without a description.
         tries: how often it met a 491.
@@ -142,6 +143,14 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     update: bool = False
     tries: int = 0
     rseq: int = 0
+    then: str = ""
+
+    @property
+    def waiting(self) -> Change:
+        """It before it is sent again, for what is wanted by now."""
+        if not self.then:
+            return msgspec.structs.replace(self, attempt=None)
+        return Change(None, self.then, tries=self.tries)
 
 
 class SessionTimer(msgspec.Struct, frozen=True, array_like=True):

@@ -116,15 +116,16 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if leaving:
         assert call.outcome is not None
         return ended(call, given, now, call.outcome, bye=True)
+    turn: Effects = () if call.change is None else (Arm(Input.RETRY, now),)  # a hold that waited for the ACK
     if not invitation.late:
-        return call, ()
+        return call, turn
     first = call.media.agreed is None
     before = call
     try:
         call, _ = agreed(call, description_in(parse(ack.raw)), Carrier.ACK)
     except RemoteProtocolError as error:  # a late offer without a good answer: the ACK is taken, then BYE
         return ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
-    return call, (up(call, given) if first else started(call) + told(before, call, given))
+    return call, turn + (up(call, given) if first else started(call) + told(before, call, given))
 
 
 def unacknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -218,6 +218,7 @@ class CallInfo(Event, frozen=True):
     local: str
     since: float
     answered: float
+    held: str = ""  # "us", "peer" or "both": who holds the other
 
 
 class CommandDone(Event, frozen=True):
@@ -237,6 +238,22 @@ class CommandFailed(Event, frozen=True):
 
 
 # Events, to control.
+
+
+class CallPlaced(Event, frozen=True):
+    """A call out: control placed it, or a REFER that was followed. The first event of such a call.
+
+    Attributes:
+        remote: the URI that is called.
+        local: the From URI; empty for the service's own, which depends on the way that the INVITE takes.
+        account: that it is made by, empty for none.
+    """
+
+    call: str
+    remote: str
+    local: str
+    account: str
+    time: float
 
 
 class CallReceived(Event, frozen=True):
@@ -283,7 +300,7 @@ class CallEnded(Event, frozen=True):
         jitter: of the peer's packets at the end, milliseconds (RFC 3550 s6.4.1).
         round_trip: seconds, by RTCP; 0 where it was not measured.
         burst: how many packets were lost together in the mean; 0 where none was.
-        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; 0 where nothing was heard.
+        mos: how the peer sounded here (ITU-T G.107), 1 to 4.5; None where nothing was heard.
         cause: by Q.850: the peer's, where a Reason header told it (RFC 3326), else the one that the status stands for
             (RFC 3398 s8.2.6.1), 16 for a call that was hung up.
         headers: of the final response or the BYE.
@@ -307,7 +324,7 @@ class CallEnded(Event, frozen=True):
     jitter: float = 0.0
     round_trip: float = 0.0
     burst: float = 0.0
-    mos: float = 0.0
+    mos: float | None = None
 
 
 class CallHoldChanged(Event, frozen=True):
@@ -407,7 +424,8 @@ FromControl = (
     | FeedCommand
 )
 CallEvent = (
-    CallReceived
+    CallPlaced
+    | CallReceived
     | CallProgressed
     | CallAnswered
     | CallEnded

@@ -40,6 +40,7 @@ from actors.transaction.machines import TRANSPORT_ERROR, Cell, Lingering
 from actors.transaction.non_invite_client import NonInviteClient
 from actors.transaction.non_invite_server import NonInviteServer
 from actors.transaction.timers import Timers
+from actors.transaction.transitions import apart
 
 # A CANCEL names the branch of what it cancels, not the method; these a client may cancel to no effect (section 9.2).
 OTHER_METHODS = (
@@ -146,6 +147,8 @@ class Layer(Keeper):
             return self._step(cell, machine, invite_server.Input.ACK, received, now)
         if len(head.to_tag) == TAG_LENGTH and head.to_tag == stateless_tag(head, self._secret):
             return ()  # to a refusal of ours that left no machine
+        if self.watcher is not None:
+            self.watcher(apart("RECEIVE", received[2], now))
         return (Tell(AckReceived(*received)),)
 
     def _receive_cancel(self, key: TransactionKey, received: tuple[Flow, Head, bytes], now: float) -> Effects:
@@ -179,6 +182,8 @@ class Layer(Keeper):
             if refusal is not None:
                 return self._refuse(flow, head, raw, refusal.status, refusal.headers)
             if head.method in self._stateless:
+                if self.watcher is not None:
+                    self.watcher(apart("RECEIVE", raw, now))
                 return (Tell(RequestReceived(key, flow, head, raw)),)
         elif len(self.cells) >= CEILING_PER_MACHINE * self._max_machines:
             return self._refuse(flow, head, raw, 503, (("Retry-After", RETRY_AFTER),))
@@ -213,9 +218,11 @@ class Layer(Keeper):
 
     def send(self, command: FromUser, now: float) -> Effects:
         """Carry out a command of the user. What no longer has a machine to go to has no effect (RFC 6026 s8.3)."""
-        if isinstance(command, SendDirect):
-            return (Transmit(NOBODY, command.target, command.raw),)
-        if isinstance(command, RespondDirect):
+        if isinstance(command, SendDirect | RespondDirect):
+            if self.watcher is not None:
+                self.watcher(apart("SEND", command.raw, now))
+            if isinstance(command, SendDirect):
+                return (Transmit(NOBODY, command.target, command.raw),)
             return (Reply(NOBODY, command.flow, command.raw),)
         cell = cell_key(command.key)
         machine = self._machine(cell)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from actors.sip.vocabulary import TransactionKey
+from actors.transaction.effects import NOBODY
 from actors.transaction.events import Respond
 from actors.transaction.machines import TABLES
 
@@ -17,7 +18,8 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     """One step of one machine; where `before` and `after` are the same, the input was absorbed or answered again.
 
     Attributes:
-        machine: the figure: ``INVITE client transaction`` and so on.
+        machine: the figure: ``INVITE client transaction`` and so on; empty for a message that belongs to none, such as
+            the ACK to a 2xx (RFC 3261 section 17.1.1.3): it was received (``RECEIVE``) or sent (``SEND``).
         key: of the transaction; `sent_by` is empty for a client's.
         before, after: states of the figure.
         event: the input, with the figure's name: ``PROVISIONAL``, ``TIMER_A``.
@@ -42,6 +44,11 @@ def transition(before: Any, event: Enum, after: Any, argument: object, now: floa
     name = TABLES[type(before)].name
     message = _message(before, event, argument)
     return Transition(name, before.key, before.state.name, event.name, after.state.name, message, now)
+
+
+def apart(event: str, raw: bytes, now: float) -> Transition:
+    """What to publish of a message that belongs to no machine: `event` is ``RECEIVE`` or ``SEND``."""
+    return Transition("", NOBODY, "", event, "", raw, now)
 
 
 def _message(machine: Any, event: Enum, argument: object) -> bytes:  # noqa: ANN401 - any machine

@@ -335,6 +335,7 @@ def test_calls_are_listed_for_people_and_for_programs(house: Harness) -> None:
             "local": "sip:me@h",
             "since": 1.0,
             "answered": 2.0,
+            "held": "",
         }
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -40,6 +41,8 @@ def _of(kind: Any) -> st.SearchStrategy[Any]:
         return simple[kind]
     if hasattr(kind, "_fields"):
         return st.builds(kind, **{name: _of(hint) for name, hint in get_type_hints(kind).items()})
+    if get_origin(kind) is UnionType:
+        return st.none() | _of(get_args(kind)[0])
     if get_origin(kind) is tuple:
         item, *more = get_args(kind)
         if more == [item]:

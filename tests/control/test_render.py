@@ -34,6 +34,8 @@ def test_calls_and_children_are_shown_with_how_long() -> None:
     assert calls_table([], 1.0) == "no calls"
     words = calls_table([call], 130.0).splitlines()[1].split()
     assert words == ["c1", "out", "waiting", "ack", "sip:a", "sip:b", "30", "s"]
+    for who, shown in (("us", "us"), ("peer", "the peer"), ("both", "both")):
+        assert f"held by {shown}  sip:a" in calls_table([call._replace(state="confirmed", held=who)], 130.0)
     child = records.Child("dialog-0", 0, "waiting", 3, 7, 100.0)
     line = children_table([child], 160.0).splitlines()[1]
     assert line.startswith("dialog-0  -    waiting  3         7")
@@ -44,6 +46,9 @@ def test_calls_and_children_are_shown_with_how_long() -> None:
     ("event", "words"),
     [
         (records.ServiceStarted(1, 1.0), "service started"),
+        (records.CallPlaced(2, "c", "sip:b@h", "", "", 1.0), "call out to sip:b@h"),
+        (records.CallPlaced(2, "c", "sip:b@h", "sip:a@h", "", 1.0), "call out to sip:b@h as sip:a@h"),
+        (records.CallPlaced(2, "c", "sip:b@h", "sip:a@h", "sip:a@h", 1.0), "call out to sip:b@h by sip:a@h"),
         (records.CallReceived(2, "c", "sip:a", "sip:b", "Ann", 1.0), 'call in from "Ann" sip:a to sip:b'),
         (records.CallProgressed(3, "c", 180, "Ringing", 1.0), "180 Ringing"),
         (records.CallAnswered(4, "c", "PCMU", 8000, 1.0), "answered, PCMU/8000"),

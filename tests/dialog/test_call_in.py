@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_parts import Totals
 from actors.dialog.effects import Close, Prepare, Reply, Send, Start, Treat
 from actors.dialog.events import (
     AnswerCall,
@@ -393,6 +394,14 @@ def test_all_that_a_call_leaves_behind_is_one_event() -> None:
         *(10, 20, 1),
     )
     assert (ended.jitter, ended.round_trip, ended.burst, ended.mos) == (2.5, 0.04, 1.0, 4.2)
+
+
+def test_a_call_in_which_nothing_was_heard_tells_no_mos() -> None:
+    phone = Phone("echo")
+    phone.receive_call()
+    phone.request(message("BYE", to_tag=phone.call.tag, cseq=2))
+    phone._did(phone.agent.calls.session_closed(phone.session, Totals(100), *phone.clock))
+    assert phone.ended.mos is None
     assert not phone.cells
     assert not phone.all(Send)
     assert phone.agent.calls.number == 0

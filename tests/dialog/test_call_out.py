@@ -5,11 +5,20 @@ from __future__ import annotations
 import pytest
 
 from actors.dialog.attempt import stamped
-from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Send, SendAck, Start, Treat
-from actors.dialog.events import CallAnswered, CallProgressed, CommandFailed, HangUp, Treatment
+from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Report, Send, SendAck, Start, Treat
+from actors.dialog.events import (
+    CallAnswered,
+    CallPlaced,
+    CallProgressed,
+    CommandDone,
+    CommandFailed,
+    HangUp,
+    ListCalls,
+    Treatment,
+)
 from actors.sip import parse
 from actors.sip.vocabulary import Candidate, Target
-from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, Phone, answer_to, line, place
+from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, WALL, Phone, answer_to, line, place
 
 SIX = Candidate(Target("udp", "2001:db8::9", 5070), "[2001:db8::1]:5060")
 
@@ -33,6 +42,21 @@ def answered() -> Phone:
 
 def hang_up(phone: Phone) -> None:
     phone.command(HangUp("h", "call-1@host"))
+
+
+def test_the_first_event_of_a_call_out_names_whom_it_calls_and_how() -> None:
+    phone = Phone()
+    phone.command(place(caller="sip:me@192.0.2.1"))
+    first = next(each.event for each in phone.effects if type(each) is Report and type(each.event) is not CommandDone)
+    assert first == CallPlaced("call-1@host", "sip:bob@192.0.2.9:5070", "sip:me@192.0.2.1", "", WALL + phone.now)
+
+
+def test_a_list_tells_our_own_uri_once_the_way_of_a_call_out_is_known() -> None:
+    phone = Phone()
+    phone.place_call()
+    phone.command(ListCalls("l"))
+    (info,) = phone.reports(CommandDone)[-1].calls
+    assert (info.local, info.remote) == ("sip:sipactors@192.0.2.1:5060", "sip:bob@192.0.2.9:5070")
 
 
 def test_the_uri_is_located_then_media_prepared_then_the_invite_sent() -> None:

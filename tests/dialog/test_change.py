@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from actors.dialog.effects import Find, Reply, Send, SendAck, Start
@@ -12,6 +14,7 @@ from actors.dialog.events import (
     CommandDone,
     HangUp,
     HoldCall,
+    ListCalls,
     ResumeCall,
     Treatment,
 )
@@ -280,16 +283,97 @@ def test_a_lost_transaction_shard_has_the_change_made_again() -> None:
     assert phone.reports(CallHoldChanged)[-1].local
 
 
-def test_hold_is_for_a_call_that_is_up_and_has_no_change_under_way() -> None:
+def test_hold_is_for_a_call_that_is_answered() -> None:
     phone = Phone()
     phone.receive_call()
     hold(phone)
     assert phone.failure().code == "bad_state"
+
+
+def held_requests(phone: Phone) -> list[bytes]:
+    """The direction of each re-INVITE that was sent, the INVITE before them left out."""
+    found = [re.search(rb"a=(send\w+)\r\n", each.body) for each in phone.sent("INVITE") if each.head.to_tag]
+    return [one[1] for one in found if one is not None]
+
+
+def test_a_second_hold_changes_nothing_and_succeeds() -> None:
     phone = callee()
     hold(phone)
     hold(phone)
-    assert phone.failure().code == "bad_state"
+    respond(phone, "INVITE", 200, body=answer_of(OFFER, b"recvonly"))
+    hold(phone)
+    phone.wait(60.0)
+    assert held_requests(phone) == [b"sendonly"]
+    assert (len(phone.reports(CommandDone)), len(phone.reports(CallHoldChanged))) == (3, 1)
+    resume(phone)
+    respond(phone, "INVITE", 200, body=OFFER)
+    resume(phone)
+    assert held_requests(phone) == [b"sendonly", b"sendrecv"]
+
+
+def test_a_hold_before_the_ack_goes_once_that_is_there() -> None:
+    phone = Phone("echo")
+    phone.receive_call()
+    assert phone.state == "ANSWERED"
+    hold(phone)
+    assert held_requests(phone) == []
+    phone.request(message("ACK", to_tag=phone.call.tag))
+    phone.wait(0.0)
+    assert held_requests(phone) == [b"sendonly"]
     assert len(phone.reports(CommandDone)) == 1
+
+
+def test_what_is_wanted_while_a_change_is_open_goes_after_it() -> None:
+    phone = callee()
+    hold(phone)
+    resume(phone)
+    respond(phone, "INVITE", 200, body=answer_of(OFFER, b"recvonly"))
+    phone.wait(0.0)
+    assert held_requests(phone) == [b"sendonly", b"sendrecv"]
+    hold(phone)
+    resume(phone)
+    respond(phone, "INVITE", 200, body=OFFER)
+    phone.wait(60.0)
+    assert held_requests(phone) == [b"sendonly", b"sendrecv"]
+
+
+def test_a_refused_hold_needs_no_resume() -> None:
+    phone = callee()
+    hold(phone)
+    resume(phone)
+    respond(phone, "INVITE", 488)
+    phone.wait(60.0)
+    assert held_requests(phone) == [b"sendonly"]
+
+
+def test_a_change_that_met_a_491_is_made_again_as_it_is_wanted_by_then() -> None:
+    phone = callee()
+    hold(phone)
+    respond(phone, "INVITE", 491)
+    resume(phone)
+    phone.wait(4.0)
+    assert held_requests(phone) == [b"sendonly", b"sendrecv"]
+    respond(phone, "INVITE", 491)
+    assert len(phone.reports(CommandDone)) == 2
+
+
+def test_a_list_of_calls_says_who_holds_whom() -> None:
+    phone = callee()
+
+    def held() -> str:
+        phone.command(ListCalls("l"))
+        return str(phone.reports(CommandDone)[-1].calls[0].held)
+
+    assert held() == ""
+    hold(phone)
+    respond(phone, "INVITE", 200, body=answer_of(OFFER, b"recvonly"))
+    assert held() == "us"
+    phone.request(message("INVITE", to_tag=phone.call.tag, cseq=2, body=HELD))
+    assert held() == "both"
+    phone.request(message("ACK", to_tag=phone.call.tag, cseq=2))
+    resume(phone)
+    respond(phone, "INVITE", 200, body=answer_of(OFFER, b"sendonly"))
+    assert held() == "peer"
 
 
 def test_a_change_by_name_is_located_first() -> None:

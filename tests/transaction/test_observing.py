@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from actors.transaction import transitions
-from actors.transaction.events import CancelRequest, RequestReceived, Respond, SendRequest
+from actors.transaction.events import CancelRequest, RequestReceived, Respond, RespondDirect, SendDirect, SendRequest
 from actors.transaction.layer import Layer
 from actors.transaction.observing import Stream, observing
 from actors.transaction.observing import transitions as coming
@@ -71,6 +71,19 @@ def test_a_call_out_is_seen_with_its_cancel(layer: Layer, seen: list[Transition]
         ("INVITE", "CANCELLING TRANSPORT_ERROR CANCELLING"),
     ]
     assert [step.message.split(b" ")[0] for step in seen] == [b"INVITE", b"", b"SIP/2.0", b"CANCEL", b""]
+
+
+def test_what_belongs_to_no_machine_is_seen_too(layer: Layer, seen: list[Transition]) -> None:
+    """The ACK to a 2xx, ours and theirs (RFC 3261 s17.1.1.3), and what is answered without a machine (s8.2.7)."""
+    theirs, ours = request("ACK", to_tag="t"), request("ACK", to_tag="u")
+    layer.receive(UDP, head_of(theirs), theirs, 1.0)
+    layer.send(SendDirect(TO_UDP, ours), 2.0)
+    layer.send(RespondDirect(UDP, response(INVITE, 200)), 3.0)
+    assert [(step.machine, line(step), step.message) for step in seen] == [
+        ("", " RECEIVE ", theirs),
+        ("", " SEND ", ours),
+        ("", " SEND ", response(INVITE, 200)),
+    ]
 
 
 def test_while_nobody_observes_no_transition_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
