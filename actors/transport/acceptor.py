@@ -16,6 +16,7 @@ from actors.transport.route import Bound
 _BATCH = 16
 _REMEMBERED = 65_536
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_KEPT = 5  # of so many connections one is kept from strangers
 _PAUSE = 1.0  # seconds until it is tried again where descriptors had run out
 
 Welcome = Callable[[socket.socket, Bound, str, int, float], None]
@@ -29,11 +30,12 @@ class Acceptor:
         admission: knows peers' classes.
         per_source: connections of one source that is not trusted.
         handshakes: TLS handshakes a second of one source that is not trusted.
-        limit: connections in all.
+        limit: connections in all; a fifth of them is only for the trusted and for those that we open, so that strangers
+            who hold many from many addresses cut us off from nobody that we know.
         welcome: takes an accepted connection in.
 
     Attributes:
-        refused: connections that were closed at once, being one too many of their source.
+        refused: connections that were closed at once, being one too many of their source or of strangers.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class Acceptor:
         if kind is PeerClass.TRUSTED:
             return False
         if kind is PeerClass.DENIED or self._sources[source] >= self._per_source:
+            return True
+        if self._total >= self._limit - self._limit // _KEPT:
             return True
         return bound.transport == "tls" and not self._may_shake_hands(source, now)
 

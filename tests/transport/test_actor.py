@@ -284,6 +284,27 @@ def test_a_stranger_may_open_so_many_connections_and_no_more(tmp_path: Path) -> 
     service.close()
 
 
+def test_strangers_together_leave_a_fifth_of_the_room_to_the_trusted_and_to_ourselves(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    with service.harness() as it:
+        acceptor = it.actor._connections.acceptor  # type: ignore[attr-defined]
+        acceptor._limit = 10
+        admission = acceptor._admission
+        trusted, admission._trusted, admission._loopback = admission._trusted, (), ()
+        strangers = [service.tcp() for _ in range(9)]
+        assert ended(it, strangers[8]) == b""
+        admission._trusted = trusted
+        admission._classes.clear()
+        with service.tcp() as trunk:
+            trunk.sendall(request(1))
+            assert it.expect(SHARD, Received).head.call_id == "1"
+        for stranger in strangers:
+            stranger.close()
+        it.settle()
+        service.store(it)
+    service.close()
+
+
 def _next_received(it: Harness) -> Received:
     """The next message, whatever flows died before it."""
     while not isinstance(event := it.expect(SHARD, object), Received):
