@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from actors.sip.headers.base import (
     ListHeader,
+    Preferred,
     TokenListHeader,
     TokenParamsHeader,
     TokenParamsListHeader,
@@ -107,17 +108,8 @@ class PrivAnswerMode(AnswerMode):
     __slots__ = ()
 
 
-class _Security(TokenParamsListHeader):
+class _Security(Preferred, TokenParamsListHeader):
     __slots__ = ()
-
-    @property
-    def q(self) -> float:
-        """The preference, from 0 to 1; 1 where none is written.
-
-        Raises:
-            RemoteProtocolError: 400.
-        """
-        return self._quality()
 
 
 class SecurityClient(_Security):

@@ -9,7 +9,7 @@ from typing import Any, Self
 from actors.sip import uri as uris
 from actors.sip.errors import RemoteProtocolError
 from actors.sip.grammar import QUOTED, VALUE, Params, check_printable, params, print_params, quote, readable, unquote
-from actors.sip.headers.base import Draft, Header, ListHeader, WithParams
+from actors.sip.headers.base import Draft, Header, ListHeader, Preferred, WithParams
 from actors.sip.uri import Uri
 
 _SEPARATED = r"[ \t]*+"
@@ -143,7 +143,7 @@ class ReplyTo(NameAddr):
     __slots__ = ()
 
 
-class Contact(NameAddrList):
+class Contact(Preferred, NameAddrList):
     """Contact, ``m``: where a side is to be reached, or ``*`` for all bindings (RFC 3261 s20.10, 10.2.2)."""
 
     __slots__ = ()
@@ -165,15 +165,6 @@ class Contact(NameAddrList):
             RemoteProtocolError: 400, it is no number of 32 bits.
         """
         return self._number("expires")
-
-    @property
-    def q(self) -> float:
-        """The preference, from 0 to 1; 1 where none is written (s20.10).
-
-        Raises:
-            RemoteProtocolError: 400.
-        """
-        return self._quality()
 
 
 class Route(BracketedList):

@@ -130,8 +130,19 @@ class WithParams:
         value = self.params.get(name)
         return None if value is None else number(value, limit)
 
-    def _quality(self) -> float:
-        """The parameter ``q``, 1 where it is absent (s20.1, 20.10)."""
+
+class Preferred(WithParams):
+    """A value that its sender prefers more or less than others."""
+
+    __slots__ = ()
+
+    @property
+    def q(self) -> float:
+        """The preference, from 0 to 1; 1 where none is written (s20.1, 20.10).
+
+        Raises:
+            RemoteProtocolError: 400.
+        """
         return read_quality(self.params.get("q", "1"))
 
 

@@ -12,6 +12,7 @@ from actors.sip.headers.base import (
     Header,
     ListHeader,
     NumberHeader,
+    Preferred,
     TokenListHeader,
     TokenParamsHeader,
     TokenParamsListHeader,
@@ -53,33 +54,15 @@ class ContentType(MediaType):
     __slots__ = ()
 
 
-class Accept(MediaType, ListHeader):
+class Accept(Preferred, MediaType, ListHeader):
     """Accept: a media type that a side takes, ``*`` for any (RFC 3261 s20.1)."""
 
     __slots__ = ()
 
-    @property
-    def q(self) -> float:
-        """The preference, from 0 to 1; 1 where none is written.
 
-        Raises:
-            RemoteProtocolError: 400.
-        """
-        return self._quality()
-
-
-class _Preferred(TokenParamsListHeader):
+class _Preferred(Preferred, TokenParamsListHeader):
     __slots__ = ()
     FOLDED: ClassVar[bool] = True
-
-    @property
-    def q(self) -> float:
-        """The preference, from 0 to 1; 1 where none is written.
-
-        Raises:
-            RemoteProtocolError: 400.
-        """
-        return self._quality()
 
 
 class AcceptEncoding(_Preferred):
