@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from actors.config import AccountSection, AuthSection, ConfigError, UserSection
+from actors.config import AccountSection, AuthSection, ConfigError, RuleSection, UserSection
 from actors.dialog.accounts import Account, Secret, User
+from actors.dialog.trunk import Rule
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.uri import Uri
 
@@ -75,7 +76,16 @@ def _account(section: AccountSection) -> Account:
         instance=section.instance,
         qualify=section.qualify,
         max_calls=section.max_calls,
+        calls_per_second=section.calls_per_second,
+        dial=_rules(section.dial),
+        callers=_rules(section.callers),
+        incoming=_rules(section.incoming),
+        caller_id=section.caller_id,
     )
+
+
+def _rules(sections: Iterable[RuleSection]) -> tuple[Rule, ...]:
+    return tuple([Rule(prefix=each.prefix, strip=each.strip, add=each.add) for each in sections])
 
 
 def _check(section: AccountSection) -> None:

@@ -317,6 +317,20 @@ class TlsSection(_Section, frozen=True, kw_only=True):
     sips: Literal["allowed", "refused", "required"] = "allowed"
 
 
+class RuleSection(_Section, frozen=True, kw_only=True):
+    """One rule for numbers; of several the first whose `prefix` a number begins with is applied.
+
+    Attributes:
+        prefix: what a number begins with; empty for any.
+        strip: characters to cut off its beginning.
+        add: characters to put before the rest.
+    """
+
+    prefix: Annotated[str, Meta(pattern=r"^\+?[0-9*#]*$", description="digits, perhaps after a +")] = ""
+    strip: Annotated[int, Meta(ge=0, le=32, description="characters, up to 32")] = 0
+    add: Annotated[str, Meta(pattern=r"^\+?[0-9*#]*$", description="digits, perhaps after a +")] = ""
+
+
 class AccountSection(_Section, frozen=True, kw_only=True):
     """[[accounts]]: who the service is towards a registrar or a trunk; :mod:`actors.account_config` reads it.
 
@@ -341,6 +355,12 @@ class AccountSection(_Section, frozen=True, kw_only=True):
         instance: the URN of ``+sip.instance``; empty for none.
         qualify: seconds between two OPTIONS that ask its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
+        calls_per_second: new calls, both ways; one more in gets 503, one more out `too_fast`; 0 for no limit.
+        dial: rules for the numbers that we call, as the trunk wants them.
+        callers: rules for the number of a caller of ours, likewise.
+        incoming: rules for the numbers of calls in, the caller's and the called one, as we want them.
+        caller_id: where the caller stands: ``from``; ``asserted`` or ``preferred``: in P-Asserted-Identity or
+            P-Preferred-Identity, and From has the account; of calls in the asserted one is then believed.
     """
 
     aor: str
@@ -364,6 +384,11 @@ class AccountSection(_Section, frozen=True, kw_only=True):
     instance: str = ""
     qualify: Annotated[float, Meta(ge=0, description="seconds, 0 for never")] = 0.0
     max_calls: Annotated[int, Meta(ge=0, description="a number of calls, 0 for no limit")] = 0
+    calls_per_second: Annotated[float, Meta(ge=0, description="calls a second, 0 for no limit")] = 0.0
+    dial: tuple[RuleSection, ...] = ()
+    callers: tuple[RuleSection, ...] = ()
+    incoming: tuple[RuleSection, ...] = ()
+    caller_id: Literal["from", "asserted", "preferred"] = "from"
 
     def __repr__(self) -> str:
         return f"AccountSection({self.aor!r})"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from typing import Literal
 
 import msgspec
 
+from actors.dialog.trunk import Rule
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.digest import algorithm_of, ha1
 from actors.sip.uri import Uri
@@ -66,6 +68,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         instance: the value of ``+sip.instance`` (RFC 5626 s4.1), a URN; empty for none.
         qualify: how often OPTIONS asks its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
+        calls_per_second: new ones, both ways; 0 for no limit.
+        dial: how the numbers that we call are written towards it.
+        callers: how the number of a caller of ours is.
+        incoming: how numbers that come from it are written towards us, the caller's and the called one.
+        caller_id: where a caller stands: ``from``; ``asserted`` or ``preferred``: in P-Asserted-Identity or
+            P-Preferred-Identity, and From has the account; of calls in the asserted one is then believed.
     """
 
     aor: str
@@ -85,6 +93,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = ""
     qualify: float = 0.0
     max_calls: int = 0
+    calls_per_second: float = 0.0
+    dial: tuple[Rule, ...] = ()
+    callers: tuple[Rule, ...] = ()
+    incoming: tuple[Rule, ...] = ()
+    caller_id: Literal["from", "asserted", "preferred"] = "from"
 
     @property
     def user(self) -> str:

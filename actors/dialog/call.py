@@ -256,6 +256,10 @@ class Agent:
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart
         self.random: Callable[[int], bytes] = _no_random  # gives so many random bytes, for the keys of SRTP
 
+    def is_peer(self, account: Account, address: str) -> bool:
+        """Whether `address` is a host of an account: one it names, or one that its registrar was found at."""
+        return address in (*account.hosts, *self.located_at(account))
+
 
 class Asked(NamedTuple):
     """A request, with the server transaction to answer it on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from actors.dialog import call_in, call_invite, dialog_state
+from actors.dialog.accounts import Account
 from actors.dialog.attempt import begin
 from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
 from actors.dialog.call_end import ending, unanswered
@@ -20,6 +21,7 @@ from actors.dialog.events import (
 from actors.dialog.negotiation import closed
 from actors.dialog.pace import RATE, Pace
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
+from actors.dialog.trunk import Limit, Rates
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
 
@@ -42,6 +44,7 @@ class CallCells(Usage):
         self._cells = cells
         self._pace = Pace(RATE / agent.settings.shards)
         self.number = 0
+        self._rates = Rates(agent.settings.shards)
         self._used: Counter[str] | None = None  # calls of each account, counted when a limit asks for it
         self.count()
 
@@ -115,15 +118,26 @@ class CallCells(Usage):
         if self._used is not None and call.identity is not None:
             self._used[call.identity.aor] += change
 
-    def _full(self, call: Call) -> bool:
-        """Whether the account of a new call has as many calls here as it may."""
-        account = None if call.identity is None else self.agent.accounts.get(call.identity.aor)
-        if account is None or not account.max_calls:
+    def _full(self, account: Account) -> bool:
+        """Whether an account has as many calls here as it may."""
+        if not account.max_calls:
             return False
         if self._used is None:
             calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in HEXADECIMAL]  # noqa: SIM118
             self._used = Counter(each.identity.aor for each in calls if each.identity is not None)
         return self._used[account.aor] >= account.max_calls
+
+    def _limit(self, call: Call, now: float) -> Limit | None:
+        """The limit of its account that a new call is above, None where there is none; a call below it is counted."""
+        account = None if call.identity is None else self.agent.accounts.get(call.identity.aor)
+        if account is None:
+            return None
+        if self._full(account):
+            return Limit(486, (), "busy", "has as many calls as it may")
+        wait = self._rates.wait(account, now)
+        if wait:
+            return Limit(503, (("Retry-After", "1"),), "too_fast", f"may begin another call in {wait:.3f} s")
+        return None
 
     def _keep(self, after: Call, before: Call) -> None:
         """Store what a step made of a call."""

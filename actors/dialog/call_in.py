@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_account, call_reliable, dialog_state, session_timer
+from actors.dialog import call_account, call_reliable, dialog_state, session_timer, trunk
 from actors.dialog.call import Agent, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_end import announced, ended
 from actors.dialog.call_parts import Invitation, Outcome
@@ -45,7 +45,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
     able = call_reliable.able(invite.get("Supported"), () if invite.look else invite.require)
     headers = shown(invite)
     after = answer_after(agent.settings.answer, asked.flow.host, headers)
-    return Call(
+    call = Call(
         State.NEW,
         (),
         tag,
@@ -60,6 +60,7 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         dialog=dialog,
         identity=call_account.of_asked(agent, asked) if agent.accounts else None,
     )
+    return call if call.identity is None else trunk.inward(agent, asked, call)
 
 
 def _address(value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_account, dialog_state, session_timer
+from actors.dialog import call_account, dialog_state, session_timer, trunk
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace, tell
@@ -56,7 +56,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         begun=now,
         treatment=command.treatment,
         duration=command.duration,
-        order=command,
+        order=trunk.outward(agent, command) if command.account else command,
         announced=True,
         identity=call_account.of_order(agent, command.account) if command.account else None,
         interval=command.session_expires or agent.settings.session_expires,

@@ -225,8 +225,9 @@ class CallOrders(CallCells):
             call = call_invite.new_call(self.agent, command, now)
         except LocalProtocolError as error:
             return failure(command.ref, "bad_value", str(error))
-        if self._full(call):
-            return failure(command.ref, "busy", f"{command.account} has as many calls as it may")
+        limit = self._limit(call, now)
+        if limit is not None:
+            return failure(command.ref, limit.code, f"{command.account} {limit.text}")
         return (Report(CommandDone(command.ref)), *self._step(call, Input.PLACE, command, now, wall))
 
     def leave(self, key: bytes, now: float, wall: float) -> Effects:

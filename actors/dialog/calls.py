@@ -69,8 +69,9 @@ class Calls(CallMedia, CallReplaces):
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)
-        if self._full(call):
-            return (answer(self.agent, asked, 486),)
+        limit = self._limit(call, now)
+        if limit is not None:
+            return (answer(self.agent, asked, limit.status, limit.headers),)
         if not asked.request.look and asked.request.get("Replaces") is not None:
             status, call = self._replacing(call, asked)
             if status:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from actors.dialog.accounts import Account
 from actors.dialog.call import Agent, Asked
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
@@ -86,16 +85,17 @@ class Subscriptions(SenderUsage[Subscription]):
         request = asked.request
         account = self.agent.accounts.called(request.uri, str(request.to.uri))
         package = request.header(Event)
-        if account is None or package is None or package.package != MAILBOX or not self._is_peer(account, asked):
+        if (
+            account is None
+            or package is None
+            or package.package != MAILBOX
+            or not self.agent.is_peer(account, asked.flow.host)
+        ):
             return (answer(self.agent, asked, 481),)  # RFC 6665 s4.1.3
         waiting = self._mailbox(request, "", account.aor, wall)
         kind, text = body_of(request)
         event = NotifyReceived("", account.aor, str(request.from_.uri), MAILBOX, "active", kind, text, wall)
         return (answer(self.agent, asked, 200), Report(event), *waiting)
-
-    def _is_peer(self, account: Account, asked: Asked) -> bool:
-        """Whether a request came from a host of an account: by its address, or one its name was located at."""
-        return asked.flow.host in (*account.hosts, *self.agent.located_at(account))
 
     @staticmethod
     def _mailbox(request: Request, subscription: str, account: str, wall: float) -> Effects:

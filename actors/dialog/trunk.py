@@ -1,0 +1,142 @@
+"""Trunks: how numbers and callers are written towards each, and how many calls a second it has. Pure.
+
+A rule is for numbers that begin with its prefix; it cuts `strip` characters off and puts `add` before what is left. The
+first rule that is for a number is applied, once; a number that none is for stays, as do users that are no numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from actors.sip import RemoteProtocolError, uri
+from actors.sip.headers import PAssertedIdentity
+
+if TYPE_CHECKING:
+    from actors.dialog.accounts import Account
+    from actors.dialog.call import Agent, Asked, Call
+    from actors.dialog.events import PlaceCall
+
+_number = re.compile(r"\+?[0-9*#.()-]*[0-9*#][0-9*#.()-]*").fullmatch
+_separators = str.maketrans("", "", "-.()")
+HEADERS = {"asserted": "P-Asserted-Identity", "preferred": "P-Preferred-Identity"}  # RFC 3325 s9
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """How numbers are written.
+
+    Attributes:
+        prefix: what a number begins with that the rule is for; empty for any.
+        strip: characters to cut off its beginning.
+        add: characters to put before the rest.
+    """
+
+    prefix: str = ""
+    strip: int = 0
+    add: str = ""
+
+
+def written(number: str, rules: Iterable[Rule]) -> str:
+    """A number as the rules want it, its visual separators (RFC 3966 s5.1.1) gone where one is for it."""
+    if not _number(number):
+        return number
+    plain = number.translate(_separators)
+    for rule in rules:
+        if plain.startswith(rule.prefix):
+            return rule.add + plain[rule.strip :]
+    return number
+
+
+def _rewritten(text: str, rules: tuple[Rule, ...]) -> str:
+    """A SIP URI with its user as the rules want it; what is none stays."""
+    if not rules:
+        return text
+    try:
+        parsed = uri.parse(text)
+    except RemoteProtocolError:
+        return text
+    if not parsed.is_sip or parsed.user is None:
+        return text
+    user = written(parsed.user, rules)
+    return text if user == parsed.user else str(changed(parsed, user=user))
+
+
+def outward(agent: Agent, order: PlaceCall) -> PlaceCall:
+    """A call as the trunk that it goes by wants it: whom it is to and who it is from in the trunk's own formats."""
+    account = agent.accounts.get(order.account)
+    if account is None:
+        return order
+    to, caller = _rewritten(order.uri, account.dial), _rewritten(order.caller, account.callers)
+    headers = order.headers
+    header = HEADERS.get(account.caller_id)
+    if caller and header is not None:
+        headers = (*headers, (header, f"<{caller}>"))
+        caller = ""  # From has the account, by which the trunk knows us
+    return msgspec.structs.replace(order, uri=to, caller=caller, headers=headers)
+
+
+def inward(agent: Agent, asked: Asked, call: Call) -> Call:
+    """A call in as we want it that came for an account: its caller, and whom it is to, in our formats.
+
+    What a P-Asserted-Identity says is believed only of a host of the account (RFC 3325 s8).
+    """
+    account = None if call.identity is None else agent.accounts.get(call.identity.aor)
+    if account is None:
+        return call
+    remote, name = call.remote, call.display_name
+    if account.caller_id in HEADERS and agent.is_peer(account, asked.flow.host):
+        remote, name = _asserted(asked) or (remote, name)
+    remote, local = _rewritten(remote, account.incoming), _rewritten(call.local, account.incoming)
+    if (remote, local) == (call.remote, call.local):
+        return call
+    return msgspec.structs.replace(call, remote=remote, local=local, display_name=name)
+
+
+def _asserted(asked: Asked) -> tuple[str, str] | None:
+    """The URI and the display name of the caller as the trunk asserts them, None where it does not.
+
+    Raises:
+        RemoteProtocolError: 400, the header is malformed.
+    """
+    found = asked.request.headers(PAssertedIdentity)
+    sip = [each for each in found if each.uri.is_sip] or list(found)
+    return (str(sip[0].uri), sip[0].display_name) if sip else None
+
+
+class Limit(NamedTuple):
+    """What a call above a limit gets: the status and its header lines of one in, the code and the words of one out."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    code: str
+    text: str
+
+
+class Rates:
+    """When the calls of each account began: no more a second than it may have.
+
+    Args:
+        shards: over how many it is divided; each has its part.
+    """
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+        self._begun: dict[str, deque[float]] = {}
+
+    def wait(self, account: Account, now: float) -> float:
+        """Seconds until the account may begin another call; 0 counts it as begun."""
+        rate = account.calls_per_second / self._shards
+        if not rate:
+            return 0.0
+        most = max(1, int(rate))
+        begun = self._begun.setdefault(account.aor, deque(maxlen=most))
+        wait = begun[0] + most / rate - now if len(begun) == most else 0.0
+        if wait > 0:
+            return wait
+        begun.append(now)
+        return 0.0
