@@ -206,6 +206,16 @@ def test_a_bye_to_a_2xx_without_its_ack_waits_for_the_ack() -> None:
     assert (phone.ended.outcome, phone.ended.by) == ("answered", "local")
 
 
+def test_a_reinvite_while_our_bye_waits_for_the_ack_gets_491_and_changes_nothing() -> None:
+    phone = Phone("echo")
+    phone.receive_call()
+    hang_up(phone)
+    again(phone, 2, OFFER + b"a=sendonly\r\n")
+    assert (phone.statuses[-1], phone.state) == (491, "LEAVING")
+    acknowledge(phone, 1)
+    assert len(phone.sent("BYE")) == 1
+
+
 def test_a_bye_to_a_2xx_without_its_ack_is_sent_after_64_t1() -> None:
     phone = Phone("echo")
     phone.receive_call()

@@ -147,6 +147,18 @@ def test_a_late_2xx_of_a_candidate_that_was_given_up_gets_ack_and_bye_and_the_ca
     assert phone.call.dialog.id.remote_tag == "now"
 
 
+def test_the_bye_to_a_late_one_is_over_when_it_is_answered_though_the_call_is_being_cancelled() -> None:
+    phone = Phone()
+    first, one, _, _ = _ringing(phone)
+    phone.response(answer_to(one, 200, tag="late", body=OFFER), first)
+    phone.command(HangUp("h", phone.call.call))
+    assert phone.state == "CANCELLING"
+    assert [fork.bye.over for fork in phone.call.forks] == [False]
+    phone.response(answer_to(bytes(phone.sent("BYE")[0]), 200), phone.bye_key())
+    assert [fork.bye.over for fork in phone.call.forks] == [True]
+    assert phone.state == "CANCELLING"
+
+
 def test_the_requests_to_a_late_one_go_the_way_that_its_invite_went() -> None:
     phone = Phone()
     tcp = Candidate(Target("tcp", "192.0.2.9", 5070), "192.0.2.1:5070")

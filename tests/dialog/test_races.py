@@ -63,6 +63,8 @@ def test_3_1_4_a_reinvite_before_the_ack_gets_200_and_the_old_ack_changes_nothin
     assert phone.statuses[-1] == 200
     phone.request(message("ACK", to_tag=phone.call.tag, cseq=1))
     assert phone.state == "ANSWERED"
+    phone.request(message("ACK", to_tag=phone.call.tag, cseq=3))  # nor does one of an INVITE that never came
+    assert phone.state == "ANSWERED"
     phone.request(message("ACK", to_tag=phone.call.tag, cseq=2))
     assert phone.state == "CONFIRMED"
 

@@ -260,3 +260,32 @@ def test_what_is_lost_reordered_or_repeated_within_the_delay_comes_out_in_order_
         if codes:
             out.append(int.from_bytes(codes[:2], "big"))
     assert out == sorted({number for numbers in arriving.values() for number in numbers})
+
+
+def test_a_packet_in_time_among_late_ones_leaves_the_delay_as_it_is() -> None:
+    buffer = JitterBuffer()
+    for number in range(10):
+        put(buffer, number)
+        buffer.take()
+    for tick in range(10, 16):
+        put(buffer, tick)
+        put(buffer, tick - 6)  # its time is past, tick after tick
+        buffer.take()
+    assert buffer.target == TARGET
+    assert buffer.late == 6
+
+
+@pytest.mark.parametrize(("quiet_from", "when"), [(0, 251), (270, 272), (1000, 400)])
+def test_a_frame_is_added_in_the_first_quiet_one_or_when_that_is_long_overdue(quiet_from: int, when: int) -> None:
+    """Two ticks without a packet leave all that follow just in time, which the measure of a window tells."""
+    buffer = JitterBuffer()
+    at = 0
+    for tick in range(500):
+        if not 10 <= tick < 12:
+            silent = at >= quiet_from
+            buffer.put(timestamp(at), b"\xff" * FRAME if silent else bytes(range(at % 50, at % 50 + FRAME)), Law.PCMU)
+            at += 1
+        buffer.take()
+        if buffer.stretched:
+            break
+    assert abs(tick - when) <= 3

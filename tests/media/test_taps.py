@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_type_hints
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from actors.media.audio_events import (
     MAX_MESSAGE,
     REQUESTS,
     TOLD,
+    VERSION,
     AudioError,
     Closed,
     Flushed,
@@ -65,13 +67,29 @@ def test_what_the_service_says_is_read_as_it_was_written(told: list[object], fra
     assert decode_tick(encode_tick(told, packed)) == (told, frames)  # type: ignore[arg-type]
 
 
-@given(st.binary(max_size=200))
+ANY = st.none() | st.booleans() | st.integers(-9, 1 << 63) | st.floats() | WORDS | st.binary(max_size=9)
+ITEMS = st.dictionaries(st.sampled_from(["op", "t", "tap", "at", "data", "seq", "v"]), ANY | st.lists(ANY), max_size=5)
+KINDS = st.fixed_dictionaries({"op": st.sampled_from([*REQUESTS, *TOLD]), "t": st.sampled_from([*REQUESTS, *TOLD])})
+LISTS = ANY | st.lists(ANY | ITEMS | st.builds(lambda kind, more: {**more, **kind}, KINDS, ITEMS), max_size=4)
+MAPS = st.fixed_dictionaries({"v": st.just(VERSION)}, optional=dict.fromkeys(("asks", "told", "frames"), LISTS))
+
+
+@given(st.binary(max_size=200) | MAPS.map(msgpack.packb))
 def test_bytes_are_a_message_or_an_error_of_ours(data: bytes) -> None:
-    for read in (decode, decode_tick):
-        try:
-            read(data)
-        except AudioError:
-            continue
+    try:
+        asks = decode(data)
+    except AudioError as error:
+        assert str(error)  # noqa: PT017 - that it may succeed is the point
+    else:
+        assert {type(each) for each in asks} <= set(REQUESTS.values())
+        assert decode(encode(asks)) == asks
+    try:
+        told, frames = decode_tick(data)
+    except AudioError as error:
+        assert str(error)  # noqa: PT017 - as above
+    else:
+        assert {type(each) for each in told} <= set(TOLD.values())
+        assert {type(each) for each in frames} <= {Frame}
 
 
 def test_what_is_too_long_or_of_another_shape_is_refused() -> None:

@@ -177,3 +177,37 @@ def test_undo_takes_back_one_step_and_a_restart_all_since_the_commit(
         assert cells.next_deadline == earliest
     finally:
         journal.close()
+
+
+def restored(journal: Journal) -> Cells:
+    """The cells of a successor: b"a" is due at 5, and nothing of it has been decoded."""
+    cells = Cells(journal, Value)
+    cells.put(b"a", Value(1), 5.0)
+    cells.settle()
+    commit(journal, cells)
+    return Cells(journal, Value)
+
+
+def test_a_cell_deleted_before_it_was_decoded_comes_back_with_its_deadline(journal: Journal) -> None:
+    cells = restored(journal)
+    cells.delete(b"a")
+    assert b"a" not in cells
+    cells.undo()
+    assert cells.get(b"a") == Value(1)
+    assert cells.next_deadline == 5.0
+
+
+def test_a_deadline_that_a_step_moved_or_ended_is_as_before_it(journal: Journal) -> None:
+    cells = restored(journal)
+    for deadline in (9.0, 2.0, None):
+        cells.put(b"a", Value(2), deadline)
+        cells.undo()
+        assert cells.next_deadline == 5.0
+    assert cells.due(5.0, 9) == [b"a"]
+
+
+def test_a_cell_in_quarantine_is_never_due(journal: Journal) -> None:
+    cells = restored(journal)
+    assert cells.quarantine(b"a") is not None
+    assert cells.next_deadline == NEVER
+    assert cells.due(9.0, 9) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from actors.runtime.envelope import Ack, Data, Hello, Resume, Skip, Welcome
 from actors.runtime.link import (
     HELLO_INTERVAL,
+    HELLO_INTERVAL_LATER,
     NEVER,
     RETRY_INTERVAL,
     Deliver,
@@ -164,3 +167,42 @@ def test_a_hello_meant_for_our_lost_journal_takes_nothing_along() -> None:
     assert link.receive(Data(8, ["void"]), 5, 0.0) == ()
     link.receive(Hello("peer", "new", 10, 9), 5, 0.0)
     assert link.receive(Data(10, ["first"]), 5, 0.0) == (Deliver(10, ["first"]),)
+
+
+def test_a_welcome_that_speaks_of_numbers_never_used_opens_nothing() -> None:
+    link = Link(epoch=5, journal_id="ours", memory=Memory("peer", 0, 0))
+    link.start(0.0)
+    link.send("a", journalled=True)
+    link.heard(1, 5, 0.0)
+    link.receive(Welcome("peer", 2), 5, 0.0)
+    assert not link.sender.is_open
+    assert link.flush(0.0, ack=False)[:1] != [Data(1, ["a"])]
+    link.receive(Welcome("peer", 1), 5, 0.0)
+    assert link.sender.is_open
+    assert link.sender.held == {}
+
+
+def test_a_peer_that_stays_away_is_greeted_less_often() -> None:
+    link = Link(epoch=5, journal_id="ours")
+    link.start(0.0)
+    times = [0.0]
+    for _ in range(30):
+        times.append(link.sender.due)
+        link.sender.tick(times[-1])
+    gaps = [round(after - before, 6) for before, after in itertools.pairwise(times)]
+    assert set(gaps[:20]) == {HELLO_INTERVAL}
+    assert set(gaps[20:]) == {HELLO_INTERVAL_LATER}
+
+
+def test_progress_ends_the_longer_and_longer_waits_for_an_acknowledgement() -> None:
+    link = opened()
+    link.send("a", journalled=True)
+    link.send("b", journalled=True)
+    link.flush(0.0, ack=False)
+    for _ in range(3):
+        link.sender.tick(link.sender.due)
+    now = link.sender.due
+    link.receive(Ack(1), 5, now)
+    assert link.sender.due == now + RETRY_INTERVAL
+    link.sender.tick(link.sender.due)
+    assert link.sender.due == now + RETRY_INTERVAL + 2 * RETRY_INTERVAL

@@ -328,3 +328,11 @@ def test_only_the_right_secret_is_taken(
     assert verify(shown, secret, method, body)
     assert verify(shown, ha1(algorithm, user, "r", other), method, body) == (password == other)
     assert not verify(shown, secret, f"{method}X", body)
+
+
+def test_the_quality_of_protection_is_the_same_in_any_case() -> None:
+    body = b"v=0"
+    plain = Credentials("u", "r", "n", "sip:x", "", "MD5", "auth-int", cnonce="c", nc="00000001")
+    for qop in ("Auth-Int", "AUTH-INT"):
+        shown = replace(plain, qop=qop)
+        assert digest("0" * 32, shown, "INVITE", body) != digest("0" * 32, shown, "INVITE", b"other")

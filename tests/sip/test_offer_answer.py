@@ -99,6 +99,29 @@ def test_telephone_events_are_taken_at_a_clock_rate_of_the_audio_only() -> None:
         answer(sdp("m=audio 5004 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"))
 
 
+def test_the_events_that_are_sent_are_of_the_clock_rate_of_what_is_sent() -> None:
+    """Whatever stands first: the keys of a call in opus are at 48 kHz (RFC 4733 s2.1)."""
+    opus = Codec(111, "opus", 48000, channels=2)
+    wide = Codec(110, "telephone-event", 48000, "0-15")
+    ours = Capabilities("192.0.2.2", 16384, (PCMU, opus, EVENT, wide), 7)
+    lines = ("a=rtpmap:111 opus/48000/2", "a=rtpmap:101 telephone-event/8000", "a=rtpmap:110 telephone-event/48000")
+    for formats, event in (("111 0 101 110", 110), ("0 111 110 101", 101)):
+        _, negotiated = make_answer(sdp(f"m=audio 5004 RTP/AVP {formats}", *lines), ours)
+        assert negotiated.event is not None
+        assert negotiated.event.payload_type == event
+
+
+def test_of_two_lines_for_one_format_the_first_counts() -> None:
+    lines = (
+        "a=rtpmap:97 telephone-event/8000",
+        "a=fmtp:97 0-11",
+        "a=fmtp:97 0-16",
+        "a=rtpmap:97 telephone-event/16000",
+    )
+    _, negotiated = answer(sdp("m=audio 5004 RTP/AVP 0 97", *lines))
+    assert negotiated.event == Codec(97, "telephone-event", 8000, "0-11")
+
+
 def test_only_the_first_acceptable_audio_is_taken_and_every_line_is_answered() -> None:
     made, _ = answer(
         sdp(

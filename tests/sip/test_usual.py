@@ -183,6 +183,28 @@ def test_a_head_that_plainly_has_nothing_wrong_is_not_parsed_to_be_validated() -
         wrong.validate()
 
 
+WRONG = [(b";tag=1\r", b";tag=\r"), (b";tag=1\r", b";tag\r"), (b": 70", b": 256"), (b": 70", b": "), (b": 70", b": 7x")]
+WRONG += [
+    (b"branch=z9hG4bK-1", b"branch="),
+    (b"<sip:bob@192.0.2.2>", b"<sip:bob@192.0.2.2:0>"),
+    (b":5061;", b":65536;"),
+]
+WRONG += [
+    (b"Allow: INVITE, ACK", b"Allow: INVITE; ACK"),
+    (b"application/sdp", b"sdp"),
+    (b"timer,100rel", b"timer 100rel"),
+]
+WRONG += [(b"Contact: sip:", b"Contact: sip"), (b"SIP/2.0/UDP", b"SIP/2.0/")]
+
+
+@pytest.mark.parametrize(("right", "wrong"), WRONG)
+def test_a_head_with_a_mistake_is_never_plainly_good(right: bytes, wrong: bytes) -> None:
+    data = PLAIN.replace(right, wrong, 1)
+    assert data != PLAIN
+    with pytest.raises(RemoteProtocolError):
+        parse(data).validate()
+
+
 @given(st.integers(0, len(PLAIN)), st.integers(0, 12), st.sampled_from(PIECES) | st.binary(max_size=4))
 def test_what_is_plainly_good_is_good_by_the_full_validation(place: int, cut: int, piece: bytes) -> None:
     data = PLAIN[:place] + piece + PLAIN[place + cut :]

@@ -153,7 +153,9 @@ def test_a_finished_machine_keeps_no_request(event: Input) -> None:
 
 
 # RFC 3263 section 4.3: who is silent is left for the next target, after Timer B or as soon as the user wants it.
-@pytest.mark.parametrize(("patience", "sent", "told"), [(3.0, 3, 3.0), (0.0, 7, 32.0), (99.0, 7, 32.0)])
+@pytest.mark.parametrize(
+    ("patience", "sent", "told"), [(3.0, 3, 3.0), (0.0, 7, 32.0), (32.5, 7, 32.0), (99.0, 7, 32.0)]
+)
 def test_a_silent_udp_target_is_given_up_when_patience_ends(patience: float, sent: int, told: float) -> None:
     target = TARGETS["udp"]._replace(patience=patience)
     client, effects = TABLE.step(begin(SendRequest(KEY, target, INVITE), Timers()), I.SEND, None, NOW)

@@ -87,6 +87,7 @@ def test_any_short_writes_and_kills_write_each_byte_once(messages: list[bytes], 
         (10, [0, 1], b""),
         (10, [], b""),
         (3, [1], None),  # two bytes of the first are nowhere
+        (4, [1], None),  # one byte is
         (12, [0, 1], None),  # the kernel has bytes that nobody committed
     ],
 )
