@@ -25,6 +25,7 @@ from actors.transport.settings import Listener, TlsSettings
 Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
 Count = Annotated[int, Meta(ge=1, le=256, description="a number from 1 to 256")]
 Bytes = Annotated[int, Meta(ge=0, le=65535, description="bytes from 0 to 65535")]
+Percent = Annotated[float, Meta(ge=0, le=100, description="per cent from 0 to 100")]
 Port = Annotated[int, Meta(ge=1024, le=65535, description="a port from 1024 to 65535")]
 
 
@@ -179,6 +180,28 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         Meta(min_length=1, description=f"a list of {', '.join(SUITES)}, one at least"),
     ] = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
     srtp_in_clear: Literal["warn", "refuse"] = "warn"
+
+
+class SimulateSection(_Section, frozen=True, kw_only=True):
+    """[simulate]: a bad network for the audio that every call receives, for trials; without any of it there is none.
+
+    Attributes:
+        loss: per cent of the packets that are lost.
+        burst: how many of them are lost together in the mean.
+        jitter: milliseconds; each packet is late by something between nothing and this.
+        reorder: per cent of the packets that come behind their follower.
+        duplicate: per cent of the packets that come twice.
+        drift: how much faster the peer's clock runs than ours, in millionths, up to a second in all.
+        seed: the same gives the same.
+    """
+
+    loss: Percent = 0.0
+    burst: Annotated[float, Meta(ge=1, le=1000, description="packets, 1 to 1000")] = 1.0
+    jitter: Annotated[float, Meta(ge=0, le=1000, description="milliseconds, 0 to 1000")] = 0.0
+    reorder: Percent = 0.0
+    duplicate: Percent = 0.0
+    drift: Annotated[float, Meta(ge=-10_000, le=10_000, description="millionths, -10000 to 10000")] = 0.0
+    seed: Annotated[int, Meta(ge=0, description="a number that is not negative")] = 1
 
 
 class SoundSection(_Section, frozen=True, kw_only=True):
@@ -435,6 +458,7 @@ class Config(_Section, frozen=True, kw_only=True):
     calls: CallsSection = CallsSection()
     media: MediaSection = MediaSection()
     sound: SoundSection = SoundSection()
+    simulate: SimulateSection = SimulateSection()
     peers: PeersSection = PeersSection()
     dns: DnsSection = DnsSection()
     tls: TlsSection = TlsSection()

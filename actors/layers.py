@@ -7,10 +7,11 @@ from pathlib import Path
 
 from actors import config as configuration
 from actors.account_config import accounts, users
-from actors.config import Config
+from actors.config import Config, SimulateSection
 from actors.control.settings import ControlSettings
 from actors.dialog.accounts import Accounts
 from actors.dialog.settings import Answer, DialogSettings
+from actors.media.network import Network
 from actors.media.settings import DeviceSettings, MediaSettings
 from actors.runtime.logs import Logs
 from actors.transaction.settings import TransactionSettings
@@ -101,6 +102,22 @@ def media(config: Config) -> MediaSettings:
         inband_keys=section.inband_keys,
         folder=absolute(section.folder),
         listen=configuration.control_address(config.control.listen),
+        network=_network(config.simulate),
+    )
+
+
+def _network(section: SimulateSection) -> Network | None:
+    """The bad network that is simulated; None where nothing of it is asked for."""
+    if section == SimulateSection(seed=section.seed, burst=section.burst):
+        return None
+    return Network(
+        section.loss / 100,
+        section.burst,
+        section.jitter,
+        section.reorder / 100,
+        section.duplicate / 100,
+        section.drift,
+        section.seed,
     )
 
 

@@ -92,8 +92,17 @@ class MediaActor(LayerActor):
         target = settings.jitter * SAMPLES_A_MS
         inband = settings.inband_keys
         self._engine = Engine(
-            self._ports, self._records, self._disk, self._loader, random_words(), target, inband=inband
+            self._ports,
+            self._records,
+            self._disk,
+            self._loader,
+            random_words(),
+            target,
+            inband=inband,
+            network=settings.network,
         )
+        if settings.network is not None:
+            self.log.warning("bad_network", **settings.network._asdict())
         self._open_streams()
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.media import player
+from actors.media.crossing import Crossing
 from actors.media.disk import Disk
 from actors.media.events import (
     DigitReceived,
@@ -26,6 +27,7 @@ from actors.media.jitter import TARGET
 from actors.media.lane import Lane, Sessions
 from actors.media.line import Line
 from actors.media.loader import Loader
+from actors.media.network import Network
 from actors.media.peer import MAX_DATAGRAM, Address
 from actors.media.pieces import FRAME
 from actors.media.player import Playing
@@ -85,6 +87,7 @@ class Engine:
         token: gives random 32-bit numbers.
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
+        network: a bad one, simulated for what comes to every session; None for none.
 
     Attributes:
         sessions: those that have ports.
@@ -103,6 +106,7 @@ class Engine:
         target: int = TARGET,
         *,
         inband: bool = False,
+        network: Network | None = None,
     ) -> None:
         self._lane = Lane(records, len(ports))
         self.sessions: dict[str, Session] = Sessions(self._lane.leave)
@@ -115,6 +119,7 @@ class Engine:
         self._token = token
         self._target = target
         self._inband = inband
+        self._network = network
         self._active: dict[str, Session] = {}
         self._resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
         self._sockets: dict[int, tuple[Session, bool]] = {}
@@ -144,9 +149,15 @@ class Engine:
     def _admit(self, session: Session, now: float) -> None:
         if self.next_wake() is None:
             self._tick = tick_of(now)
+        self._watch(session)
+
+    def _watch(self, session: Session) -> None:
+        """Have what comes to a session's ports."""
         self.sessions[session.key] = session
         self._sockets[session.pair.rtp.fileno()] = (session, False)
         self._sockets[session.pair.rtcp.fileno()] = (session, True)
+        if self._network is not None:
+            session.crossing = Crossing(self._network)
 
     def start(self, key: str, start: StartSession, now: float) -> None:
         """Apply what was negotiated.
@@ -318,9 +329,7 @@ class Engine:
         if buffer is not None and buffer.cursor is not None and not recorded:
             # The delay stays what it was: what should have been heard meanwhile is over.
             buffer.resume(buffer.cursor + FRAME * behind)
-        self.sessions[session.key] = session
-        self._sockets[session.pair.rtp.fileno()] = (session, False)
-        self._sockets[session.pair.rtcp.fileno()] = (session, True)
+        self._watch(session)
         if facts.play is not None:
             self._go_on_playing(session, facts.play, facts)
         for each in facts.keys:
@@ -367,6 +376,8 @@ class Engine:
         if due <= self._tick:
             return
         self._drain(now, wall)
+        if self._network is not None:
+            self._cross(now, wall)
         for session, ticks in self._behind:
             self._pass(session, ticks, self._tick - ticks)
         self._behind.clear()
@@ -445,7 +456,10 @@ class Engine:
         """Take in one datagram; a session's fault is that session's end, not the process's."""
         try:
             if not control:
-                self._hear(session, data, address, now, wall)
+                if session.crossing is None:
+                    self._hear(session, data, address, now, wall)
+                else:
+                    session.crossing.enter(data, address, now)
                 return
             plain = data if session.srtp is None else session.unsealed(data, control=True)
             if plain is not None:
@@ -453,6 +467,16 @@ class Engine:
                 self._lane.reported(session)
         except Exception as error:  # noqa: BLE001 - as the docstring says
             self._lose(session, error)
+
+    def _cross(self, now: float, wall: float) -> None:
+        """Take in what has come through the simulated network."""
+        for session in tuple(self.sessions.values()):
+            for data, address in () if session.crossing is None else session.crossing.leave(now):
+                try:
+                    self._hear(session, data, address, now, wall)
+                except Exception as error:  # noqa: BLE001 - a session's fault is that session's end
+                    self._lose(session, error)
+                    break
 
     def _hear(self, session: Session, data: bytes, address: Address, now: float, wall: float) -> None:
         """Take in one datagram of the RTP port; RTCP may come there, too (RFC 5761 section 4)."""

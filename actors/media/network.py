@@ -14,6 +14,25 @@ class Arrival(NamedTuple):
     number: int
 
 
+class Losses:
+    """Losses one by one: a network that is good or bad (Gilbert), and loses everything while it is bad.
+
+    Args:
+        loss: of all packets, 0 to 1.
+        burst: how many are lost together in the mean.
+    """
+
+    def __init__(self, loss: float, burst: float) -> None:
+        self._leave = 1 / max(1.0, burst)
+        self._enter = loss * self._leave / max(1e-9, 1 - loss)
+        self._bad = False
+
+    def lost(self, draw: float) -> bool:
+        """Whether the next packet is lost, by a random number from 0 to 1."""
+        self._bad = bool(draw >= self._leave if self._bad else draw < self._enter)
+        return self._bad
+
+
 class Network(NamedTuple):
     """What a path does to packets.
 
@@ -38,13 +57,8 @@ class Network(NamedTuple):
     def lost(self, count: int) -> list[bool]:
         """Which of `count` packets are lost."""
         chance = np.random.default_rng(self.seed)
-        leave = 1 / max(1.0, self.burst)
-        enter = self.loss * leave / max(1e-9, 1 - self.loss)
-        losses, bad = [], False
-        for draw in chance.random(count):
-            bad = draw >= leave if bad else draw < enter
-            losses.append(bool(bad))
-        return losses
+        losses = Losses(self.loss, self.burst)
+        return [losses.lost(draw) for draw in chance.random(count)]
 
     def arrivals(self, count: int, ptime: float = 20.0) -> list[Arrival]:
         """When each packet of a stream comes, in the order of their coming."""

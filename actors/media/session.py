@@ -16,6 +16,7 @@ import numpy as np
 
 from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
+from actors.media.crossing import Crossing
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import Format, Play, Protection, StartSession
@@ -146,6 +147,7 @@ class Session:
         muted: it sends silence in place of whatever it would.
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
+        crossing: the simulated network that the peer's packets come through; None for none.
         awake_until: the tick before which the session does not go to rest.
         place: its row in the fast lane, -1 while it serves itself.
         calm_from: the tick before which it is not taken into the lane.
@@ -163,6 +165,7 @@ class Session:
         "call",
         "calm_from",
         "clock_rate",
+        "crossing",
         "detector",
         "echo",
         "event_type",
@@ -216,6 +219,7 @@ class Session:
         self.key = key
         self.call = ""
         self.taps: Taps | None = None
+        self.crossing: Crossing | None = None
         self.pair = pair
         self.identity = identity
         self.generation = 0
@@ -223,11 +227,10 @@ class Session:
         self.sequence = token() & 0xFFFF
         self.next_timestamp = token()
         self.peer = Peer(token(), token, target)
-        self.packets = self.octets = 0
+        self.packets = self.octets = self.reports = 0
         self.packets_prior = (0, 0)
         self.report_due = float("inf")
         self.report_size = 0.0
-        self.reports = 0
         self.started = self.sending = self.echo = self.resting = False
         self.law = int(Law.PCMU)
         self.line: Line | None = None
@@ -498,6 +501,7 @@ class Session:
             and peer.listening
             and self.voice is None
             and self.srtp is None
+            and self.crossing is None
             and self.taps is None
             and self.recorder is None
             and self.line is None

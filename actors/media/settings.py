@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.media.network import Network
+
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a media actor is told at its start.
@@ -14,12 +16,14 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         folder: where files that are played and recorded must be; empty for anywhere.
         listen: where the control API has its TCP port, ``tcp://ADDRESS:PORT``: audio is had on those behind it; empty
             for no audio over TCP.
+        network: a bad one, simulated for what every session receives; None for none.
     """
 
     jitter: int = 40
     inband_keys: bool = False
     folder: str = ""
     listen: str = ""
+    network: Network | None = None
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from actors.media.engine import Engine
 from actors.media.events import Format, StartSession
 from actors.media.facts import Facts
 from actors.media.loader import Loader
+from actors.media.network import Network
 from actors.media.record import Records
 from actors.media.session import ROW, TICKS
 from actors.media.sockets import Ports
@@ -106,9 +107,17 @@ class Rig:
     """An engine, its ports and phones, and a clock that only `step` moves."""
 
     def __init__(
-        self, tmp_path: Path, *, pairs: int = 4, host: str = "127.0.0.1", seed: int = 1, folder: str = ""
+        self,
+        tmp_path: Path,
+        *,
+        pairs: int = 4,
+        host: str = "127.0.0.1",
+        seed: int = 1,
+        folder: str = "",
+        network: Network | None = None,
     ) -> None:
         self._folder = folder
+        self._network = network
         self.path = tmp_path / "media" / "sessions"
         self.now = 1000.0
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
@@ -125,7 +134,8 @@ class Rig:
         self.records = Records(self.path, len(self.ports), ROW)
         self._closed += [self.ports, self.records]
         self.loader = Loader(self._folder)
-        self.engine = Engine(self.ports, self.records, self.disk, self.loader, lambda: self._token.getrandbits(32))
+        words = lambda: self._token.getrandbits(32)  # noqa: E731 - a name for a line
+        self.engine = Engine(self.ports, self.records, self.disk, self.loader, words, network=self._network)
 
     def kill(self) -> None:
         """The process is gone at once: nothing is finished, only its descriptors and pages vanish."""
