@@ -23,8 +23,8 @@ from actors.media.record import Records
 from actors.media.session import ROW
 from actors.media.settings import MediaSettings
 from actors.media.sockets import Ports
+from actors.media.speaker import KEPT
 from actors.media.streams import Streams
-from actors.media.taps import KEPT
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.audit import Audit
 from actors.runtime.context import Context

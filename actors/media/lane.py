@@ -20,6 +20,7 @@ from actors.media.record import Records
 from actors.media.rows import ECHO, MARGINS, PACKET, PLAY, SECOND, SILENT, SLOTS, Rows
 from actors.media.rtp import HEADER
 from actors.media.session import BEHIND, FAST, QUIET, ROW, Session
+from actors.media.taps import Hearing, Taps
 from actors.media.wire import open_wire
 
 # Ticks that a session serves itself after a packet that was not the next one: a bad stream does not go to and fro.
@@ -47,6 +48,9 @@ class Lane:
     def __init__(self, records: Records, rows: int) -> None:
         self.sessions: list[Session] = []
         self._tick = 0
+        # Taps, found anew when rows change.
+        self._hearing: Hearing | None = None
+        self._speaking: list[tuple[int, Taps]] | None = None
         self._records = records
         self._wire = open_wire(max(1, min(rows, _MOST)), MAX_DATAGRAM, PACKET)
         self._rows = Rows(self._wire.inbox, self._wire.outbox, ROW, FAST, BEHIND)
@@ -106,8 +110,8 @@ class Lane:
             ("at", 0),
             ("left", 0),
             ("taken", 0),
-            ("listens", session.echo),
-            ("restable", session.player is None),
+            ("listens", session.echo or session.taps is not None),
+            ("restable", session.player is None and session.taps is None),
             ("generation", session.generation),
             ("awake", session.awake_until),
         ):
@@ -121,8 +125,13 @@ class Lane:
         packet = self._wire.outbox[row]
         packet[:12] = np.frombuffer(HEADER.pack(0x80, session.payload_type, 0, 0, peer.ssrc), np.uint8)
         packet[12:] = SILENCE[session.law]
-        rows.changed()
+        self._changed()
         return True
+
+    def _changed(self) -> None:
+        """Rows came, went, or moved."""
+        self._rows.changed()
+        self._hearing = self._speaking = None
 
     def _hold(self, row: int, calm: Calm) -> None:
         """Give a row what the session's buffer holds."""
@@ -162,7 +171,7 @@ class Lane:
             self._wire.move(last, row)
             self._slots[row] = self._slots[last]
         self._rows.count = last
-        self._rows.changed()
+        self._changed()
 
     def _tell(self, session: Session, row: int) -> dict[str, int]:
         """Tell a session what it sent, and whom it heard; all that its row knows."""
@@ -277,6 +286,28 @@ class Lane:
             numbers["position"][row] = _signed(self.sessions[row].plays << 48 | player.position)
             rows.played[row, :frames] = np.frombuffer(ahead, np.uint8).reshape(-1, FRAME)
 
+    # Taps.
+
+    def _heard_by(self) -> Hearing:
+        """Those that other programs hear."""
+        tapped = [(row, session.taps) for row, session in enumerate(self.sessions) if session.taps is not None]
+        self._hearing = Hearing([row for row, _ in tapped], [taps for _, taps in tapped])
+        return self._hearing
+
+    def _speak(self, tick: int) -> None:
+        """What other programs write goes before what is said otherwise."""
+        if self._speaking is None:
+            tapped = [(row, session.taps) for row, session in enumerate(self.sessions) if session.taps is not None]
+            self._speaking = [(row, taps) for row, taps in tapped if taps.speaker is not None]
+        if not self._speaking:
+            return
+        said = [(row, taps.written(tick)) for row, taps in self._speaking]
+        self._rows.say(
+            [row for row, samples in said if samples is not None],
+            b"".join([each[1] for each in said if each[1] is not None]),
+        )
+        self._rows.hush([row for row, samples in said if samples is None])
+
     # Reports.
 
     def due(self, now: float) -> list[Session]:
@@ -314,7 +345,11 @@ class Lane:
             return 0
         rows = self._rows
         rows.advance()
+        hearing = self._hearing or self._heard_by()
+        if len(hearing.rows):
+            hearing.give(*rows.frames(hearing.rows), tick)
         rows.compose(tick)
+        self._speak(tick)
         bodies = rows.keep(tick)
         # Written before anything is sent: what a successor reads as next was not used yet.
         self._records.write_rows(self._slots[:count], rows.of("generation"), bodies)

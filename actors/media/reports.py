@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from actors.media import rtcp
-from actors.media.session import MASK, Session
+from actors.media.rtp import MASK
+from actors.media.session import Session
 
 # A second of packets.
 _FEW = 50

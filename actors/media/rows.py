@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from actors.media.g711 import TRANSCODED, Law
+from actors.media.g711 import ENCODED, SILENCE, TRANSCODED, Law
 from actors.media.jitter import DRY, REACH
 from actors.media.pieces import FRAME
 
@@ -267,6 +267,27 @@ class Rows:
                 which = other & (law == wanted)
                 heard[which] = _TRANSCODED[_OTHER[wanted], wanted][heard[which]]
             self._out_payload[rows] = heard
+
+    def frames(self, rows: Indexes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The frames that were taken last of these rows, the law of each, and its timestamp."""
+        cursor = self.numbers["cursor"][rows]
+        return self.codes[rows, self.frame_at[rows]], self.frame_law[rows], (cursor - FRAME) & _MASK
+
+    def say(self, rows: list[int], samples: bytes) -> None:
+        """Say these samples in these rows, 20 ms each, in place of what was composed."""
+        if not rows:
+            return
+        words = np.frombuffer(samples, np.uint16).reshape(len(rows), FRAME)
+        laws = self.numbers["send_law"][rows]
+        for law in set(laws.tolist()):
+            which = laws == law
+            self._out_payload[np.array(rows)[which]] = ENCODED[law][words[which]]
+
+    def hush(self, rows: list[int]) -> None:
+        """Say nothing in these rows but what they say otherwise."""
+        silent = [row for row in rows if self.numbers["kind"][row] == SILENT]
+        if silent:
+            self._out_payload[silent] = np.array(SILENCE, np.uint8)[self.numbers["send_law"][silent]][:, None]
 
     def keep(self, tick: int) -> npt.NDArray[np.uint8]:
         """The records as of `tick`."""

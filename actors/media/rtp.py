@@ -8,6 +8,7 @@ from typing import NamedTuple
 HEADER = struct.Struct(">BBHII")
 _EXTENSION = struct.Struct(">HH")
 
+MASK = 0xFFFFFFFF  # timestamps and SSRCs are of 32 bits
 SEQUENCE_MODULUS = 1 << 16
 # RFC 3550 appendix A.1, typical values for 50 packets a second.
 MAX_DROPOUT = 3000

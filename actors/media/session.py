@@ -10,7 +10,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,17 +29,14 @@ from actors.media.peer import EVENT, OPAQUE, Address, Peer
 from actors.media.pieces import FRAME
 from actors.media.player import Playing
 from actors.media.resample import Resampler
-from actors.media.rtp import HEADER, Source
+from actors.media.rtp import HEADER, MASK, Source
 from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
+from actors.media.taps import Taps
 from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
 from actors.media.voice import Voice
 from actors.media.watching import Watching
 
-if TYPE_CHECKING:  # it knows sessions itself
-    from actors.media.taps import Taps
-
-MASK = 0xFFFFFFFF
 TICKS = 50  # a second
 # Silence is sent for so many ticks before a session that nobody speaks to goes to rest: two packets in sequence prove a
 # source (RFC 3550 appendix A.1), and one a second keeps the path open should they be lost.
@@ -502,7 +499,7 @@ class Session:
             and self.voice is None
             and self.srtp is None
             and self.crossing is None
-            and self.taps is None
+            and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None
             and self.line is None
             and self.detector is None

@@ -33,7 +33,8 @@ from actors.media.engine import closed
 from actors.media.meter import Meter, level
 from actors.media.record import Records
 from actors.media.session import Session
-from actors.media.taps import Ears, Kept, Outlet, Taps
+from actors.media.speaker import Kept, Outlet
+from actors.media.taps import Ears, Taps
 
 MAX_TOLD = 1_024  # of what such a client is to be told: then it is given up
 MAX_TAPS = 1_024  # of one client
@@ -123,9 +124,12 @@ class Streams:
                 self._malformed += 1
                 continue
             touched[identity] = None
-            client = self._clients.setdefault(identity, _Client())
+            client = self._clients.get(identity)
+            if client is None:
+                client = self._clients[identity] = _Client()
+            may = listener is not None and listener.role in ROLES
             for ask in asks:
-                if listener is not None and listener.role in ROLES:
+                if may:
                     self._serve(client, ask)
                 elif isinstance(ask, Open):
                     self._deny(client, ask, listener)
@@ -167,29 +171,30 @@ class Streams:
 
     def _serve(self, client: _Client, ask: Request) -> None:
         session = client.taps.get(ask.tap)
-        if session is not None and session.taps is None:  # it is over
+        taps = None if session is None else session.taps
+        if session is not None and taps is None:  # it is over
             del client.taps[ask.tap]
-            session = None
-        if isinstance(ask, Open):
+        if type(ask) is Write:  # what nearly all of them are
+            if taps is not None and (speaker := taps.speaker) is not None and speaker.tap == ask.tap:
+                speaker.write(ask)
+        elif isinstance(ask, Open):
             self._open(client, ask)
-            return
-        if session is None or session.taps is None:
-            return  # who opens again after a restart is told where to go on
+        elif session is not None and taps is not None:  # else who opens again after a restart is told where to go on
+            self._alter(client, session, taps, ask)
+
+    def _alter(self, client: _Client, session: Session, taps: Taps, ask: Request) -> None:
+        """What is asked of a tap that stands."""
         if isinstance(ask, Leave):
             self._leave(client, ask.tap)
+        elif isinstance(ask, Measure):
+            self._wake(session)
+            client.outlet.told.append(_measured(ask.tap, session, taps))
+        elif (speaker := taps.speaker) is None or speaker.tap != ask.tap:
             return
-        if isinstance(ask, Measure):
-            client.outlet.told.append(_measured(ask.tap, session, session.taps))
-            return
-        speaker = session.taps.speaker
-        if speaker is None or speaker.tap != ask.tap:
-            return
-        if isinstance(ask, Write):
-            speaker.write(ask)
         elif isinstance(ask, Mark):
             speaker.mark(ask)
         elif isinstance(ask, Flush):
-            session.taps.flush(ask.to)
+            taps.flush(ask.to)
 
     def _open(self, client: _Client, wanted: Open) -> None:
         session = self._find(wanted.call)
@@ -233,6 +238,7 @@ class Streams:
             session.taps.leave(tap)
             if session.taps.empty:
                 session.taps = None
+            self._wake(session)
 
     # What it is sent.
 

@@ -1,208 +1,50 @@
 """The taps of a session: what the peer says as frames for those who listen, and what one of them writes for the peer.
 
-Pure: an `Outlet` collects what is to be sent to a client, and `streams` sends it. Positions count samples of what was
-written, at the tap's rate. A position counts as played when its frame is on its way to the peer, and it is kept, for a
-successor, before that.
+Pure: an `Outlet` collects what is to be sent to a client, and `streams` sends it.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from actors.media.audio_events import (
-    FRAMES_A_SECOND,
-    WINDOW,
-    Closed,
-    Flushed,
-    Full,
-    Mark,
-    Marked,
-    Open,
-    Opened,
-    Progress,
-    Told,
-    Write,
-    frame_head,
-    packed_frame,
-)
-from actors.media.g711 import ENCODED, Law, decode
+from actors.media.audio_events import FRAMES_A_SECOND, Closed, Open, Opened, frame_head, packed_frame
+from actors.media.blocks import Block
+from actors.media.g711 import DECODED, ENCODED, Law, decode
 from actors.media.meter import Meter
+from actors.media.peer import Peer
 from actors.media.pieces import FRAME
 from actors.media.resample import Resampler
-from actors.media.session import MASK, Session
+from actors.media.rtp import MASK
+from actors.media.speaker import PLACE, Kept, Outlet, Speaker
 
-MAX_MARKS = 256
-# Less than a frame waits for its rest so many ticks.
-_PATIENCE = 5
-# Progress is told every so many ticks while something is played: the writer's window is filled again in time.
-_PROGRESS = 5
 _LAWS = frozenset(map(int, Law))
-# Of a speaker: the session's identity, the tap's token, rate, played, cut, flushed, since.
-_KEPT = struct.Struct("<Q64sIQQQQ")
-KEPT = _KEPT.size
+Numbers = npt.NDArray[np.int64]
 
 
-class Outlet:
-    """What is to be sent to one client.
+class Tapped(Protocol):
+    """The session of taps, as they see it.
 
     Attributes:
-        told: in order, never left out.
-        frames: of this tick, packed; left out where the client does not keep up.
-    """
-
-    __slots__ = ("frames", "told")
-
-    def __init__(self) -> None:
-        self.told: list[Told] = []
-        self.frames: list[bytes] = []
-
-
-class Kept(NamedTuple):
-    """How far a predecessor's speaker had come.
-
-    Written only when it is not what follows from the tick: since the tick `since` a whole frame was played in each, the
-    last in the tick of the session's row.
-
-    Attributes:
-        since: the tick in which `played` was where it stood before; 0 while nothing is played.
+        identity: of the session.
+        peer: whom it hears.
+        base: the timestamp of tick 0.
+        clock_rate: of its timestamps.
+        rate: samples a second of what it says.
     """
 
     identity: int
-    tap: str
+    peer: Peer
+    base: int
+    clock_rate: int
     rate: int
-    played: int
-    cut: int
-    flushed: int
-    since: int = 0
 
-    @classmethod
-    def unpacked(cls, body: bytes) -> Kept:
-        """Out of the mapped record."""
-        identity, tap, *rest = _KEPT.unpack(body)
-        return cls(identity, tap.rstrip(b"\0").decode("utf-8", "replace"), *rest)
-
-    def at_rest(self, served: int) -> Kept:
-        """The same as of the session's row of tick `served`, when nothing is played any more."""
-        if not self.since:
-            return self
-        ticks = max(0, served + 1 - self.since)
-        return self._replace(played=self.played + ticks * (self.rate // FRAMES_A_SECOND), since=0)
-
-    def packed(self) -> bytes:
-        """For the mapped record."""
-        identity, tap, *rest = self
-        return _KEPT.pack(identity, tap.encode("utf-8", "replace"), *rest)
-
-
-class Speaker:
-    """What one tap writes, until it is played.
-
-    Args:
-        tap: its token.
-        rate: samples a second.
-        outlet: where it is told of.
-        played: where it goes on.
-
-    Attributes:
-        played: the position of the next sample to be played.
-        written: that behind the last one taken.
-        cut, flushed: the last flush: where it was cut, and up to which position.
-    """
-
-    def __init__(self, tap: str, rate: int, outlet: Outlet, played: int = 0) -> None:
-        self.tap = tap
-        self.key = tap.encode("utf-8", "replace")
-        self.rate = rate
-        self.outlet = outlet
-        self.played = self.written = played
-        self.cut = self.flushed = 0
-        self.window = WINDOW * rate
-        self._frame = rate // FRAMES_A_SECOND
-        self._queue = bytearray()
-        self._marks: list[tuple[int, str]] = []
-        self._waited = self._ticks = 0
-        self._behind = 0  # the RTP timestamp behind the last frame played
-
-    def write(self, write: Write) -> None:
-        """Take what fits; what was written before is known by its position and left out."""
-        known = self.written - write.at
-        samples = len(write.data) // 2
-        if known < 0:
-            self.outlet.told.append(Full(self.tap, self.written))
-            return
-        if known >= samples:
-            return
-        room = max(0, self.played + self.window - self.written)
-        taken = min(room, samples - known)
-        self._queue += write.data[2 * known : 2 * (known + taken)]
-        self.written += taken
-        if taken < samples - known:
-            self.outlet.told.append(Full(self.tap, self.written))
-
-    def mark(self, mark: Mark) -> None:
-        """Note it; it is reached at once where all before it was played already."""
-        if mark.at <= self.played:
-            self.outlet.told.append(Marked(self.tap, mark.name, mark.at, mark.at < self.flushed, self._behind))
-        elif (mark.at, mark.name) not in self._marks and len(self._marks) < MAX_MARKS:
-            self._marks.append((mark.at, mark.name))
-            self._marks.sort()
-
-    def flush(self, to: int) -> None:
-        """Play nothing before `to` any more. The same flush again is answered the same."""
-        if to > self.flushed:
-            self.cut, self.flushed = min(self.played, to), to
-            dropped = max(0, to - self.played)
-            del self._queue[: 2 * dropped]
-            self.played, self.written = max(self.played, to), max(self.written, to)
-            while self._marks and self._marks[0][0] <= to:
-                at, name = self._marks.pop(0)
-                self.outlet.told.append(Marked(self.tap, name, at, True, 0))
-        at = self.cut if to == self.flushed else min(to, self.played)
-        self.outlet.told.append(Flushed(self.tap, to, at, self._behind if self.cut else 0))
-
-    def take(self, timestamp: int, units: int) -> bytes | None:
-        """The next 20 ms, silence behind the last of it; None while there is nothing.
-
-        Args:
-            timestamp: the RTP timestamp that it gets.
-            units: how many timestamp units it lasts.
-        """
-        queue, frame = self._queue, self._frame
-        held = len(queue) // 2
-        if not held:
-            return None
-        if held < frame and self._waited < _PATIENCE and not (self._marks and self._marks[0][0] == self.written):
-            self._waited += 1
-            return None
-        self._waited = 0
-        data = bytes(queue) if held <= frame else bytes(queue[: 2 * frame])
-        del queue[: 2 * frame]
-        count = min(held, frame)
-        self.played += count
-        self._behind = (timestamp + units * count // frame) & MASK
-        self._tell(timestamp)
-        return data if count == frame else data.ljust(2 * frame, b"\0")
-
-    def _tell(self, timestamp: int) -> None:
-        while self._marks and self._marks[0][0] <= self.played:
-            at, name = self._marks.pop(0)
-            self.outlet.told.append(Marked(self.tap, name, at, False, timestamp))
-        self._ticks += 1
-        if self._ticks >= _PROGRESS:
-            self.progress()
-
-    def progress(self) -> None:
-        """Tell how far it has come."""
-        self._ticks = 0
-        self.outlet.told.append(Progress(self.tap, self.played))
-
-    def opened(self, *, kept: bool) -> Opened:
-        """What its client is told of it."""
-        return Opened(self.tap, self.rate, self.window, self.played, kept, self.cut, self.flushed)
+    @property
+    def form(self) -> int:
+        """The law or the kHz of a frame that it sends."""
 
 
 class _Way:
@@ -259,6 +101,51 @@ class Ears:
                 taps.give(data, form, tick, timestamp)
 
 
+class Hearing:
+    """The taps of many sessions of 8 kHz that are served together: what all of them hear in a tick is one matrix.
+
+    Args:
+        rows: where each session's frame is found.
+        taps: of each session.
+    """
+
+    def __init__(self, rows: Sequence[int], taps: Sequence[Taps]) -> None:
+        self.rows = np.array(rows, np.intp)
+        self._taps = taps
+        self._ears = list(dict.fromkeys(each.ears for each in taps))
+        self._others: list[int] = []
+        blocks: dict[tuple[int, int], tuple[Outlet, list[int], list[bytes]]] = {}
+        for at, each in enumerate(taps):
+            narrow = each.listeners.get(8000, {}).values()
+            for listener in narrow:
+                name = (id(listener.outlet), len(listener.head))
+                _, places, heads = blocks.setdefault(name, (listener.outlet, [], []))
+                places.append(at)
+                heads.append(listener.head)
+            if len(each.listeners) > bool(narrow):
+                self._others.append(at)
+        self._blocks = [(outlet, np.array(places), Block(heads, FRAME)) for outlet, places, heads in blocks.values()]
+
+    def give(self, codes: npt.NDArray[np.uint8], laws: Numbers, cursor: Numbers, tick: int) -> None:
+        """Give a frame of each.
+
+        Args:
+            codes: sessions x samples.
+            laws: of each.
+            cursor: of each the RTP timestamp of its frame.
+            tick: which.
+        """
+        for each in self._ears:
+            each.deliver()  # what a session heard while it served itself comes before
+        samples = DECODED[Law.PCMU][codes]
+        for law in set(laws.tolist()) - {int(Law.PCMU)}:
+            samples[laws == law] = DECODED[law][codes[laws == law]]
+        for outlet, places, block in self._blocks:
+            outlet.frames += block.packed(tick, cursor[places], samples[places])
+        for at in self._others:
+            self._taps[at].give(samples[at].tobytes(), 8, tick, int(cursor[at]), but=8000)
+
+
 def _decoded(codes: list[bytes], law: int) -> bytes:
     return decode(np.frombuffer(b"".join(codes), np.uint8), law).tobytes() if codes else b""
 
@@ -275,7 +162,7 @@ class Taps:
         meter: sees all frames; None until somebody asks for levels.
     """
 
-    def __init__(self, session: Session, ears: Ears, keep: Callable[[bytes], None]) -> None:
+    def __init__(self, session: Tapped, ears: Ears, keep: Callable[[bytes], None]) -> None:
         self.speaker: Speaker | None = None
         self.meter: Meter | None = None
         self._playing = 0  # the tick in which the next frame is due; 0 while nothing is played
@@ -363,16 +250,35 @@ class Taps:
         if self._listeners:
             self._all.hear(self, codes, form, tick, heard_timestamp(self._session))
 
-    def give(self, samples: bytes, khz: int, tick: int, timestamp: int) -> None:
-        """Give a frame, decoded, to those who listen; 0 kHz is silence."""
+    @property
+    def listeners(self) -> dict[int, dict[str, Listener]]:
+        """Who hears, by rate and tap."""
+        return self._listeners
+
+    @property
+    def ears(self) -> Ears:
+        """Which collect what is heard."""
+        return self._all
+
+    def give(self, samples: bytes, khz: int, tick: int, timestamp: int, *, but: int = 0) -> None:
+        """Give a frame, decoded, to those who listen, but for those at one rate; 0 kHz is silence."""
         for rate, listeners in self._listeners.items():
-            silence = bytes(2 * (rate // FRAMES_A_SECOND))
-            data = self._ears[rate].convert(samples, khz * 1000, rate) if khz else silence
+            if rate == but:
+                continue
+            size = 2 * (rate // FRAMES_A_SECOND)
+            data = self._ears[rate].convert(samples, khz * 1000, rate) if khz else bytes(size)
             for _, head, outlet in listeners.values():
                 outlet.frames.append(packed_frame(head, tick, timestamp, data))
 
     def say(self, tick: int) -> bytes | None:
         """What is written for this tick, as the session sends it; None while nothing is."""
+        data, form = self.written(tick), self._session.form
+        if data is None or form not in _LAWS:
+            return data
+        return ENCODED[form].take(np.frombuffer(data, np.uint16)).tobytes()
+
+    def written(self, tick: int) -> bytes | None:
+        """The same as samples at the session's rate."""
         speaker = self.speaker
         if speaker is None:
             return None
@@ -389,13 +295,11 @@ class Taps:
         if tick != self._playing or speaker.played - before != speaker.rate // FRAMES_A_SECOND:
             self._begin(speaker, before, tick)
         self._playing = tick + 1 if self._playing else 0
-        data = self._mouth.convert(data, speaker.rate, session.rate)
-        form = session.form
-        return ENCODED[form].take(np.frombuffer(data, np.uint16)).tobytes() if form in _LAWS else data
+        return data if speaker.rate == session.rate else self._mouth.convert(data, speaker.rate, session.rate)
 
     def _save(self, speaker: Speaker, played: int | None = None, since: int = 0) -> None:
         at = (speaker.played if played is None else played, speaker.cut, speaker.flushed, since)
-        self._keep(_KEPT.pack(self._session.identity, speaker.key, speaker.rate, *at))
+        self._keep(PLACE.pack(self._session.identity, speaker.key, speaker.rate, *at))
 
     def _begin(self, speaker: Speaker, before: int, tick: int) -> None:
         """Keep where it stands: whole frames go on from here by themselves, one that is not whole stands for itself."""
@@ -407,7 +311,7 @@ class Taps:
             self._save(speaker)
 
 
-def heard_timestamp(session: Session) -> int:
+def heard_timestamp(session: Tapped) -> int:
     """The RTP timestamp, in the peer's clock, of the frame that was just taken out of the jitter buffer; 0 for none."""
     buffer = session.peer.buffer
     cursor = None if buffer is None else buffer.cursor

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from actors.media import rtcp, rtp
 from actors.media.events import Play, PlayFinished, Record, RecordFailed, SessionClosed, SessionLost
 from actors.media.g711 import Law, decode, encode, transcode
-from actors.media.jitter import FRAME
 from actors.media.peer import Address, Peer
+from actors.media.pieces import FRAME
 from actors.media.session import OPENING, Session
 from tests.media.rig import PCMA, PCMU, Format, Phone, Rig, corpus, received
 

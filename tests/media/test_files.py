@@ -18,8 +18,8 @@ from actors.media import reading
 from actors.media.events import Play, PlayFinished, Record, RecordFailed
 from actors.media.facts import Facts
 from actors.media.g711 import Law, decode, encode
-from actors.media.jitter import FRAME
 from actors.media.loader import Loader, Reading
+from actors.media.pieces import FRAME
 from actors.media.reading import open_sound
 from tests.media.rig import Phone, Rig
 

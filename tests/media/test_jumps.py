@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.media.jitter import FRAME
+from actors.media.pieces import FRAME
 from tests.media.rig import Phone, Rig
 
 VOICE = b"\x11" * FRAME

@@ -12,7 +12,7 @@ from actors.media import rtp
 from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import DigitReceived, KeysPressed, Play, PlayFinished, SendDigits, StartSession
 from actors.media.g711 import Law, decode, encode
-from actors.media.jitter import FRAME
+from actors.media.pieces import FRAME
 from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
 from tests.media.rig import EVENTS, PCMU, Phone, Rig
 

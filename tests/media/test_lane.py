@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from actors.media import wire
+from actors.media.audio_events import Mark, Open, Told, Write
 from actors.media.events import Play
 from actors.media.lane import Lane
 from actors.media.record import Records
 from actors.media.session import BEHIND, FAST, ROW, Session
+from actors.media.speaker import Outlet
+from actors.media.taps import Ears, Taps
 from actors.media.uring import Uring, UringError
 from tests.live.sound import tone, write_wav
 from tests.media.rig import PCMA, PCMU, Phone, Rig, received
@@ -159,6 +162,65 @@ def test_a_row_does_what_its_session_would_have_done(by: str, tmp_path: Path, se
     assert lane[0] == lone[0]
     assert lane[2] == lone[2]
     assert lane[1] == lone[1]
+
+
+class Program:
+    """Another program, which hears a call at two rates and speaks now and then."""
+
+    def __init__(self, rig: Rig, chance: random.Random) -> None:
+        self.ears, self.outlet, self.chance = Ears(), Outlet(), chance
+        session = rig.engine.sessions["a"]
+        self.taps = session.taps = Taps(session, self.ears, lambda _kept: None)
+        assert self.taps.open(Open("t", "a", 8000), self.outlet, None)
+        assert self.taps.open(Open("wide", "a", 16_000, speak=False), self.outlet, None)
+        rig.engine.tapped(session)
+
+    def speak(self) -> None:
+        speaker = self.taps.speaker
+        assert speaker is not None
+        what = self.chance.random()
+        if what < 0.02:
+            self.taps.flush(speaker.written)
+        elif what < 0.05:
+            speaker.mark(Mark("t", str(what), speaker.written))
+        elif what < 0.8:
+            samples = self.chance.randbytes(2 * self.chance.choice((160, 160, 160, 40, 400)))
+            speaker.write(Write("t", speaker.written, samples))
+
+    def came(self) -> tuple[list[Told], list[bytes]]:
+        self.ears.deliver()
+        told, frames = self.outlet.told, self.outlet.frames
+        self.outlet.told, self.outlet.frames = [], []
+        return told, frames
+
+
+def tapped(seed: int, path: Path, *, alone: bool) -> tuple[dict[str, Any], list[Any], list[bytes]]:
+    """The same, while another program hears and speaks."""
+    chance = random.Random(seed)
+    with Rig(path) as rig:
+        if alone:
+            rig.engine._lane = Alone(rig.records, len(rig.ports))
+        phone = rig.phone()
+        trouble = Trouble(rig, phone, rig.call("a", phone), "", chance)
+        trouble.kinds = [each for each in trouble.kinds if each[1] in (trouble.lost, trouble.twice, trouble.oversleep)]
+        talk(rig, phone, trouble.port, 30)
+        program, got, heard = Program(rig, chance), [], []
+        for _ in range(500):
+            program.speak()
+            trouble.happen()
+            trouble.speak(chance.randbytes(160))
+            rig.step()
+            got.append(program.came())
+            heard += received(phone.rtp)
+        return state(rig, "a"), got, heard
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_is_heard_and_spoken_in_as_its_session_would_have_been(by: str, tmp_path: Path, seed: int) -> None:
+    assert by in WIRES
+    lane = tapped(seed, tmp_path / "lane", alone=False)
+    lone = tapped(seed, tmp_path / "alone", alone=True)
+    assert lane == lone
 
 
 def test_a_stream_that_runs_is_a_row_and_one_that_falters_is_not(by: str, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from actors.media.codecs import CodecMissingError, opus
 from actors.media.disk import BATCH, Disk, Recorder
 from actors.media.events import Record
 from actors.media.g711 import Law, encode
-from actors.media.jitter import FRAME
 from actors.media.ogg_file import SERIAL, Writer
+from actors.media.pieces import FRAME
 from tests.media.rig import Rig
 from tests.media.test_disk import writing
 from tests.media.test_restart import restart

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from actors.media import rtcp, rtp
 from actors.media.events import Noticed
 from actors.media.g711 import Law
-from actors.media.jitter import FRAME
 from actors.media.peer import Peer, reachable
+from actors.media.pieces import FRAME
 from actors.media.session import OPENING
 from actors.runtime.machine import Event
 from tests.media.rig import Phone, Rig, received

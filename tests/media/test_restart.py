@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.media import rtp
 from actors.media.events import Play, Record
 from actors.media.g711 import Law, encode
-from actors.media.jitter import FRAME
+from actors.media.pieces import FRAME
 from actors.media.record import COPY
 from actors.media.session import OPENING
 from tests.media.rig import Phone, Rig

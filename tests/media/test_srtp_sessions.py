@@ -17,7 +17,7 @@ from actors.media import rtcp, rtp
 from actors.media import srtp as module
 from actors.media.events import Format, Protection, StartSession
 from actors.media.facts import Facts
-from actors.media.jitter import FRAME
+from actors.media.pieces import FRAME
 from actors.media.record import COPY
 from actors.media.session import RecordError
 from actors.media.srtp import Srtp

@@ -37,8 +37,8 @@ from actors.media.g711 import Law
 from actors.media.g711 import encode as compress
 from actors.media.meter import SILENT
 from actors.media.record import Records
+from actors.media.speaker import KEPT
 from actors.media.streams import MAX_TOLD, Streams
-from actors.media.taps import KEPT
 from actors.runtime.mailbox import clock
 from tests.media.rig import Phone, Rig
 

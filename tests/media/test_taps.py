@@ -38,9 +38,10 @@ from actors.media.audio_events import (
 from actors.media.g711 import Law
 from actors.media.g711 import decode as expand
 from actors.media.g711 import encode as compress
-from actors.media.jitter import FRAME
-from actors.media.session import MASK
-from actors.media.taps import Ears, Kept, Outlet, Speaker, Taps
+from actors.media.pieces import FRAME
+from actors.media.rtp import MASK
+from actors.media.speaker import Kept, Outlet, Speaker
+from actors.media.taps import Ears, Taps
 from tests.live.sound import pitch, tone
 from tests.media.rig import Rig
 

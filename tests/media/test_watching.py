@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.media.events import Noticed
-from actors.media.jitter import FRAME
+from actors.media.pieces import FRAME
 from tests.media.rig import Phone, Rig
 
 VOICE = b"\x11" * FRAME
