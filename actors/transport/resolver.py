@@ -63,8 +63,14 @@ class Resolver:
             self._answer(Came(question, Answer(failure="too many look-ups at once"), 0.0))
             return
         if self._threads < min(self._open, THREADS):
-            self._threads += 1
-            threading.Thread(target=self._serve, name="resolver", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, name="resolver", daemon=True).start()
+            except RuntimeError:  # the machine has none left: those that there are serve it, if any
+                if not self._threads:
+                    self._answer(Came(question, Answer(failure="DNS: no thread could be started"), 0.0))
+                    return
+            else:
+                self._threads += 1
         self._questions.put((question, time.monotonic()))
 
     def collect(self) -> list[Came]:

@@ -184,3 +184,15 @@ def test_the_system_s_resolver_tells_a_name_that_does_not_exist_from_one_it_coul
     assert ask_system(Question("a.example", "A")) == (NONE, 60.0)
     failing(socket.EAI_AGAIN)
     assert ask_system(Question("a.example", "AAAA")) == (Answer(failure="DNS: words"), 0.0)
+
+
+def test_a_question_for_which_no_thread_can_be_had_fails_and_later_ones_are_asked(
+    asker: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        assert _answer(asker, "a.example", "A")[0].failure == "DNS: no thread could be started"
+    assert _answer(asker, "a.example", "AAAA")[0].records == ("2001:db8::1",)
