@@ -27,7 +27,7 @@ from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import Candidate
 
-MAX_TRIES = 8  # INVITEs beyond the first that a call may send, by 3xx and 422
+MAX_TRIES = 5  # INVITEs beyond the first that a call may send, by 3xx and 422
 # The header lines that are never the caller's to give, compact forms among them.
 OURS = {"via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "content-length", "content-type", "allow"}
 OURS |= {"user-agent", "route", "record-route", "require", "proxy-require", "v", "f", "t", "i", "m", "l", "c"}

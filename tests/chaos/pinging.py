@@ -10,6 +10,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,7 @@ class Pinger:
         self._own = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self._due: list[tuple[float, bytes, float]] = []  # when, branch, the interval after it
         self._ending = threading.Event()
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -119,9 +121,16 @@ class Pinger:
         asked = self.asked.get(found[1]) if found else None
         if asked is None or found is None or int(raw[8:11]) < 200:
             return
-        asked.status = int(raw[8:11])
-        asked.answers.add(raw)
-        self.open.discard(found[1])
+        with self._changed:
+            asked.status = int(raw[8:11])
+            asked.answers.add(raw)
+            self.open.discard(found[1])
+            self._changed.notify_all()
+
+    def wait_for(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true, looking anew at each answer that comes."""
+        with self._changed:
+            assert self._changed.wait_for(true, PATIENCE), f"{len(self.open)} requests are not answered"
 
     def repeated_and_open(self) -> int:
         """How many requests were sent again and still have no answer."""
@@ -142,10 +151,8 @@ def ping_through_kills(client: Client, pinger: Pinger, kills: int, between: floa
         before, at = kill(client, actor)
         wait_restarted(client, actor, before)
         seen = pinger.answered()
-        end = time.monotonic() + PATIENCE
-        while time.time() < at + between or pinger.answered() <= seen or pinger.repeated_and_open():
-            assert time.monotonic() < end, f"{len(pinger.open)} requests are not answered"
-            time.sleep(0.01)
+        pinger.wait_for(lambda at=at, seen=seen: time.time() >= at + between and pinger.answered() > seen)
+        pinger.wait_for(lambda: not pinger.repeated_and_open())
 
 
 def broken_promises(pinger: Pinger) -> list[str]:

@@ -211,3 +211,14 @@ def test_a_cell_in_quarantine_is_never_due(journal: Journal) -> None:
     assert cells.quarantine(b"a") is not None
     assert cells.next_deadline == NEVER
     assert cells.due(9.0, 9) == []
+
+
+def test_a_deadline_that_fired_is_gone_for_the_successor_too(journal: Journal) -> None:
+    cells = restored(journal)
+    assert cells.due(5.0, 9) == [b"a"]
+    assert cells.get(b"a") == Value(1)  # the step looks at it, and changes nothing
+    cells.settle()
+    commit(journal, cells)
+    again = Cells(journal, Value)
+    assert again.next_deadline == NEVER
+    assert again.get(b"a") == Value(1)
