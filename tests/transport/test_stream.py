@@ -106,6 +106,17 @@ def test_a_successor_goes_on_only_where_no_byte_is_missing(written: int, kept: l
     assert out == unsent
 
 
+def test_bytes_that_were_refused_are_no_beginning_of_a_message() -> None:
+    stream = _stream()
+    stream.feed(memoryview(MESSAGES[0] + b"OPTIONS"))
+    assert stream.partial
+    stream = _stream()
+    with pytest.raises(RemoteProtocolError):
+        stream.feed(memoryview(b"OPTIONS sip:a SIP/2.0\r\n\r\nmore"))
+    assert stream.refused().startswith(b"OPTIONS")
+    assert not stream.partial
+
+
 def test_a_queue_is_bounded() -> None:
     stream = _stream()
     stream.push(b"x" * 1000)
