@@ -25,7 +25,7 @@ import structlog
 from actors import config as configuration
 from actors import layers
 from actors.config import Config, ConfigError
-from actors.control.cli import RunOptions, command_line
+from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
 from actors.media import srtp
@@ -211,13 +211,27 @@ def reread(options: RunOptions, before: configuration.ServiceSection) -> tuple[C
     return specs
 
 
-def check(path: Path | None) -> str:
-    """Why the configuration of `path` cannot be used; empty when it can."""
+def check(path: Path | None) -> Checked:
+    """Whether the configuration of `path` can be used, and what there is in it."""
     try:
-        tree(configured(RunOptions(path, (), None, None, None)))
+        config = configured(RunOptions(path, (), None, None, None))
+        tree(config)
     except ConfigError as error:
-        return str(error)
-    return ""
+        return Checked(str(error))
+    accounts = [each.aor for each in config.accounts]
+    trunks = [each.aor for each in config.accounts if not each.register]
+    return Checked(
+        "",
+        (
+            ("file", str(path) if path else "none: every setting has its default"),
+            ("listeners", " ".join(map(token, configuration.listeners(config)))),
+            ("accounts", " ".join(each for each in accounts if each not in trunks) or "none"),
+            ("trunks", " ".join(trunks) or "none"),
+            ("answers with", _treatment(config)),
+            ("codecs", " ".join(config.media.codecs)),
+            ("state in", config.service.state_dir),
+        ),
+    )
 
 
 @contextmanager
@@ -381,7 +395,7 @@ def _version() -> str:
 
 def main() -> None:
     """The command ``sipactors``."""
-    command_line(run, check, alone)()
+    command_line(run, check, alone, _version())()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
+import tomllib
 from pathlib import Path
 
 import click
 
+from actors.control.cli_options import Examples, ExamplesGroup, done, json_option
+from actors.control.follow import emit
 from actors.control.keys import KeyProblem, Keys
 from actors.control.paths import default_state_dir
 from actors.control.render import table
@@ -21,11 +23,24 @@ _state_dir = click.option(
 )
 
 
+_NEXT = """\
+Next: have the service listen for it, with control.listen = "tcp:ADDRESS:PORT" in its configuration; and on the client's
+machine, where {file} is to be kept secret:
+  SIPACTORS_ADDRESS=tcp://ADDRESS:PORT SIPACTORS_KEY={file} sipactors calls"""
+
+
 def _keys(state_dir: Path | None) -> Keys:
     return Keys((state_dir or default_state_dir()) / "keys")
 
 
-@click.group("keys")
+_EXAMPLES = (
+    "sipactors keys new bot --role control --out bot.toml",
+    "sipactors keys list",
+    "sipactors keys revoke bot",
+)
+
+
+@click.group("keys", cls=ExamplesGroup, examples=_EXAMPLES)
 def keys_group() -> None:
     """Make, list and revoke keys of clients on other machines.
 
@@ -34,7 +49,14 @@ def keys_group() -> None:
     """
 
 
-@keys_group.command("new")
+@keys_group.command(
+    "new",
+    cls=Examples,
+    examples=(
+        "sipactors keys new bot --role control --out bot.toml",
+        "sipactors keys new dialer --role control --max-calls 20 --destination 'sip:+41*' --out dialer.toml",
+    ),
+)
 @click.argument("name")
 @click.option(
     "--role",
@@ -47,6 +69,7 @@ def keys_group() -> None:
 @click.option("--calls-a-minute", type=click.IntRange(min=0), default=0, help="Calls it may place.  [default: any]")
 @click.option("--destination", multiple=True, metavar="PATTERN", help="A URI that it may call, * for anything.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the key there, not on stdout.")
+@json_option
 @_state_dir
 def new_command(
     name: str,
@@ -55,29 +78,34 @@ def new_command(
     calls_a_minute: int,
     destination: tuple[str, ...],
     out: Path | None,
+    as_json: bool,
     state_dir: Path | None,
 ) -> None:
     """Make a key NAME; what is printed is for its client to keep, and is kept nowhere else."""
     try:
         text = _keys(state_dir).create(Grant(name, Role(role), max_calls, calls_a_minute, destination))
-        if out is None:
-            click.echo(text, nl=False)
-            return
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        if out is not None:
+            with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
     except (KeyProblem, OSError) as error:
         raise click.ClickException(str(error)) from error
+    if as_json:
+        emit({"name": name, "role": role, **({"file": str(out)} if out else tomllib.loads(text))})
+        return
+    if out is None:
+        click.echo(text, nl=False)
+    click.echo(_NEXT.format(file=out or "FILE"), err=True)
 
 
-@keys_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@keys_group.command("list", cls=Examples, examples=("sipactors keys list", "sipactors keys list --json"))
+@json_option
 @_state_dir
 def list_command(as_json: bool, state_dir: Path | None) -> None:
     """List the keys and what they may do."""
     grants = [(public.decode(), grant) for public, grant in _keys(state_dir).all().items()]
     if as_json:
         entries = [{"public": public, **grant._asdict(), "role": grant.role.value} for public, grant in grants]
-        click.echo(json.dumps(entries))
+        emit(entries)
         return
     rows = [
         (
@@ -92,12 +120,14 @@ def list_command(as_json: bool, state_dir: Path | None) -> None:
     click.echo(table(("NAME", "ROLE", "CALLS", "A MINUTE", "DESTINATIONS"), rows))
 
 
-@keys_group.command("revoke")
+@keys_group.command("revoke", cls=Examples, examples=("sipactors keys revoke bot",))
 @click.argument("name")
+@json_option
 @_state_dir
-def revoke_command(name: str, state_dir: Path | None) -> None:
+def revoke_command(name: str, as_json: bool, state_dir: Path | None) -> None:
     """Revoke the key NAME: it is refused from now on."""
     try:
         _keys(state_dir).revoke(name)
     except KeyProblem as error:
         raise click.ClickException(str(error)) from error
+    done(as_json, name=name)

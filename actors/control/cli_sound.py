@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from actors.control.cli_connection import Failure
+from actors.control.cli_options import Examples, json_option
 from actors.control.follow import emit
 from actors.control.render import printable
 
@@ -86,8 +87,8 @@ def _table(devices: list[dict[str, Any]]) -> str:
     return "\n".join(f"{row[0]:<7}{row[1]:<5}{row[2]:<5}{row[3]:<8}{row[4]}" for row in rows)
 
 
-@click.command("devices")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.command("devices", cls=Examples, examples=("sipactors devices", "sipactors devices --json"))
+@json_option
 def devices_command(as_json: bool) -> None:
     """List the sound devices of this machine; a number or a part of a name chooses one (call --device IN:OUT)."""
     devices = listed()

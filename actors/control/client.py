@@ -194,6 +194,8 @@ class EventStream:
         self._client = client
         self._reader = reader
         self._line = Line(client._context, client.where)  # noqa: SLF001 - one unit with its client
+        self._pause = QUIET
+        self._renewal = 0.0  # when the subscription is renewed, if nothing comes: over many a short wait, too
         client._streams.append(self)  # noqa: SLF001
         try:
             self._begin(client._patience)  # noqa: SLF001
@@ -234,6 +236,7 @@ class EventStream:
                 raise TimedOut(f"the service in {self._client.where} does not answer; see: sipactors ps")
             self._line.send(self._reader.subscribe(idle=True))
             self._reader.take(self._line.receive(min(left, FIRST_REPEAT)))
+        self._renewal = time.monotonic() + QUIET
 
     def __enter__(self) -> Self:
         return self
@@ -251,16 +254,21 @@ class EventStream:
         """The next event; None when `timeout` seconds pass without one, or when the stream has `ended`."""
         reader = self._reader
         end = None if timeout is None else time.monotonic() + timeout
-        pause = QUIET
         while not reader.ready and not reader.ended:
-            left = pause if end is None else min(pause, end - time.monotonic())
-            frame = self._line.receive(max(left, 0.0))
+            now = time.monotonic()
+            until = self._renewal if end is None else min(self._renewal, end)
+            frame = self._line.receive(max(until - now, 0.0))
             reader.take(frame)
-            if end is not None and time.monotonic() >= end and not reader.ready:
-                return None  # whatever comes that is no event: the caller has other things to do
-            if frame is None:
+            now = time.monotonic()
+            if frame is not None:
+                self._renewal = now + self._pause
+            elif now >= self._renewal:
                 self._line.send(reader.subscribe(idle=True))
-                pause = min(2 * pause, LAST_QUIET)
+                self._pause = min(2 * self._pause, LAST_QUIET)
+                self._renewal = now + self._pause
+            if end is not None and now >= end and not reader.ready:
+                return None  # whatever comes that is no event: the caller has other things to do
+        self._pause = QUIET
         event = reader.next()
         if event is not None and reader.hungry:
             self._line.send(reader.subscribe(idle=False))

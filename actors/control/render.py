@@ -189,7 +189,8 @@ def ended(event: CallEnded) -> str:
         counts = f"{event.packets_sent} sent, {event.packets_received} received, {event.packets_lost} lost"
         heard = f"; MOS {event.mos:.1f}" if event.mos else ""
         return f"ended by {event.by} after {span(event.talking)}; RTP packets: {counts}{heard}"
-    why = " ".join(filter(None, (str(event.status or ""), event.reason)))
+    status = "" if event.by == "error" else str(event.status or "")  # what went wrong here has no status of SIP
+    why = " ".join(filter(None, (status, event.reason)))
     return event.outcome.replace("_", " ") + (f": {why}" if why else "")
 
 

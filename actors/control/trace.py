@@ -15,6 +15,7 @@ import msgpack
 import zmq
 
 from actors.control.cli_connection import NoServiceFailure
+from actors.control.cli_options import Examples
 from actors.control.follow import emit
 from actors.control.paths import default_run_dir
 from actors.control.render import printable
@@ -114,7 +115,7 @@ def observed(run_dir: Path) -> Iterator[dict[str, Any] | str]:
             yield from watch.take(msgpack.unpackb(socket.recv()))
 
 
-@click.command("trace")
+@click.command("trace", cls=Examples, examples=("sipactors trace", "sipactors trace --call 5f0c --json"))
 @click.option("--call", default="", metavar="CALL-ID", help="Only this call, by the beginning of its Call-ID.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--run-dir", type=click.Path(path_type=Path), envvar="SIPACTORS_RUN_DIR", help="The run directory.")

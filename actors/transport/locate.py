@@ -168,7 +168,11 @@ class Location:
                 target = Target(hop.transport, hop.host, hop.port, name=hop.name if hop.transport == "tls" else "")
                 found.append(self._or_streamed(Candidate(target, sent_by), now))
         if not found:
-            return Result(reason=f"{hops[0].host}: no {hops[0].transport} listener of ours can be reached from there")
+            way = hops[0].transport
+            return Result(
+                reason=f"{hops[0].host}: no {way} listener of ours can be reached from there; one on an address of "
+                f"this machine can: --listen {way}:ADDRESS:PORT"
+            )
         found.sort(key=lambda candidate: self._failed.lately(candidate.target, now))
         return Result((*map(self._impatient, found[:-1]), found[-1]))
 

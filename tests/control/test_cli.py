@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -14,18 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from actors.control.cli import RunOptions, command_line
+from actors.control.cli import Checked, RunOptions, command_line
 from actors.dialog import events as dialog
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
 from tests.control.api import PATIENCE, ROOT, control
 from tests.runtime.harness import Harness
 
 PROGRAM = (
-    "from actors.control.cli import command_line; command_line(lambda options: 0, str, None)(prog_name='sipactors')"
+    "from actors.control.cli import command_line; command_line(lambda options: 0, None, None)(prog_name='sipactors')"
 )
 
 
@@ -36,7 +38,18 @@ def nobody(_uri: str) -> Iterator[Path]:
 
 
 def invoke(*words: str, run: Callable[[RunOptions], int] = lambda _: 0) -> Result:
-    return CliRunner().invoke(command_line(run, lambda path: "sip.t1: no" if path else "", nobody), words)
+    def check(path: Path | None) -> Checked:
+        return Checked("sip.t1: no") if path else Checked("", (("file", "none"), ("codecs", "PCMU")))
+
+    return CliRunner().invoke(command_line(run, check, nobody, "1.2.3"), words)
+
+
+def every_command(group: click.Group | None = None, *before: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command and group of the command line."""
+    for name, command in (group or command_line(lambda _: 0, lambda _: Checked(""), nobody)).commands.items():
+        yield (*before, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *before, name)
 
 
 class Command:
@@ -150,13 +163,28 @@ def test_the_run_directory_may_come_from_the_environment(tmp_path: Path, monkeyp
     assert str(tmp_path / "here") in invoke("calls").stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["", "run", "call", "calls", "hangup", "answer", "reject", "events", "ps", "drain", "stop"]
-)
-def test_help_has_examples(name: str) -> None:
-    result = invoke(*name.split(), "--help")
+def test_every_command_that_is_promised_is_there() -> None:
+    promised = """run call answer reject redirect register unregister accounts calls hangup hold resume mute transfer
+        dtmf info message subscribe options ping play record events trace ps stats drain reload keys config stop"""
+    assert {words[0] for words in every_command()} >= set(promised.split())
+
+
+@pytest.mark.parametrize("words", [(), *every_command()], ids=" ".join)
+def test_help_has_examples(words: tuple[str, ...]) -> None:
+    result = invoke(*words, "--help")
     assert result.exit_code == 0
-    assert f"Examples:\n  sipactors {name}" in result.output
+    assert re.search(r"Examples:\n( +sipactors| +eval ...sipactors) " + " ".join(words), result.output)
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_every_command_that_ends_speaks_json(words: tuple[str, ...]) -> None:
+    group = words[-1] in {"keys", "config"}
+    told_to_people = words[0] in {"run", "completion", "metrics"}  # a service, a script, a server
+    assert group or told_to_people or "--json" in invoke(*words, "--help").output
+
+
+def test_it_says_which_version_it_is() -> None:
+    assert invoke("--version").output == "sipactors 1.2.3\n"
 
 
 def test_the_client_side_loads_nothing_of_the_service() -> None:
@@ -410,7 +438,9 @@ def test_stop_asks_the_supervisor(house: Harness) -> None:
 
 
 def test_a_configuration_is_checked_without_a_service() -> None:
-    assert (invoke("config", "check").exit_code, invoke("config", "check").output) == (0, "good\n")
+    good = invoke("config", "check")
+    assert (good.exit_code, good.output) == (0, "file           none\ncodecs         PCMU\ngood\n")
+    assert json.loads(invoke("config", "check", "--json").output) == {"file": "none", "codecs": "PCMU"}
     wrong = invoke("config", "check", "-c", "x.toml")
     assert (wrong.exit_code, wrong.output) == (2, "sipactors: sip.t1: no\n")
 
@@ -419,7 +449,9 @@ def test_keys_are_made_listed_and_revoked_without_a_service(tmp_path: Path) -> N
     state = ("--state-dir", str(tmp_path))
     out = tmp_path / "bot.toml"
     words = ("--role", "control", "--max-calls", "5", "--destination", "sip:+41*", "--out", str(out), *state)
-    assert invoke("keys", "new", "bot", *words).exit_code == 0
+    made = invoke("keys", "new", "bot", *words)
+    assert made.exit_code == 0
+    assert f"SIPACTORS_KEY={out} sipactors calls" in made.stderr
     assert out.stat().st_mode & 0o777 == 0o600
     assert set(tomllib.loads(out.read_text())) == {"server", "public", "secret"}
     assert "already" in invoke("keys", "new", "bot", *state).output
@@ -437,7 +469,9 @@ def test_a_shell_is_told_how_to_complete(shell: str) -> None:
     assert "_SIPACTORS_COMPLETE" in result.output
 
 
-def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
+def test_calls_are_redirected_and_hear_keys(house: Harness, tmp_path: Path) -> None:
+    file = tmp_path / "a.flac"
+    file.touch()
     with command(house, "redirect", "c1", "bob@h", "sips:eve@h") as done:
         rejected = house.expect("dialog-0", dialog.RejectCall, timeout=PATIENCE)
         assert (rejected.call, rejected.status, rejected.contacts) == ("c1", 302, ("sip:bob@h", "sips:eve@h"))
@@ -445,7 +479,7 @@ def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
         assert done.done()[0] == 0
     for words, expected in (
         (("play", "c1", "tone:busy", "--queue"), dialog.PlayAudio("", "c1", "tone:busy", queue=True)),
-        (("play", "c1", "/a.flac", "--loop"), dialog.PlayAudio("", "c1", "/a.flac", loop=True)),
+        (("play", "c1", str(file), "--loop"), dialog.PlayAudio("", "c1", str(file), loop=True)),
         (("play", "c1", "--seek", "2.5"), dialog.AlterPlayback("", "c1", "seek", 2.5)),
         (("play", "c1", "--pause"), dialog.AlterPlayback("", "c1", "pause")),
         (("record", "c1", "/b.wav", "--sides", "stereo"), dialog.RecordAudio("", "c1", "/b.wav", "stereo")),
@@ -461,6 +495,47 @@ def test_calls_are_redirected_and_hear_keys(house: Harness) -> None:
         assert (pressed.call, pressed.digits) == ("c1", "12#")
         house.send("dialog-0", dialog.CommandDone(pressed.ref))
         assert done.done()[0] == 0
+
+
+def test_a_file_that_is_not_there_is_not_played(house: Harness, tmp_path: Path) -> None:
+    with command(house, "play", "c1", str(tmp_path / "nosuch.wav")) as done:
+        assert done.done() == (1, "", f"sipactors: {tmp_path / 'nosuch.wav'}: there is no such file to play\n")
+
+
+def test_a_file_that_cannot_be_played_is_told(house: Harness, tmp_path: Path) -> None:
+    file = tmp_path / "noise.wav"
+    file.touch()
+    with command(house, "play", "c1", str(file)) as done:
+        asked = house.expect("dialog-0", dialog.PlayAudio, timeout=PATIENCE)
+        told = dialog.CallPlayFinished("c1", str(file), "no sound in it", 1.0)
+        house.send("dialog-0", dialog.CommandDone(asked.ref), told)
+        assert done.done() == (1, "", f"sipactors: {file} could not be played: no sound in it\n")
+
+
+def test_the_beginning_of_an_id_does_where_it_is_of_one_call(house: Harness) -> None:
+    calls = tuple(dialog.CallInfo(call, "out", "confirmed", "sip:b@h", "sip:a@h", 1.0, 2.0) for call in ("ab1", "ab2"))
+    for given in ("ab2", "ab", "x"):
+        with command(house, "hangup", given, "--json") as done:
+            first = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
+            if given == "ab2":
+                house.send("dialog-0", dialog.CommandDone(first.ref))
+                assert done.done()[:2] == (0, '{"done": true, "call": "ab2"}\n')
+                continue
+            house.send("dialog-0", dialog.CommandFailed(first.ref, "no_such_call", f"there is no call {given}"))
+            listed = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE)
+            house.send("dialog-0", dialog.CommandDone(listed.ref, calls))
+            code, out, err = done.done()
+        assert (code, out) == (1, "")
+        assert err == f"sipactors: {'ab begins 2 calls: ab1 ab2' if given == 'ab' else 'there is no call x'}\n"
+    with command(house, "hold", "a") as done:
+        held = house.expect("dialog-0", dialog.HoldCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandFailed(held.ref, "no_such_call", "none"))
+        listed = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(listed.ref, calls[:1]))
+        again = house.expect("dialog-0", dialog.HoldCall, timeout=PATIENCE)
+        assert again.call == "ab1"
+        house.send("dialog-0", dialog.CommandDone(again.ref))
+        assert done.done() == (0, "", "")
 
 
 @pytest.mark.parametrize(("words", "what"), [((), "sound"), (("--rtp",), "rtp"), (("--off",), "none")])

@@ -9,15 +9,18 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.live.service import ROOT, Service
 
 PATIENCE = 30.0  # seconds; nothing is judged by it, it only ends a test that hangs
 CTRL_C = b"\x03"
+CTRL_Z = b"\x1a"
 
 
 class Program:
@@ -36,6 +39,11 @@ class Program:
             assert self._more(end - time.monotonic()), f"no {pattern!r} in {self.shown!r}"
         self._read_to = match.end()
         return match
+
+    @property
+    def settings(self) -> list[Any]:
+        """How its terminal is set, as termios has it."""
+        return termios.tcgetattr(self._screen)
 
     def type(self, keys: bytes) -> None:
         """Type on its terminal."""
@@ -66,9 +74,14 @@ class Program:
 
 
 @contextmanager
-def program(service: Service, *words: str, terminal: bool = False) -> Iterator[Program]:
-    """Run `sipactors words` against a service; killed at the end. On a terminal it can be typed to."""
+def program(service: Service, *words: str, terminal: bool = False, shell: str = "") -> Iterator[Program]:
+    """Run `sipactors words` against a service; killed at the end. On a terminal it can be typed to.
+
+    `shell` is a script that runs it, as its ``"$@"``.
+    """
     command = [sys.executable, "-m", "actors.service", *words, "--run-dir", str(service.run_dir)]
+    if shell:
+        command = ["bash", "-c", shell, "bash", *command]
     with ExitStack() as held:
         screen, inside = pty.openpty() if terminal else os.pipe()
         held.callback(os.close, screen)

@@ -18,7 +18,7 @@ from actors.control.client import Client, EventStream
 from actors.control.records import EVENTS
 from tests.chaos.killing import ACTORS, calling, next_event
 from tests.live.peer import Callee
-from tests.live.programs import CTRL_C, program
+from tests.live.programs import CTRL_C, CTRL_Z, program
 from tests.live.service import Service, running
 from tests.live.sound import tone, write_wav
 
@@ -143,8 +143,9 @@ def test_a_call_that_is_rejected_exits_with_1(
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("sip:bob@127.0.0.1:9;transport=tcp", "unreachable: 503 Connection refused"),
-        ("sip:bob@nobody.invalid", "unreachable: 503 nobody.invalid: DNS knows no server and no address"),
+        ("sip:bob@127.0.0.1:9;transport=tcp", "unreachable: Connection refused"),
+        ("sip:bob@nobody.invalid", "unreachable: nobody.invalid: DNS knows no server and no address"),
+        ("sip:bob@192.0.2.1", "unreachable: 192.0.2.1: no udp listener of ours can be reached from there; one on "),
     ],
 )
 def test_a_call_that_reaches_nobody_exits_with_1_and_says_why(home: Service, target: str, said: str) -> None:
@@ -214,6 +215,86 @@ def test_ctrl_c_on_a_call_hangs_up_and_its_progress_is_seen_on_a_terminal(
     ended = next_event(events, "CallEnded", [])
     assert (ended.outcome, ended.by) == ("answered" if answered else "cancelled", "remote")
     assert home.json("calls") == away.json("calls") == []
+
+
+def heard(events: EventStream, kind: str, **fields: Any) -> None:
+    """Wait until this happens."""
+    while any(getattr(event := next_event(events, kind, []), name) != value for name, value in fields.items()):
+        assert event is not None
+
+
+def test_keys_do_something_in_a_call_and_its_line_tells_how_it_goes(
+    home: Service, away: Service, events: EventStream
+) -> None:
+    with program(away, "call", uri(home), "--play", "tone:dial", "--loop", terminal=True) as call:
+        usual = call.settings
+        received = next_event(events, "CallReceived", [])
+        assert home.command("answer", received.call, "--echo").returncode == 0
+        call.wait_for("keys: 0-9")
+        call.wait_for(r"talking, \d+ s  PCMU lost 0.0% jitter \d+ ms MOS 4\.\d in #+\.+ out #+\.")
+        assert call.settings != usual
+        call.type(b"5")
+        heard(events, "CallDigitReceived", digit="5")
+        call.type(b"h")
+        call.wait_for(": held, ")
+        heard(events, "CallHoldChanged", remote=True)
+        call.type(b"h")
+        call.wait_for(": talking, ")
+        call.type(b"m")
+        call.wait_for(": talking, muted, ")
+        call.type(b"m")
+        call.wait_for(r": talking, \d")
+        call.type(b"tbob@127.0.0.1")
+        call.wait_for("bob@127.0.0.1")
+        call.type(b"\x1bq")
+        assert call.end() == 0
+        assert call.settings == usual
+    assert re.search(r"ended by local after \d+ s; .*\r\n$", call.shown)
+    heard(events, "CallEnded", call=received.call)
+
+
+def test_t_transfers_a_call_and_an_answered_one_has_the_same_keys(
+    home: Service, away: Service, events: EventStream
+) -> None:
+    with program(away, "call", uri(home), "--json") as caller:
+        received = next_event(events, "CallReceived", [])
+        with program(home, "answer", received.call[:20], terminal=True) as answered:
+            answered.wait_for("talking, ")
+            answered.type(b"t" + uri(away).encode() + b"\r")
+            heard(events, "CallTransferProgressed", call=received.call)
+            answered.type(b"q")
+            assert answered.end() == 0
+        caller.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_the_terminal_is_as_it_was_whatever_ends_a_call(home: Service, away: Service, number: int) -> None:
+    with program(home, "call", uri(away), terminal=True) as call:
+        usual = call.settings
+        call.wait_for("talking, ")
+        assert call.settings != usual
+        call.process.send_signal(number)
+        assert call.end() == 0
+        assert call.settings == usual
+
+
+def test_a_stopped_call_leaves_the_terminal_to_the_shell_and_takes_it_again(home: Service, away: Service) -> None:
+    # A shell with job control, which gives a job the terminal and takes it when the job is stopped.
+    shell = 'set -m; "$@"; echo stopped; read; fg; echo over'
+    with program(home, "call", uri(away), terminal=True, shell=shell) as call:
+        usual = call.settings
+        call.wait_for("talking, ")
+        assert call.settings != usual
+        call.type(CTRL_Z)
+        call.wait_for("stopped\r\n")
+        assert call.settings == usual
+        call.type(b"\r")
+        call.wait_for("talking, ")
+        assert call.settings != usual
+        call.type(b"q")
+        call.wait_for(r"ended by local .*\r\nover\r\n")
+        assert call.end() == 0
+        assert call.settings == usual
 
 
 def test_ctrl_c_ends_a_call_to_somebody_silent_who_cannot_ring_later(home: Service) -> None:

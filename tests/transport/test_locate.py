@@ -101,7 +101,8 @@ def test_where_there_is_no_way_the_reason_says_why(uri: str, word: str) -> None:
 
 def test_a_loopback_listener_reaches_nobody_outside() -> None:
     assert Desk(SIX).begin("sip:a@192.0.2.1") == Result(
-        reason="192.0.2.1: no udp listener of ours can be reached from there"
+        reason="192.0.2.1: no udp listener of ours can be reached from there; one on an address of this machine can: "
+        "--listen udp:ADDRESS:PORT"
     )
 
 
