@@ -258,16 +258,19 @@ class Journal:
     def housekeep(self) -> None:
         """Once a minute: forget dead readers, and grow ahead of need; `full` tells the edges to refuse new calls.
 
-        What is in progress still has the last quarter of the map when the disk is full.
+        What is in progress still has the last quarter of the map when the disk is full. LMDB never gives up a page that
+        it has used once, so it is its tree that tells when there is room again: half is left for how pages lie.
         """
         self._env.reader_check()
-        used = self._env.info()["last_pgno"] * self._env.stat()["psize"]
+        stat = self._env.stat()
+        touched = self._env.info()["last_pgno"] * stat["psize"]
         self.full = False
-        if used > self._size * 3 // 4:
+        if touched > self._size * 3 // 4:
             try:
                 self._grow()
             except JournalFull:
-                self.full = True
+                used = (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
+                self.full = used > self._size // 2
 
     def flush(self) -> None:
         """Write a durable journal through to the disk."""

@@ -240,6 +240,22 @@ def test_growth_is_ahead_of_need(journal: Journal, monkeypatch: pytest.MonkeyPat
     assert journal.full, "three quarters are used and it cannot grow: new calls are refused from here on"
 
 
+def test_a_journal_that_cannot_grow_takes_new_calls_again_once_half_of_it_is_free(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, cells={b"%d" % n: (bytes(1_000_000), None) for n in range(13)})
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    journal.housekeep()
+    write(journal, cells={b"%d" % n: (None, None) for n in range(4)})
+    journal.housekeep()
+    assert journal.full, "more than half is used"
+    write(journal, cells={b"%d" % n: (None, None) for n in range(4, 13)})
+    journal.housekeep()
+    assert not journal.full
+    for n in range(8):  # a page that a commit gave up is used again by the next but one
+        write(journal, cells={b"again %d" % n: (bytes(1_000_000), None)})
+
+
 def test_a_key_that_is_too_long_is_refused_as_a_value_error(journal: Journal) -> None:
     with pytest.raises(ValueError, match="400"):
         write(journal, cells={b"k" * 600: (b"", None)})
