@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import wave
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 
 from actors.config import AnswerSection, Config, MediaSection, ServiceSection, SipSection
 from actors.control.client import Client
+from actors.control.records import CallEnded, CallPlaced, CallReceived
 from actors.service import Service as Embedded
 from tests.live.peer import Caller
 from tests.live.service import ROOT, RTP_PORTS, Service, own_ports, running
@@ -47,7 +49,8 @@ def program(*words: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def output(*words: str) -> str:
+def ended(*words: str) -> subprocess.CompletedProcess[str]:
+    """What a program did, which must have gone well."""
     done = subprocess.run(
         words,
         cwd=ROOT,
@@ -58,7 +61,11 @@ def output(*words: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done
+
+
+def output(*words: str) -> str:
+    return ended(*words).stdout
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,8 @@ def echo() -> Iterator[Service]:
 
 
 @pytest.mark.parametrize(
-    "name", ["bridge_to_asyncio", "dialer", "embed", "ivr", "media_in_pykka", "transaction_only", "voicemail"]
+    "name",
+    ["bridge_to_asyncio", "dialer", "echo_bot", "embed", "ivr", "media_in_pykka", "transaction_only", "voicemail"],
 )
 def test_an_example_is_short(name: str) -> None:
     assert len((ROOT / "examples" / f"{name}.py").read_text("utf-8").splitlines()) < 80
@@ -83,14 +91,31 @@ def test_embed_calls_somebody_with_a_service_of_its_own(echo: Service, placement
     assert int(lines[-1].split()[3]) > 10
 
 
-def test_dialer_calls_everybody_and_says_what_came_of_it(echo: Service, tmp_path: Path) -> None:
-    path = tmp_path / "calls.csv"
-    nobody = "sip:nobody@127.0.0.1:9"
-    path.write_text("uri,caller\n" + f"{uri(echo)},sip:me@example.net\n" * 15 + f"{nobody},\nnot a uri,\n")
-    words = ("--max-cps", "30", "--concurrency", "5", "--duration", "0.1", "--run-dir", str(echo.run_dir))
-    rows = list(csv.DictReader(io.StringIO(output(sys.executable, "examples/dialer.py", str(path), *words))))
-    outcomes = sorted((row["uri"], row["outcome"]) for row in rows)
-    assert outcomes == sorted([(uri(echo), "answered")] * 15 + [(nobody, "unreachable"), ("not a uri", "refused")])
+def test_dialer_calls_a_hundred_so_many_at_once_by_trunk_and_caller_and_says_what_came_of_it(tmp_path: Path) -> None:
+    trunk, caller_id, nobody = "sip:trunk@127.0.0.1", "sip:+4144@example.net", "sip:nobody@127.0.0.1:9"
+    with (
+        running("--answer", "echo", config=f'[[accounts]]\naor = "{trunk}"\nregister = false\n') as service,
+        Client(service.run_dir, patience=30.0) as client,
+    ):
+        path = tmp_path / "calls.csv"
+        rows = [f"{uri(service)},{caller_id},"] * 49 + [f"{uri(service)},,{trunk}"] * 49 + [f"{nobody},,", "no uri,,"]
+        path.write_text("\n".join(["uri,caller,account", *rows, ""]))
+        words = ("--max-cps", "40", "--concurrency", "10", "--duration", "0.1", "--run-dir", str(service.run_dir))
+        done = ended(sys.executable, "examples/dialer.py", str(path), *words)
+        with client.events(0) as events:
+            told = [events.receive(30.0) for _ in range(events.last_at_start or 0)]
+    outcomes = Counter((row["uri"], row["outcome"]) for row in csv.DictReader(io.StringIO(done.stdout)))
+    assert outcomes == {(uri(service), "answered"): 98, (nobody, "unreachable"): 1, ("no uri", "refused"): 1}
+    assert done.stderr.endswith(f"[{'#' * 40}] 100/100\n")
+    callers = Counter(event.remote for event in told if isinstance(event, CallReceived))
+    assert callers == {caller_id: 49, trunk: 49}
+    calls: set[str] = set()
+    for event in told:
+        if isinstance(event, CallPlaced):
+            calls.add(event.call)
+            assert len(calls) <= 10
+        elif isinstance(event, CallEnded):
+            calls.discard(event.call)
 
 
 def test_two_workers_in_asyncio_share_the_calls_and_one_that_dies_leaves_its_calls_to_the_other() -> None:
