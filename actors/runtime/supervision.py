@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
 from actors.runtime.rundir import RunDirectory, check_pipe_paths
 from actors.runtime.runner import Run, start_process, start_thread
+from actors.runtime.signals import Signals
 from actors.runtime.systemd import Systemd
 
 log = structlog.get_logger("supervisor")
@@ -128,13 +127,12 @@ class Supervisor:
         self._reread = reread
         self._systemd = systemd or Systemd({})
         self._given = tuple(sockets)
-        self._hups = 0
         self._reaped_before = False
         self._server: ForkServer | None = None
         self._watched = (0, -1)  # the fork server whose death we poll: its pid, our duplicate of its pidfd
         self._settled = threading.Event()  # ready, or ended
         self._thread: threading.Thread | None = None
-        self._signals = 0
+        self._signals = Signals()
         self._requests: list[bool] = []
         self._wake_lock = threading.Lock()
         self._wake = (-1, -1)
@@ -152,7 +150,7 @@ class Supervisor:
             StartupError: it cannot start: a bind error, a second service in the run directory, and the like.
         """
         self._open()
-        with self._counted_signals():
+        with self._signals.counted(self._wake[1]):
             self._tend()
         return self._exit_code
 
@@ -165,7 +163,11 @@ class Supervisor:
         self._open()
         self._thread = threading.Thread(target=self._tend, name="supervisor", daemon=True)
         self._thread.start()
-        self._settled.wait()
+        try:
+            self._settled.wait()
+        except BaseException:  # nobody waits any more: nobody would stop it either
+            self.stop(drain=False)
+            raise
         if self.failure:
             self.stop()
             raise StartupError(self.failure)
@@ -337,40 +339,21 @@ class Supervisor:
             child.store.put(token, held.fd, held.note)
             self.addresses[token] = held.note.decode()
 
-    @contextlib.contextmanager
-    def _counted_signals(self) -> Iterator[None]:
-        def count(_number: int, _frame: object) -> None:
-            self._signals += 1
-
-        def count_hup(_number: int, _frame: object) -> None:
-            self._hups += 1
-
-        kept = {number: signal.signal(number, count) for number in (signal.SIGTERM, signal.SIGINT)}
-        if not os.isatty(0):
-            kept[signal.SIGHUP] = signal.signal(signal.SIGHUP, count_hup)
-        old = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(old)
-            for number, handler in kept.items():
-                signal.signal(number, handler)
-
     def _on_wake(self) -> None:
         os.read(self._wake[0], 4096)
         while self._requests:
             self._nursery.stop(drain=self._requests.pop(0))
-        if self._hups:
-            self._hups = 0
+        if self._signals.reloads:
+            self._signals.reloads = 0
             self._systemd.reloading()
             error, names = self._reload()
             log.info("reloaded", children=names, error=error)
             self._nursery.renew(names)
             self._systemd.ready(error or "reloaded")
-        if self._signals:
+        if self._signals.stops:
             self._systemd.stopping()
             self._nursery.stop(drain=True)
-        if self._signals > 1:
+        if self._signals.stops > 1:
             self._nursery.kill_all()
 
     def _watch_fork_server(self, server: ForkServer) -> None:

@@ -138,6 +138,21 @@ def test_a_thread_that_does_not_stop_is_left_behind(tmp_path: Path, stage: Stage
     assert supervisor.stop() == 0
 
 
+def test_a_start_that_is_interrupted_leaves_nothing_running(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = tree(tmp_path, "a")
+
+    def interrupted() -> None:
+        stage.wait_for(lambda: len(stage.born) == 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervisor._settled, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.start()
+    assert states(supervisor) == ["stopped"]
+
+
 def test_a_reload_takes_how_long_a_child_is_waited_for(tmp_path: Path, stage: Stage) -> None:
     del stage
     spec = ChildSpec(name="b", start=f"{THIS}:main", shutdown=61.0, heartbeat=62.0, startup=63.0)
