@@ -449,6 +449,19 @@ class AuthSection(_Section, frozen=True, kw_only=True):
     users: tuple[UserSection, ...] = ()
 
 
+class HooksSection(_Section, frozen=True, kw_only=True):
+    """[hooks]: functions of yours that see SIP messages, each as ``module:function``, importable by the service.
+
+    Attributes:
+        outgoing: is given each message that the user agent sends, and may change it; empty for none.
+        incoming: is given each message that comes, with the way it came by, and drops it by returning True; empty for
+            none.
+    """
+
+    outgoing: str = ""
+    incoming: str = ""
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, each section a table of the TOML file."""
 
@@ -466,6 +479,7 @@ class Config(_Section, frozen=True, kw_only=True):
     log: LogSection = LogSection()
     accounts: tuple[AccountSection, ...] = ()
     auth: AuthSection = AuthSection()
+    hooks: HooksSection = HooksSection()
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:

@@ -43,6 +43,7 @@ def transport(config: Config) -> TransportSettings:
         tls=configuration.tls(config),
         dscp=sip.dscp,
         device=sip.device,
+        hook=config.hooks.incoming,
     )
 
 
@@ -91,6 +92,7 @@ def dialog(config: Config) -> DialogSettings:
         users=users(config.auth),
         ring=config.sound.enabled and bool(config.sound.ring),
         packages=sip.packages,
+        hook=config.hooks.outgoing,
     )
 
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +28,7 @@ from actors.config import Config, ConfigError
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.hook_config import check_hooks, hooked
 from actors.media import srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.wav import Reader, WavError
@@ -135,6 +136,7 @@ def configured(options: RunOptions) -> Config:
     config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
     check_answer_file(config.answer)
     check_codecs(config.media.codecs)
+    check_hooks(config.hooks)
     if config.media.srtp != "off" and not srtp.installed():
         raise ConfigError(f"media.srtp: {srtp.MISSING}")
     return config
@@ -289,6 +291,9 @@ class Service:
         run_dir: sockets and journals; one of its own below the temporary folder when it is not given.
         state_dir: what outlives a restart; inside `run_dir`, and gone with it, when it is not given.
         sockets: bound by this program, which keeps its own ends; each serves where the settings name its address.
+        outgoing: a function that may change each message that is sent, see actors.sip.hooks; it stands at the top level
+            of a module that is not the program's main one, for it is found by its name.
+        incoming: one that may drop each message that comes.
 
     Attributes:
         run_dir: where a client in any program finds it.
@@ -305,10 +310,13 @@ class Service:
         run_dir: str | os.PathLike[str] | None = None,
         state_dir: str | os.PathLike[str] | None = None,
         sockets: Iterable[socket.socket] = (),
+        outgoing: Callable[..., Any] | str = "",
+        incoming: Callable[..., Any] | str = "",
     ) -> None:
         checked = (
             configuration.checked(config) if isinstance(config, Config) else configuration.load(config, os.environ)
         )
+        checked = hooked(checked, outgoing, incoming)
         if not structlog.is_configured():  # else this program has its own way with log lines
             configure_logs(layers.logs(checked))
         self._own = run_dir is None

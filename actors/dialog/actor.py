@@ -12,7 +12,7 @@ import actors.media.events as media
 import actors.transaction.events as transaction
 import actors.transport.events as transport
 from actors.dialog import events
-from actors.dialog.call import Call
+from actors.dialog.call import Call, replace
 from actors.dialog.call_parts import Totals
 from actors.dialog.effects import (
     Cancel,
@@ -47,8 +47,10 @@ from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Effects
 from actors.runtime.mailbox import clock
+from actors.runtime.plugins import load
 from actors.runtime.slots import Slots
 from actors.sip.build import build_refusal
+from actors.sip.hooks import Hook
 from actors.sip.offer_answer import Codec
 
 _SECRET = b"secret"
@@ -92,6 +94,8 @@ class DialogActor(LayerActor):
         agent.agent.random = secrets.token_bytes
         agent.agent.shard, agent.agent.shard_of = self._number, slots.shard
         calls = agent.calls
+        if self.context.settings.hook:
+            self._change_what_is_sent(self.context.settings.hook)
         self._receivers = {
             transaction.RequestReceived: self._take_request,
             transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
@@ -206,6 +210,15 @@ class DialogActor(LayerActor):
             Report: lambda e: tell("control", e.event),
         }
 
+    def _change_what_is_sent(self, name: str) -> None:
+        """Have the application's function see each message before it goes down; the layers below remember what it made.
+
+        What a machine keeps is the message as it was: one that is sent again comes by again.
+        """
+        hook = Hook(name, load(name), self.log.warning)
+        for kind in (Send, SendAck, Reply, ReplyDirect):
+            self._doing[kind] = _changing(hook, self._doing[kind])
+
     def _treat(self, effect: Treat) -> None:
         peer = f"media-{effect.process}"
         if effect.echo:
@@ -216,6 +229,10 @@ class DialogActor(LayerActor):
             self.tell(peer, media.Record(effect.session, effect.record))
         if effect.device:
             self.tell(peer, media.UseDevice(effect.session, effect.device))
+
+
+def _changing(hook: Hook, deed: Callable[[Any], None]) -> Callable[[Any], None]:
+    return lambda effect: deed(replace(effect, raw=hook.change(effect.raw)))
 
 
 def _by_its_way(asked: transaction.RequestReceived, effects: Effects) -> Effects:

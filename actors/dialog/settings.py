@@ -51,6 +51,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         realm: where it is not empty, what begins something has to be sent by one of `users`, proved by digest.
         users: who may send.
         ring: a sound device rings for calls in.
+        hook: ``module:function`` of the application that may change what is sent, empty for none: see actors.sip.hooks.
         packages: the event packages that others may subscribe to; the application tells their state.
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
     """
@@ -79,5 +80,6 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[Account, ...] = ()
     realm: str = ""
     users: tuple[User, ...] = ()
+    hook: str = ""
     packages: tuple[str, ...] = ()
     ring: bool = False

@@ -13,7 +13,9 @@ from actors.runtime.actor import LayerActor, run
 from actors.runtime.context import Context
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
+from actors.runtime.plugins import load
 from actors.runtime.slots import Slots
+from actors.sip.hooks import Hook
 from actors.sip.vocabulary import Flow, Target, TransactionKey
 from actors.transport import sockets
 from actors.transport.admission import Admission
@@ -34,6 +36,7 @@ from actors.transport.events import (
     TransmitRequest,
     TransmitResponse,
 )
+from actors.transport.filtered import FilteredReception
 from actors.transport.finder import Finder
 from actors.transport.identity import plain
 from actors.transport.keeping import Keeping
@@ -119,7 +122,10 @@ class TransportActor(LayerActor):
         """What takes messages in, and counts what it refuses."""
         slots, names = Slots(self._settings.shards), self._shards
         sips = Sips(any(bound.transport == "tls" for bound in self._listeners.bound), self._settings.tls.sips)
-        reception = Reception(admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips)
+        parts = (admission, self._listeners, lambda call_id: names[slots.shard(call_id)], self.busy, sips)
+        name = self._settings.hook
+        filtered = FilteredReception(Hook(name, load(name), self.log.warning), *parts) if name else None
+        reception = filtered or Reception(*parts)
         reception.overrun = self.overrun
         reception.learnt = self._forget_flows
         reception.dropped = counters = Counters()

@@ -77,6 +77,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         dscp: of all that we send, such as 26 for AF31 (RFC 2474); 0 for none.
         device: the network device that sockets are bound to (SO_BINDTODEVICE), empty for any.
         tls: certificates and rules of TLS.
+        hook: ``module:function`` of the application that may drop what comes, empty for none: see actors.sip.hooks.
     """
 
     listen: tuple[Listener, ...]
@@ -104,3 +105,4 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     dscp: int = 0
     device: str = ""
     tls: TlsSettings = TlsSettings()
+    hook: str = ""

@@ -100,7 +100,7 @@ def test_a_call_in_json_is_a_line_for_each_thing_that_happens(home: Service, awa
     placed, *middle, ended = records(done.stdout)
     assert (placed["type"], placed["uri"]) == ("Placed", uri(away))
     assert {each["call"] for each in middle} == {placed["call"]}
-    assert [each["type"] for each in middle if each["type"] != "CallProgressed"] == ["CallAnswered"]
+    assert [each["type"] for each in middle if each["type"] != "CallProgressed"] == ["CallPlaced", "CallAnswered"]
     assert (ended["type"], ended["outcome"], ended["by"], ended["status"]) == ("CallEnded", "answered", "local", 200)
     assert ended["talking"] >= 0.3
 
@@ -180,7 +180,7 @@ def test_a_ringing_call_is_listed_answered_listed_again_and_hung_up(
     with program(away, "call", uri(home), "--json") as call:
         received = next_event(events, "CallReceived", [])
         (listed,) = home.json("calls")
-        assert set(listed) == {"call", "direction", "state", "remote", "local", "since", "answered"}
+        assert set(listed) == {"call", "direction", "state", "remote", "local", "since", "answered", "held"}
         assert (listed["call"], listed["direction"], listed["answered"]) == (received.call, "in", 0.0)
         done = home.command("answer", received.call, "--echo")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
