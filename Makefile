@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-parse bench-registrations fuzz clean help
+.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-audio bench-pacing bench-parse bench-registrations fuzz clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -29,7 +29,7 @@ unit: $(STAMP)  ## the tests alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 packages:  ## the system packages that the tests need, installed when missing
-	@sh .ci/packages sip-tester baresip linphone-cli libopus0 libgsm1 libspeexdsp1 sipsak kamailio kamailio-tls-modules rtpengine-daemon libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
+	@sh .ci/packages sip-tester baresip linphone-cli libopus0 libgsm1 libspeexdsp1 sipsak kamailio kamailio-tls-modules rtpengine-daemon libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev
 
 docs: $(STAMP)  ## write what is made from the code: the machines' diagrams, the control API, the settings
 	$(BIN)/python docs/draw_machines.py
@@ -51,6 +51,13 @@ bench: packages $(STAMP)  ## calls a second and CPU per call, beside SIPp in the
 
 bench-media: packages $(STAMP)  ## CPU of a call's audio, beside baresip in the same run
 	$(BIN)/python benchmarks/media.py $(ARGS)
+
+bench-audio: packages $(STAMP)  ## CPU of audio in another program, and how long it takes through it and back
+	$(BIN)/python benchmarks/audio.py $(ARGS)
+
+bench-pacing: packages $(STAMP)  ## how evenly RTP leaves, captured, beside baresip and SIPp in the same run
+	@sh .ci/packages tshark
+	$(BIN)/python benchmarks/pacing.py $(ARGS)
 
 bench-parse: $(STAMP)  ## how long messages take to read and print, beside libosip2 and sipmessage in the same run
 	@sh .ci/packages gcc libc6-dev libosip2-dev

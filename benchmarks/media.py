@@ -101,8 +101,9 @@ def wait_calls(client: Client, calls: int) -> None:
         time.sleep(0.2)
 
 
-def measure_ours(folder: Path, calls: int, seconds: float) -> Result:
-    """Two services, `calls` calls between them."""
+@contextmanager
+def our_calls(folder: Path, calls: int, seconds: float) -> Iterator[tuple[Client, list[Service]]]:
+    """Two services, `calls` calls between them that last `seconds` at least; the caller's client, and both of them."""
     music = write_wav(folder / "music.wav", tone(440.0, PATIENCE + seconds + 30))
     taken: set[int] = set()
     with ExitStack() as held:
@@ -119,8 +120,13 @@ def measure_ours(folder: Path, calls: int, seconds: float) -> Result:
         for _ in range(calls):
             client.place(f"sip:music@{host}:{port}", play=str(music))
         wait_calls(client, calls)
-        pids = [media_pid(each) for each in (caller, callee)]
-        stream = held.enter_context(client.events())
+        yield client, [caller, callee]
+
+
+def measure_ours(folder: Path, calls: int, seconds: float) -> Result:
+    """Our cost of so many calls."""
+    with our_calls(folder, calls, seconds) as (client, services), client.events() as stream:
+        pids = [media_pid(each) for each in services]
         before, began = [cpu_seconds(pid) for pid in pids], time.monotonic()
         time.sleep(seconds)
         used = sum(cpu_seconds(pid) - cpu for pid, cpu in zip(pids, before, strict=True))
@@ -161,16 +167,23 @@ def phone(folder: Path, side: str, source: Path) -> Iterator[tuple[Baresip, int]
             running_phone.close()
 
 
-def measure_baresip(folder: Path, calls: int, seconds: float) -> Result:
-    """Two baresips, `calls` calls between them."""
+@contextmanager
+def baresip_calls(folder: Path, calls: int, seconds: float) -> Iterator[list[int]]:
+    """Two baresips, `calls` calls between them that last `seconds` at least; their processes."""
     music = write_wav(folder / "phone.wav", tone(440.0, PATIENCE + seconds + 30))
     with phone(folder / "a", "caller", music) as (caller, one), phone(folder / "b", "callee", music) as (callee, other):
         for _ in range(calls):
             caller.command("dial", callee.uri)
             caller.event("CALL_ESTABLISHED")
-        before, began = cpu_seconds(one) + cpu_seconds(other), time.monotonic()
+        yield [one, other]
+
+
+def measure_baresip(folder: Path, calls: int, seconds: float) -> Result:
+    """The cost of as many between two baresips."""
+    with baresip_calls(folder, calls, seconds) as pids:
+        before, began = sum(map(cpu_seconds, pids)), time.monotonic()
         time.sleep(seconds)
-        used = cpu_seconds(one) + cpu_seconds(other) - before
+        used = sum(map(cpu_seconds, pids)) - before
         return Result("baresip", calls, used / (2 * calls * (time.monotonic() - began)) * 1000, 50.0)
 
 
