@@ -24,9 +24,18 @@ def _why_not() -> str:
     return "" if done.returncode == 0 else f"no network namespace may be made here: {done.stderr.strip()}"
 
 
-def test_fault_74_an_address_that_changes_inside_a_call_is_not_the_end_of_it() -> None:
+def _alone(module: str) -> str:
+    """Run a program of this folder in a network namespace; what it says."""
     if reason := _why_not():
         pytest.skip(reason)
-    words = [*UNSHARE, sys.executable, "-W", "error::SyntaxWarning", "-m", "tests.live.moving"]
+    words = [*UNSHARE, sys.executable, "-W", "error::SyntaxWarning", "-m", module]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
-    assert done.stdout.endswith("moved\n"), done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_fault_74_an_address_that_changes_inside_a_call_is_not_the_end_of_it() -> None:
+    assert (said := _alone("tests.live.moving")).endswith("moved\n"), said
+
+
+def test_fault_74_a_listener_whose_address_goes_away_serves_again_when_it_comes_back() -> None:
+    assert (said := _alone("tests.live.coming_back")).endswith("back\n"), said
