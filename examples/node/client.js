@@ -2,12 +2,14 @@
 //
 //   npm install && node client.js /run/user/1000/sipactors place sip:echo@127.0.0.1:5060
 //   node client.js /run/user/1000/sipactors events 0
+//   SIPACTORS_KEY=bot.toml node client.js tcp://192.0.2.7:5070 calls
 //
 // Commands take effect once, however often they are repeated; events come once, in order, over restarts of the service.
 "use strict";
 const { Dealer } = require("zeromq");
 const { encode, decode } = require("@msgpack/msgpack");
 const { randomBytes } = require("node:crypto");
+const { readFileSync } = require("node:fs");
 
 const VERSION = 1;
 const WINDOW = 256; // events in flight
@@ -22,12 +24,26 @@ class Refused extends Error {
   }
 }
 
+// A socket to a service; over TCP with the key in the file that SIPACTORS_KEY names. Its identity, of that kind, is ours
+// over reconnections: calls are claimed under it.
+function dealer(address, kind, options = {}) {
+  const routingId = kind + randomBytes(16).toString("hex");
+  const socket = new Dealer({ linger: 0, reconnectInterval: 1, reconnectMaxInterval: 50, routingId, ...options });
+  if (address.startsWith("tcp:")) {
+    const text = readFileSync(process.env.SIPACTORS_KEY, "utf8");
+    const part = (name) => JSON.parse(text.match(new RegExp(`^${name} = (.*)$`, "m"))[1]);
+    const key = { curveServerKey: part("server"), curvePublicKey: part("public"), curveSecretKey: part("secret") };
+    Object.assign(socket, key, { heartbeatInterval: 2000 });
+  }
+  socket.connect(address);
+  return socket;
+}
+
 class Client {
-  constructor(runDir) {
-    // The identity is ours over reconnections: calls are claimed under it.
-    const routingId = "c" + randomBytes(16).toString("hex");
-    this.socket = new Dealer({ linger: 0, reconnectInterval: 1, reconnectMaxInterval: 50, routingId });
-    this.socket.connect(`ipc://${runDir}/control`);
+  // `where`: a run directory, or tcp://ADDRESS:PORT
+  constructor(where) {
+    this.where = where;
+    this.socket = dealer(where.startsWith("tcp:") ? where : `ipc://${where}/control`, "c");
     this.takers = new Map(); // by the id of a request: what takes the frames for it
     this.sending = Promise.resolve();
     this.closed = false;
@@ -133,8 +149,8 @@ class Client {
   }
 }
 
-async function main([runDir, op, argument]) {
-  const client = new Client(runDir);
+async function main([where, op, argument]) {
+  const client = new Client(where);
   try {
     if (op === "events") {
       for await (const event of client.events({ since: Number(argument ?? -1) })) console.log(JSON.stringify(event));
@@ -154,7 +170,7 @@ async function main([runDir, op, argument]) {
   }
 }
 
-module.exports = { Client, Refused };
+module.exports = { Client, Refused, dealer };
 if (require.main === module) {
   main(process.argv.slice(2)).catch((error) => {
     console.error(`${error.code ?? "error"}: ${error.message}`);
