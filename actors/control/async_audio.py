@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -27,14 +27,18 @@ class AsyncLines(Lines):
 
     Args:
         context: of its sockets.
-        where: the service.
+        where, ports: as those of Lines.
         loop: that it is used in.
     """
 
     def __init__(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where, loop: asyncio.AbstractEventLoop
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        where: Where,
+        ports: Iterable[int],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(context, where)
+        super().__init__(context, where, ports)
         self._loop = loop
         self._fds: dict[str, int] = {}
         self._news: dict[str, asyncio.Event] = {}
@@ -46,9 +50,9 @@ class AsyncLines(Lines):
         """As Lines.find; they are read from here on."""
         lines = super().find()
         for line in lines:
-            if line.path not in self._fds:
-                fd = self._fds[line.path] = int(line.socket.getsockopt(zmq.FD))
-                self._news[line.path] = asyncio.Event()
+            if line.address not in self._fds:
+                fd = self._fds[line.address] = int(line.socket.getsockopt(zmq.FD))
+                self._news[line.address] = asyncio.Event()
                 self._loop.add_reader(fd, self._readable, line)
         if self._timer is None:
             self._watch()
@@ -56,23 +60,23 @@ class AsyncLines(Lines):
 
     def news(self, line: Line) -> asyncio.Event:
         """Set at everything that comes over a line, and new then."""
-        return self._news[line.path]
+        return self._news[line.address]
 
     def soon(self, line: Line) -> None:
         """Send what its taps have to send, once the task in hand pauses: of all tasks in one message."""
-        if line.path not in self._due:
-            self._due.add(line.path)
+        if line.address not in self._due:
+            self._due.add(line.address)
             self._loop.call_soon(self._readable, line)
 
     def _readable(self, line: Line) -> None:
         """Read and send; the descriptor only tells of news, and a send may take the news with it."""
         if line.socket.closed:
             return
-        self._due.discard(line.path)
+        self._due.discard(line.address)
         came = line.read()
         line.flush()
         if line.read() or came:
-            news, self._news[line.path] = self._news[line.path], asyncio.Event()
+            news, self._news[line.address] = self._news[line.address], asyncio.Event()
             news.set()
 
     def _watch(self) -> None:

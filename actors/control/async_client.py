@@ -26,8 +26,8 @@ from actors.control.client import PATIENCE, Line
 from actors.control.errors import ControlError, NoService, TimedOut
 from actors.control.paths import locate
 from actors.control.protocol import ProtocolError
-from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
-from actors.control.records import CallInfo, Event, Frame, Welcome
+from actors.control.reading import LAST_QUIET, QUIET, Following, Lost, Reader
+from actors.control.records import Event, Frame, Welcome
 
 if TYPE_CHECKING:  # read when audio is first asked for
     from actors.control.async_audio import AsyncAudio, AsyncLines
@@ -112,9 +112,7 @@ class AsyncClient(Commands[Awaiting]):
 
         The arguments are those of Client.events.
         """
-        token = os.urandom(8).hex()
-        reader = Reader(token, -1 if since is None else since, log, topics=topics, call=call, state=state)
-        return AsyncEventStream(self, reader)
+        return AsyncEventStream(self, Reader(os.urandom(8).hex(), since, log, topics=topics, call=call, state=state))
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
         return self._see_through(wish, self._patience)
@@ -123,7 +121,7 @@ class AsyncClient(Commands[Awaiting]):
         from actors.control.async_audio import AsyncAudio, AsyncLines  # noqa: PLC0415 - most clients do without
 
         if self._lines is None:
-            self._lines = AsyncLines(self._context, self.where, self._loop)
+            self._lines = AsyncLines(self._context, self.where, self.service.audio, self._loop)
         return AsyncAudio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     async def _see_through(self, wish: Wish[R], patience: float) -> R:
@@ -179,7 +177,7 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
         future.set_exception(error)
 
 
-class AsyncEventStream:
+class AsyncEventStream(Following):
     """The events of a service, in order, each once: enter it and iterate, or ask with :meth:`receive`.
 
     It goes on over restarts of the service's control actor. It ends when the service stops or is closed. What the
@@ -187,35 +185,10 @@ class AsyncEventStream:
     """
 
     def __init__(self, client: AsyncClient, reader: Reader) -> None:
+        super().__init__(reader)
         self._client = client
-        self._reader = reader
         self._news = asyncio.Event()
         self._error: Exception | None = None
-
-    @property
-    def position(self) -> int:
-        """The number of the last event seen: what to give as `since` later."""
-        return self._reader.position
-
-    @property
-    def log(self) -> str:
-        """The id of the service's log."""
-        return self._reader.log
-
-    @property
-    def last_at_start(self) -> int | None:
-        """The last event that was logged when the stream began."""
-        return self._reader.last_at_start
-
-    @property
-    def state(self) -> list[CallInfo]:
-        """The calls that there were when the stream began, where they were asked for."""
-        return self._reader.state or []
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self._reader.ended
 
     async def __aenter__(self) -> Self:
         """Subscribe; the subscription stands when this returns.

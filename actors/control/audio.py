@@ -20,8 +20,9 @@ from typing import Self
 
 import zmq
 
+from actors.control.connecting import dealer
 from actors.control.errors import CommandRefused, ControlError, TimedOut
-from actors.control.paths import Where
+from actors.control.paths import Key, Where
 from actors.control.tapping import Cut, Heard, Mark, Tap
 from actors.media.audio_events import (
     MAX_MESSAGE,
@@ -48,22 +49,14 @@ class AudioEnded(ControlError):  # noqa: N818 - says what is, as OSError's kin d
 class Line:
     """The connection to one media process."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: str) -> None:
-        self.path = path
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, key: Key | None) -> None:
+        self.address = address
         self.taps: dict[str, Tap] = {}
         self.silent = 0.0
-        self.socket = context.socket(zmq.DEALER)
-        for option, value in (
-            (zmq.LINGER, 100),
-            (zmq.RECONNECT_IVL, 1),
-            (zmq.RECONNECT_IVL_MAX, 20),
-            (zmq.MAXMSGSIZE, MAX_MESSAGE),
-            (zmq.RCVHWM, _QUEUE),
-            (zmq.RCVBUF, MAX_MESSAGE),
-        ):
-            self.socket.setsockopt(option, value)
-        self.socket.setsockopt(zmq.ROUTING_ID, b"a" + os.urandom(16))
-        self.socket.connect(f"ipc://{path}")
+        self.socket = dealer(context, address, key, kind=b"a", max_message=MAX_MESSAGE, slowest=20, linger=100)
+        self.socket.setsockopt(zmq.RCVHWM, _QUEUE)
+        self.socket.setsockopt(zmq.RCVBUF, MAX_MESSAGE)
+        self.socket.connect(address)
 
     def send(self, asks: Iterable[Request]) -> None:
         """Send, in messages that are not too long. What finds no room is asked again when the tap is opened again."""
@@ -125,23 +118,27 @@ class Lines:
     Args:
         context: of its sockets.
         where: the service.
+        ports: of the media processes, for a service on another machine: what it said of itself.
 
     Raises:
-        ControlError: it is on another machine.
+        ControlError: audio is not to be had there.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where) -> None:
-        if not where.address.startswith("ipc://"):
-            raise ControlError("the audio of calls is had on the service's own machine only")
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where, ports: Iterable[int]) -> None:
         self._context = context
+        self._key = where.key
+        self._remote = [f"{where.address.rpartition(':')[0]}:{port}" for port in ports]
+        if where.key is not None and not self._remote:
+            raise ControlError(f"the service at {where} has no audio over TCP")
         self._folder = Path(where.address.removeprefix("ipc://")).parent
         self.all: dict[str, Line] = {}
 
     def find(self) -> list[Line]:
         """The connections to all media processes that there are."""
-        for path in map(str, self._folder.glob("audio-*")):
-            if path not in self.all:
-                self.all[path] = Line(self._context, path)
+        here = () if self._key is not None else self._folder.glob("audio-*")
+        for address in [*self._remote, *(f"ipc://{path}" for path in here)]:
+            if address not in self.all:
+                self.all[address] = Line(self._context, address, self._key)
         return list(self.all.values())
 
     def close(self) -> None:
@@ -174,10 +171,10 @@ class Asked:
     def ask(self) -> None:
         """Ask all that there are, again too: the call's audio may only be about to begin."""
         for line in self._lines.find():
-            if line.path not in self._tries:
+            if line.address not in self._tries:
                 tap = Tap(self._wanted._replace(tap=os.urandom(8).hex()))
                 line.taps[tap.token] = tap
-                self._tries[line.path] = (line, tap)
+                self._tries[line.address] = (line, tap)
         for line, tap in self._tries.values():
             line.send([tap.open()])
 

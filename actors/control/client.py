@@ -22,11 +22,12 @@ import zmq
 from actors.control import verbs
 from actors.control.api import Blocking, Commands
 from actors.control.asking import FIRST_REPEAT, Exchange, Wish
+from actors.control.connecting import dealer
 from actors.control.errors import CommandRefused, ControlError, NoService, TimedOut
 from actors.control.paths import Where, default_run_dir, locate
 from actors.control.protocol import MAX_FRAME, ProtocolError, decode_frame, encode_request
-from actors.control.reading import LAST_QUIET, QUIET, Lost, Reader
-from actors.control.records import CallInfo, Event, Frame, Request
+from actors.control.reading import LAST_QUIET, QUIET, Following, Lost, Reader
+from actors.control.records import Event, Frame, Request
 
 if TYPE_CHECKING:  # read when audio is first asked for
     from actors.control.audio import Audio, Lines
@@ -51,18 +52,7 @@ class Line:
     """One DEALER socket to the service and the patience with it."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", where: Where) -> None:
-        self.socket = context.socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.RECONNECT_IVL, 1)
-        self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 50)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-        # Ours over reconnections: calls are claimed under it. One that begins with a zero is ZeroMQ's own.
-        self.socket.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(16))
-        if where.key is not None:
-            self.socket.setsockopt(zmq.CURVE_SERVERKEY, where.key.server)
-            self.socket.setsockopt(zmq.CURVE_PUBLICKEY, where.key.public)
-            self.socket.setsockopt(zmq.CURVE_SECRETKEY, where.key.secret)
-            self.socket.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
+        self.socket = dealer(context, where.address, where.key, kind=b"c", max_message=MAX_FRAME, slowest=50)
         self.socket.connect(where.address)
 
     def send(self, request: Request) -> None:
@@ -156,9 +146,7 @@ class Client(Commands[Blocking]):
             call: only events of this call.
             state: begin with the calls that there are (EventStream.state).
         """
-        token = os.urandom(8).hex()
-        reader = Reader(token, -1 if since is None else since, log, topics=topics, call=call, state=state)
-        return EventStream(self, reader)
+        return EventStream(self, Reader(os.urandom(8).hex(), since, log, topics=topics, call=call, state=state))
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
         return self._see_through(wish, self._patience)
@@ -167,7 +155,7 @@ class Client(Commands[Blocking]):
         from actors.control.audio import Audio, Lines  # noqa: PLC0415 - most clients do without
 
         if self._lines is None:
-            self._lines = Lines(self._context, self.where)
+            self._lines = Lines(self._context, self.where, self.service.audio)
         return Audio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     def _see_through(self, wish: Wish[R], patience: float) -> R:
@@ -183,7 +171,7 @@ class Client(Commands[Blocking]):
         raise TimedOut(f"the service in {self.where} does not answer within {patience:g} s; see: sipactors ps")
 
 
-class EventStream:
+class EventStream(Following):
     """The events of a service, in order, each once: iterate, or ask with :meth:`receive`.
 
     It goes on over restarts of the service's control actor. It ends when the service stops or is closed. What the
@@ -191,8 +179,8 @@ class EventStream:
     """
 
     def __init__(self, client: Client, reader: Reader) -> None:
+        super().__init__(reader)
         self._client = client
-        self._reader = reader
         self._line = Line(client._context, client.where)  # noqa: SLF001 - one unit with its client
         self._pause = QUIET
         self._renewal = 0.0  # when the subscription is renewed, if nothing comes: over many a short wait, too
@@ -202,31 +190,6 @@ class EventStream:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def position(self) -> int:
-        """The number of the last event seen: what to give as `since` later."""
-        return self._reader.position
-
-    @property
-    def log(self) -> str:
-        """The id of the service's log."""
-        return self._reader.log
-
-    @property
-    def last_at_start(self) -> int | None:
-        """The last event that was logged when the stream began."""
-        return self._reader.last_at_start
-
-    @property
-    def state(self) -> list[CallInfo]:
-        """The calls that there were when the stream began, where they were asked for."""
-        return self._reader.state or []
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self._reader.ended
 
     def _begin(self, patience: float) -> None:
         end = time.monotonic() + patience

@@ -19,8 +19,8 @@ from actors.control.figures import Figures
 from actors.control.idempotency import Reply, Settled
 from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
 from actors.control.questions import Answered, Asker, Questions
-from actors.control.rights import PRIVILEGED, Denied, Grant, Rights
-from actors.control.sockets import CommandDoors, Feed
+from actors.control.rights import LOCAL, PRIVILEGED, Denied, Grant, Rights
+from actors.control.sockets import CommandDoors, Feed, audio_ports
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
 from actors.runtime import channel
@@ -150,9 +150,9 @@ class Front(LayerActor):
         elif isinstance(body, records.Unsubscribe):
             self._subscriptions.unsubscribe(asker)
         elif isinstance(body, records.Hello):
-            self._reply(
-                asker, [plain(records.Welcome(_version(), self.context.epoch, self._malformed + self._socket.dropped))]
-            )
+            refused = self._malformed + self._socket.dropped
+            audio = audio_ports(self.context.run_dir) if grant is not LOCAL else ()
+            self._reply(asker, [plain(records.Welcome(_version(), self.context.epoch, refused, audio))])
         elif isinstance(body, records.Stats):
             self._reply(asker, [plain(part) for part in self._figures.all(self._gauges())])
         elif self._refuses:

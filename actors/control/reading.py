@@ -42,7 +42,7 @@ class Reader:
 
     Args:
         token: the id of the subscription, random.
-        since: the number of the last event that is known, -1 for those from now on.
+        since: the number of the last event that is known; None, or -1, for those from now on.
         log: the id of the log that `since` is of, empty when not known.
         topics, call, state: as in records.Subscribe.
 
@@ -55,9 +55,17 @@ class Reader:
     """
 
     def __init__(
-        self, token: str, since: int, log: str, *, topics: Iterable[str] = (), call: str = "", state: bool = False
+        self,
+        token: str,
+        since: int | None,
+        log: str,
+        *,
+        topics: Iterable[str] = (),
+        call: str = "",
+        state: bool = False,
     ) -> None:
         self.id = token
+        since = -1 if since is None else since
         self.position = since
         self.log = log
         self.last_at_start: int | None = None
@@ -161,3 +169,39 @@ class Reader:
         if gap.after == newest if gap.reason == "new_log" else gap.next - 1 > newest:
             self._ready.append(Lost(newest, gap.next, gap.reason))
             self._newest = gap.next - 1
+
+
+class Following:
+    """What both clients' streams of events tell of themselves.
+
+    Args:
+        reader: of the subscription.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    @property
+    def position(self) -> int:
+        """The number of the last event seen: what to give as `since` later."""
+        return self._reader.position
+
+    @property
+    def log(self) -> str:
+        """The id of the service's log."""
+        return self._reader.log
+
+    @property
+    def last_at_start(self) -> int | None:
+        """The last event that was logged when the stream began."""
+        return self._reader.last_at_start
+
+    @property
+    def state(self) -> list[CallInfo]:
+        """The calls that there were when the stream began, where they were asked for."""
+        return self._reader.state or []
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._reader.ended

@@ -22,6 +22,11 @@ MAX_TOPIC = 256  # bytes of what a listener to the feed subscribes to
 QUEUE = 1_000  # frames to one client that does not read; more are dropped, it asks again
 
 
+def audio_ports(run_dir: Path) -> tuple[int, ...]:
+    """The ports on which the media processes listen for programs on other machines, as they wrote them down."""
+    return tuple(sorted(int(path.read_text("ascii")) for path in run_dir.glob("port-of-audio-*[0-9]")))
+
+
 class CommandDoors(Doors[Grant]):
     """All sockets on which commands come.
 
@@ -41,7 +46,7 @@ class CommandDoors(Doors[Grant]):
         local, remote = LocalRouter(run_dir / SOCKET, **options), None
         if listen:
             try:
-                remote = GuardedRouter(listen, keys, clock, **options)
+                remote = GuardedRouter(listen, run_dir / f"port-of-{SOCKET}", keys, clock, **options)
             except BaseException:
                 local.close()
                 raise

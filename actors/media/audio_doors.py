@@ -33,7 +33,7 @@ class AudioDoors(Doors[Listener]):
 
     Args:
         path: of the local one.
-        listen: ``tcp://ADDRESS:PORT``, empty for none; port 0: that of the predecessor, or a free one.
+        listen: ``tcp://ADDRESS:PORT``, empty for none.
         keys: the folder of the keys.
         clock: gives the time.
 
@@ -47,28 +47,13 @@ class AudioDoors(Doors[Listener]):
         ring = Keyring(keys, _listener)
         local, remote = LocalRouter(path, **options), None
         if listen:
-            port = path.with_name(f"port-of-{path.name}")
             try:
-                remote = GuardedRouter(_known(listen, port), ring, clock, **options)
+                remote = GuardedRouter(listen, path.with_name(f"port-of-{path.name}"), ring, clock, **options)
             except BaseException:
                 local.close()
                 raise
-            _write(port, remote.address.rpartition(":")[2])
         super().__init__(local, remote, ring, OURS, clock)
 
 
 def _listener(name: str, data: dict[str, Any]) -> Listener:
     return Listener(name, str(data["role"]))
-
-
-def _known(listen: str, port: Path) -> str:
-    """Where clients look for us after a restart, where the configuration leaves the port to the system."""
-    host, _, number = listen.rpartition(":")
-    return f"{host}:{port.read_text('ascii')}" if number == "0" and port.exists() else listen
-
-
-def _write(path: Path, text: str) -> None:
-    """For control, which tells clients of it: whole or not at all."""
-    scratch = path.with_suffix(".new")
-    scratch.write_text(text, encoding="ascii")
-    scratch.rename(path)

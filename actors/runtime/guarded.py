@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -21,7 +22,8 @@ class GuardedRouter(Router):
     """For programs on other machines that have a key.
 
     Args:
-        address: ``tcp://ADDRESS:PORT``, port 0 for a free one.
+        address: ``tcp://ADDRESS:PORT``, port 0 for that of the predecessor, or a free one.
+        port: the file in which the port stands, for others to know and for who comes after a kill.
         keys: whom to let in.
         clock: gives the time.
         options: those of Router.
@@ -35,7 +37,9 @@ class GuardedRouter(Router):
         KeyProblem: the service's own key cannot be had.
     """
 
-    def __init__(self, address: str, keys: Keyring[Any], clock: Callable[[], float], **options: int) -> None:
+    def __init__(
+        self, address: str, port: Path, keys: Keyring[Any], clock: Callable[[], float], **options: int
+    ) -> None:
         super().__init__(**options)
         self.refused = 0
         self._keys = keys
@@ -56,11 +60,12 @@ class GuardedRouter(Router):
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.setsockopt(zmq.ZAP_DOMAIN, b"sipactors")
         try:
-            self._socket.bind(address)
+            self._socket.bind(_known(address, port))
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             raise OSError(f"{address}: {error}") from error
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
+        _write(port, self.address.rpartition(":")[2])
 
     def zap_fileno(self) -> int:
         """What to poll for connections that want to be let in; edge-triggered."""
@@ -95,3 +100,16 @@ class GuardedRouter(Router):
         """Close it, once what was sent has left or the time to linger has passed."""
         self._zap.close()
         super().close()
+
+
+def _known(address: str, port: Path) -> str:
+    """Where clients look for us after a restart, where the configuration leaves the port to the system."""
+    host, _, number = address.rpartition(":")
+    return f"{host}:{port.read_text('ascii')}" if number == "0" and port.exists() else address
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text, encoding="ascii")
+    scratch.rename(path)
