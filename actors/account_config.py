@@ -76,6 +76,7 @@ def _account(section: AccountSection) -> Account:
         instance=section.instance,
         qualify=section.qualify,
         max_calls=section.max_calls,
+        waiting_to=tuple(dict.fromkeys(section.waiting_to)),
         calls_per_second=section.calls_per_second,
         dial=_rules(section.dial),
         callers=_rules(section.callers),
@@ -90,9 +91,9 @@ def _rules(sections: Iterable[RuleSection]) -> tuple[Rule, ...]:
 
 def _check(section: AccountSection) -> None:
     uris = [("registrar", section.registrar), ("outbound_proxy", section.outbound_proxy)]
-    for name, value in [*uris, *[("registrars", each) for each in section.registrars]]:
-        if value or name == "registrars":
-            _sip(name, value)
+    uris = [pair for pair in uris if pair[1]] + [("registrars", each) for each in section.registrars]
+    for name, value in [*uris, *[("waiting_to", each) for each in section.waiting_to]]:
+        _sip(name, value)
     if section.q and not _Q.fullmatch(section.q):
         raise ConfigError(f"accounts.q: {section.q!r} is no number from 0 to 1, such as 0.5")
     if section.instance and not re.fullmatch(r"urn:[!-;=?-~]+", section.instance):

@@ -378,6 +378,7 @@ class AccountSection(_Section, frozen=True, kw_only=True):
         instance: the URN of ``+sip.instance``; empty for none.
         qualify: seconds between two OPTIONS that ask its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
+        waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
         calls_per_second: new calls, both ways; one more in gets 503, one more out `too_fast`; 0 for no limit.
         dial: rules for the numbers that we call, as the trunk wants them.
         callers: rules for the number of a caller of ours, likewise.
@@ -407,6 +408,7 @@ class AccountSection(_Section, frozen=True, kw_only=True):
     instance: str = ""
     qualify: Annotated[float, Meta(ge=0, description="seconds, 0 for never")] = 0.0
     max_calls: Annotated[int, Meta(ge=0, description="a number of calls, 0 for no limit")] = 0
+    waiting_to: tuple[str, ...] = ()
     calls_per_second: Annotated[float, Meta(ge=0, description="calls a second, 0 for no limit")] = 0.0
     dial: tuple[RuleSection, ...] = ()
     callers: tuple[RuleSection, ...] = ()

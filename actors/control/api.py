@@ -234,6 +234,7 @@ class Commands(Verbs[M]):
     publish = Verb(verbs.publish)
     unpublish = Verb(verbs.unpublish)
     notify = Verb(verbs.notify)
+    tell_waiting = Verb(verbs.tell_waiting)
     tree = Verb(verbs.tree)
     do_not_disturb = Verb(verbs.do_not_disturb)
     drain = Verb(verbs.drain)

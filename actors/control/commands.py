@@ -14,7 +14,18 @@ import actors.dialog.publication_events as publications
 import actors.dialog.request_events as requests
 import actors.dialog.subscription_events as subscriptions
 from actors.control.claims import seconds_of
-from actors.control.messaging import Begun, InCall, Notify, Publish, Respond, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import (
+    Begun,
+    InCall,
+    Notify,
+    Publish,
+    Respond,
+    Send,
+    TellWaiting,
+    Unpublish,
+    Unwatch,
+    Watch,
+)
 from actors.control.playing import ACTIONS, SIDES, Play, Playback, Record
 from actors.control.protocol import MAX_FRAME, ProtocolError, pack, plain
 from actors.control.records import (
@@ -340,6 +351,7 @@ ROUTES: dict[type, Route] = {
         lambda c, ref: feeds.Notify(ref, c.subscription, c.content_type, _body(c.body), c.reason),
         attrgetter("subscription"),
     ),
+    TellWaiting: Route(lambda c, ref: feeds.TellWaiting(ref, c.account, c.waiting, c.counts, c.mailbox), call=None),
     Unpublish: Route(lambda c, ref: publications.Unpublish(ref, c.publication), attrgetter("publication")),
     DoNotDisturb: Route(lambda c, ref: dialog.DoNotDisturb(ref, c.status), call=None),
     Drain: Route(lambda c, ref: dialog.Drain(ref, c.on), call=None),

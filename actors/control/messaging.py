@@ -131,6 +131,22 @@ class Notify(NamedTuple):
     reason: str = ""
 
 
+class TellWaiting(NamedTuple):
+    """Tell how many messages wait in the mailbox of an account: to its subscribers, now and later, and to `waiting_to`.
+
+    Attributes:
+        account: its address-of-record.
+        waiting: whether there are new ones.
+        counts: for each class of messages its name, such as voice-message, and ``new/old``.
+        mailbox: its URI; empty for that of the account.
+    """
+
+    account: str
+    waiting: bool
+    counts: tuple[tuple[str, str], ...] = ()
+    mailbox: str = ""
+
+
 # Results.
 
 
@@ -317,7 +333,7 @@ class PublicationChanged(NamedTuple):
     time: float
 
 
-Command = Send | InCall | Respond | Watch | Unwatch | Publish | Unpublish | Notify
+Command = Send | InCall | Respond | Watch | Unwatch | Publish | Unpublish | Notify | TellWaiting
 Event = (
     RequestAnswered
     | CallRequestReceived

@@ -6,7 +6,7 @@ Named tuples, so that a client needs nothing but pyzmq and msgpack. How they loo
 from typing import Any, NamedTuple
 
 from actors.control import messaging, playing
-from actors.control.messaging import InCall, Notify, Publish, Respond, Send, Unpublish, Unwatch, Watch
+from actors.control.messaging import InCall, Notify, Publish, Respond, Send, TellWaiting, Unpublish, Unwatch, Watch
 from actors.control.playing import Play, Playback, Record
 
 
@@ -774,6 +774,7 @@ COMMANDS: dict[str, type[Command]] = {
     "publish": Publish,
     "unpublish": Unpublish,
     "notify": Notify,
+    "tell_waiting": TellWaiting,
     "tree": Tree,
     "drain": Drain,
     "disturb": DoNotDisturb,

@@ -397,6 +397,23 @@ def notify(
     return Wish(messaging.Notify(subscription, lines, content_type, reason), Nothing, none, key)
 
 
+def tell_waiting(
+    account: str, new: int = 0, old: int = 0, *, kind: str = "voice-message", mailbox: str = "", key: str = ""
+) -> Wish[None]:
+    """Tell how many messages wait in the mailbox of an account (RFC 3842), to its subscribers and its `waiting_to`.
+
+    Args:
+        account: its address-of-record.
+        new: how many were not heard yet.
+        old: how many were.
+        kind: of what, such as ``fax-message``.
+        mailbox: its URI; empty for that of the account.
+        key: the idempotency key.
+    """
+    command = messaging.TellWaiting(account, new > 0, ((kind, f"{new}/{old}"),), mailbox)
+    return Wish(command, Nothing, none, key)
+
+
 def unpublish(publication: str, *, key: str = "") -> Wish[None]:
     """Remove a publication."""
     return Wish(messaging.Unpublish(publication), Nothing, none, key)

@@ -68,6 +68,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         instance: the value of ``+sip.instance`` (RFC 5626 s4.1), a URN; empty for none.
         qualify: how often OPTIONS asks its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
+        waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
         calls_per_second: new ones, both ways; 0 for no limit.
         dial: how the numbers that we call are written towards it.
         callers: how the number of a caller of ours is.
@@ -93,6 +94,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = ""
     qualify: float = 0.0
     max_calls: int = 0
+    waiting_to: tuple[str, ...] = ()
     calls_per_second: float = 0.0
     dial: tuple[Rule, ...] = ()
     callers: tuple[Rule, ...] = ()

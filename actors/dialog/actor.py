@@ -35,6 +35,7 @@ from actors.dialog.effects import (
 )
 from actors.dialog.feed import Feed
 from actors.dialog.guard import Used
+from actors.dialog.mailbox import Mailbox
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
@@ -68,7 +69,9 @@ class DialogActor(LayerActor):
         "control": events.FromControl,
         "dialog": BetweenShards,
     }
-    cell_type: ClassVar[Any] = Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed | Used
+    cell_type: ClassVar[Any] = (
+        Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed | Mailbox | Used
+    )
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

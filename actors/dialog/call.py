@@ -250,6 +250,7 @@ class Agent:
         self.accounts = Accounts(settings.accounts)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
+        self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.codecs = offered(settings.codecs)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py

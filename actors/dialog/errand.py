@@ -30,6 +30,7 @@ CEILING = 86_400  # seconds that a peer may make us believe in
 FLOOR = 5.0  # seconds between a success and what refreshes it, whatever was granted
 FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
 LONGEST_WAIT = 1_800.0
+GONE = frozenset({404, 405, 410, 416, 481, 482, 483, 484, 485, 489, 501, 604})  # end the usage (RFC 5057 s5.1)
 MAX_REDIRECTS = 5  # that one request follows
 MAX_CONTACTS = 8  # of a 3xx that are looked at
 LONGEST_RETRY_AFTER = 3_600.0  # a peer that says more is asked all the same

@@ -59,6 +59,7 @@ class Feed(Sender, frozen=True, array_like=True, tag="feed"):
         again: whether another NOTIFY is to follow the one on its way.
         errand: the NOTIFY on its way.
         status: of the NOTIFY that failed.
+        account: that it came for, empty for none.
     """
 
     state: State
@@ -74,6 +75,7 @@ class Feed(Sender, frozen=True, array_like=True, tag="feed"):
     again: bool = False
     errand: Errand | None = None
     status: int = 0
+    account: str = ""
 
 
 def _desk(feed: Feed, given: Given, now: float) -> Desk:

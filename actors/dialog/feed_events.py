@@ -21,6 +21,26 @@ class Notify(Event, frozen=True):
     reason: str
 
 
+class TellWaiting(Event, frozen=True):
+    """Tell how many messages wait in the mailbox of an account (RFC 3842).
+
+    All who subscribed to its ``message-summary`` are told, now or later, and those that `waiting_to` names.
+
+    Attributes:
+        account: its address-of-record.
+        waiting: whether there are new ones.
+        counts: for each class of messages its name, such as ``voice-message``, and ``new/old``, the urgent ones perhaps
+            behind it in parentheses.
+        mailbox: its URI; empty for `account`.
+    """
+
+    ref: str
+    account: str
+    waiting: bool
+    counts: tuple[tuple[str, str], ...] = ()
+    mailbox: str = ""
+
+
 class SubscriptionReceived(Event, frozen=True):
     """Somebody subscribed to a package that the configuration names, and waits for a Notify.
 
@@ -53,5 +73,5 @@ class SubscriberLeft(Event, frozen=True):
     time: float
 
 
-FeedCommand = Notify
+FeedCommand = Notify | TellWaiting
 FeedEvent = SubscriptionReceived | SubscriberLeft

@@ -11,12 +11,14 @@ from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone
 from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Input, State, replace
 from actors.dialog.feed_events import Notify, SubscriberLeft, SubscriptionReceived
+from actors.dialog.mailbox import PACKAGE
 from actors.dialog.reply import answer, our_contact, out_of_scope
 from actors.dialog.usage import Command, SenderUsage, failure
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError
 from actors.sip.grammar import token
 from actors.sip.headers import Event
+from actors.sip.message_summary import CONTENT_TYPE
 
 DEFAULT = 3600  # seconds, where a SUBSCRIBE asks for none
 MAX_FEEDS = 20_000  # of a shard
@@ -52,12 +54,15 @@ class Feeds(SenderUsage[Feed]):
             raise RemoteProtocolError(400, "Missing Contact")
         name = self.agent.names.id_of_call_in(tag)
         user = account.user if account is not None else self.agent.settings.user
-        new = Feed(State.PENDING, (), tag, name, request.get("Event") or "", dialog, user)
+        aor = "" if account is None else account.aor
+        new = Feed(State.PENDING, (), tag, name, request.get("Event") or "", dialog, user, account=aor)
+        if waiting := self.agent.mailbox(aor) if _package(new) == PACKAGE else b"":
+            new = replace(new, state=State.ACTIVE, content_type=CONTENT_TYPE, body=waiting)
         told = SubscriptionReceived(
             name,
             str(request.from_.uri),
             request.uri[:TEXT],
-            "" if account is None else account.aor,
+            aor,
             new.event[:TEXT],
             ", ".join(request.get_all("Accept"))[:TEXT],
             seconds,
@@ -109,6 +114,15 @@ class Feeds(SenderUsage[Feed]):
 
     # From control
 
+    def tell_waiting(self, aor: str, body: bytes, now: float, wall: float) -> Effects:
+        """Tell all who subscribed to the mailbox of an account its state."""
+        effects: Effects = ()
+        for key in [key for key in self.cells.keys() if key[:1] == b"n"]:  # noqa: SIM118 - not a dict
+            feed: Feed = self.cells.get(key)
+            if feed.account == aor and _package(feed) == PACKAGE:
+                effects += self.step(feed, "NOTIFY", Notify("", feed.name, CONTENT_TYPE, body, ""), now, wall)
+        return effects
+
     def _notify(self, command: Notify, now: float, wall: float) -> Effects:
         feed = self.cell(command.subscription.partition("-")[0])
         if feed is None or feed.name != command.subscription or FEED.edge(feed.state, Input.NOTIFY) is None:
@@ -129,3 +143,7 @@ class Feeds(SenderUsage[Feed]):
         if machine.state is not State.OVER:
             return machine, ()
         return machine, (Report(SubscriberLeft(machine.name, machine.status, machine.reason, wall)),)
+
+
+def _package(feed: Feed) -> str:
+    return feed.event.partition(";")[0].strip().lower()

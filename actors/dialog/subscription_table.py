@@ -6,7 +6,7 @@ from actors.dialog import dialog_state
 from actors.dialog import errand as errands
 from actors.dialog.call import Asked, Given
 from actors.dialog.effects import Report
-from actors.dialog.errand import CEILING, FLOOR, Desk, Errand, Led, retry_after, wanted_at_least
+from actors.dialog.errand import CEILING, FLOOR, GONE, Desk, Errand, Led, retry_after, wanted_at_least
 from actors.dialog.outgoing import body_of, first_hop
 from actors.dialog.reply import answer
 from actors.dialog.subscription import (
@@ -32,7 +32,6 @@ from actors.sip.headers import Event
 
 AGAIN = frozenset({"deactivated", "timeout"})  # reasons after which one subscribes anew at once (s4.1.3)
 LATER = frozenset({"probation", "giveup"})  # and after a while
-GONE = frozenset({404, 405, 410, 416, 481, 482, 483, 484, 485, 489, 501, 604})  # end the usage (RFC 5057 s5.1)
 PART = 0.8  # of the granted time, after which it is refreshed
 
 

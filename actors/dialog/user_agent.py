@@ -12,6 +12,7 @@ from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl
 from actors.dialog.feeds import Feeds
 from actors.dialog.guard import Guard
+from actors.dialog.mailboxes import Mailboxes
 from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
 from actors.dialog.peers import Peers
@@ -50,8 +51,11 @@ class UserAgent:
         self._guard = Guard(self.agent, cells)
         self.calls = Calls(self.agent, cells)
         self.registrations = Registrations(self.agent, cells)
-        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers, Feeds)])
-        usages: tuple[Usage, ...] = (self.calls, self.registrations, self._guard, *others)  # here a usage is added
+        feeds = Feeds(self.agent, cells)
+        others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers)])
+        mailboxes = Mailboxes(self.agent, cells, feeds)
+        # Here a usage is added.
+        usages: tuple[Usage, ...] = (self.calls, self.registrations, self._guard, *others, feeds, mailboxes)
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}

@@ -1,4 +1,4 @@
-"""SIPp proves: 401 and 407 with MD5 (it checks digests), stale, two realms; MESSAGE, SUBSCRIBE, PUBLISH, OPTIONS."""
+"""SIPp proves: 401 and 407 with MD5 (it checks digests), stale, realms; MESSAGE, SUBSCRIBE, PUBLISH, MWI, OPTIONS."""
 
 from __future__ import annotations
 
@@ -107,6 +107,15 @@ def test_a_subscriber_to_us_is_told_that_it_waits_then_the_state_then_the_end(tm
         name = wait_for(asked, SubscriptionReceived).subscription
         desk.notify(name, "open to all", content_type="text/plain")
         assert wait_for(asked, SubscriberLeft, subscription=name).reason == "timeout"
+
+
+def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        host, port = held.enter_context(sipp.playing(tmp_path / "uas", "uas_waiting"))
+        config = trunk(port) + f'waiting_to = ["sip:desk@{host}:{port}"]\n'
+        with running(config=config) as service, Client(service.run_dir) as client:
+            client.tell_waiting(f"sip:100@127.0.0.1:{port}", 2, 8)
+            held.close()  # it must have gone as the scenario says
 
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
