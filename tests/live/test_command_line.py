@@ -190,6 +190,11 @@ def test_a_ringing_call_is_listed_answered_listed_again_and_hung_up(
         heading, line = home.command("calls").stdout.splitlines()
         assert heading.split() == ["ID", "DIRECTION", "STATE", "REMOTE", "LOCAL", "TALKING"]
         assert line.split()[:2] == [received.call, "in"]
+        assert home.command("hold", received.call[:16]).returncode == 0
+        call.wait_for('"CallHoldChanged"')
+        assert "  held by us  " in home.command("calls").stdout
+        figures = home.json("stats", received.call)
+        assert (figures["call"], figures["encoding"], figures["lost"]) == (received.call, "PCMU", 0)
         assert home.command("hangup", received.call).returncode == 0
         assert call.end() == 0
         assert records(call.shown)[-1]["by"] == "remote"
