@@ -62,6 +62,7 @@ from actors.transport.stream import NOBODY
 from actors.transport.takeover import take_over
 
 _ROUTES = 4096
+_NO_DIALOG = b"SIP/2.0 481 "
 
 
 class TransportActor(LayerActor):
@@ -303,6 +304,8 @@ class TransportActor(LayerActor):
     def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
         """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""
         flow, raw = message.flow, message.raw
+        if raw.startswith(_NO_DIALOG):
+            self._reception.strayed(flow, now)
         if flow.transport == "udp":
             host, where = response_address(raw, flow)
             self._send_datagram(self._port_of(flow, host), raw, (host, where), peer, message.key)

@@ -1,8 +1,10 @@
 """Who may create state, and how often; what is refused is refused without keeping any.
 
-Pure: *now* and the secret are arguments. Only a request that would create state is ever refused: one without a To tag
-that is neither ACK nor CANCEL. Responses, requests in a dialog and repeats of what was admitted always pass, but from
-a denied network nothing does.
+Pure: *now* and the secret are arguments. Only a request that would create state is refused: one without a To tag that
+is neither ACK nor CANCEL. Responses, requests in a dialog and repeats of what was admitted pass, but from a denied
+network nothing does. Anybody can write a To tag, though: each answer that there is no such dialog (481, RFC 3261
+section 12.2.2) costs its source what beginning something costs, and who earns more of them than it may begin things is
+refused such requests as well for a moment, but never ACK, BYE and CANCEL, which end what there is.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from actors.sip.vocabulary import Head
 
@@ -47,6 +50,7 @@ class Verdict(Enum):
     BUSY = "refused: no room above"
     TOO_FAST = "refused: too many from one source"
     TOO_MANY = "refused: too many from all strangers"
+    ASTRAY = "refused: too many in dialogs that are not there"
     OUTSIDER = "dropped: from a network that is not allowed"
     SCANNER = "dropped: from a scanner"
 
@@ -56,7 +60,9 @@ class Verdict(Enum):
         return self in _ANSWERED
 
 
-_ANSWERED = frozenset({Verdict.BUSY, Verdict.TOO_FAST, Verdict.TOO_MANY})
+_ANSWERED = frozenset({Verdict.BUSY, Verdict.TOO_FAST, Verdict.TOO_MANY, Verdict.ASTRAY})
+_ENDS = frozenset({"ACK", "BYE", "CANCEL"})
+_STRAYS = "astray "  # before the source, in the key of the bucket of its 481s
 
 
 class Bucket:
@@ -71,13 +77,24 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """Take one token if there is one."""
-        tokens = min(max(self._rate, 1.0), self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if tokens < 1.0:
-            self._tokens = tokens
+        if not self.has(now):
             return False
-        self._tokens = tokens - 1.0
+        self._tokens -= 1.0
         return True
+
+    def has(self, now: float) -> bool:
+        """Whether there is a token."""
+        self._tokens = min(max(self._rate, 1.0), self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return self._tokens >= 1.0
+
+
+class Limit(NamedTuple):
+    """What counts as one source, how much it may begin a second, and whether it has a part in the limit of all."""
+
+    source: str
+    rate: float
+    shared: bool
 
 
 class Admission:
@@ -121,6 +138,7 @@ class Admission:
         self._strangers = Bucket(rate * _TOTAL_FACTOR, 0.0)
         self._admitted: tuple[set[int], set[int]] = (set(), set())
         self._turned = 0.0
+        self._strayed = False  # nobody who has a limit, yet
 
     def peer_class(self, host: str) -> PeerClass:
         """The class of the peer at a numeric address."""
@@ -175,19 +193,41 @@ class Admission:
             self._remember(key, now)
         return verdict
 
+    def judge_inside(self, head: Head, host: str, now: float) -> Verdict:
+        """Decide on a request that says it is in a dialog."""
+        if not self._strayed or head.method in _ENDS:
+            return Verdict.ADMITTED
+        limit = self._limit(self.peer_class(host), host)
+        if limit is None or self._bucket(_STRAYS + limit.source, limit.rate, now).has(now):
+            return Verdict.ADMITTED
+        return Verdict.ASTRAY
+
+    def strayed(self, host: str, now: float) -> None:
+        """Note that a request of a peer was answered with 481: there is no such dialog."""
+        limit = self._limit(self.peer_class(host), host)
+        if limit is not None:
+            self._strayed = True
+            for source in (limit.source, _STRAYS + limit.source):
+                self._bucket(source, limit.rate, now).take(now)
+
     def _measure(self, kind: PeerClass, host: str, now: float) -> Verdict:
+        limit = self._limit(kind, host)
+        if limit is None:
+            return Verdict.ADMITTED
+        if not self._bucket(limit.source, limit.rate, now).take(now):
+            return Verdict.TOO_FAST
+        return Verdict.TOO_MANY if limit.shared and not self._strangers.take(now) else Verdict.ADMITTED
+
+    def _limit(self, kind: PeerClass, host: str) -> Limit | None:
+        """What a peer may begin; None for as much as it wants."""
         own = self._rate_of(host) if self._rates else None
         if own is not None:
-            admitted = self._bucket(source_of(host), own, now).take(now)
-            return Verdict.ADMITTED if admitted else Verdict.TOO_FAST
+            return Limit(source_of(host), own, shared=False)
         if kind is PeerClass.TRUSTED:
-            return Verdict.ADMITTED
+            return None
         if kind is PeerClass.KNOWN:
-            admitted = self._bucket(host, self._rate * _KNOWN_FACTOR, now).take(now)
-            return Verdict.ADMITTED if admitted else Verdict.TOO_FAST
-        if not self._bucket(source_of(host), self._rate, now).take(now):
-            return Verdict.TOO_FAST
-        return Verdict.ADMITTED if self._strangers.take(now) else Verdict.TOO_MANY
+            return Limit(host, self._rate * _KNOWN_FACTOR, shared=False)
+        return Limit(source_of(host), self._rate, shared=True)
 
     def _rate_of(self, host: str) -> float | None:
         try:

@@ -132,9 +132,16 @@ class Reception:
             verdict = self._admission.judge(head, raw, flow.host, now, busy=busy)
             if verdict is not _ADMITTED:
                 return self._shed(raw, flow, head, verdict)
-        elif head.method == "ACK" and self._admission.is_refusal_ack(head):
-            return None
+        elif head.method == "ACK":
+            if self._admission.is_refusal_ack(head):
+                return None
+        elif (verdict := self._admission.judge_inside(head, flow.host, now)) is not _ADMITTED:
+            return self._shed(raw, flow, head, verdict)
         return self._up(peer, Received(flow, head, raw))
+
+    def strayed(self, flow: Flow, now: float) -> None:
+        """A request that came this way was answered with 481: there is no such dialog (RFC 3261 section 12.2.2)."""
+        self._admission.strayed(flow.host, now)
 
     def ignores(self, host: str) -> bool:
         """Whether nothing is read of this peer; it is counted."""

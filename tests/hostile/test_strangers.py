@@ -11,7 +11,7 @@ import pytest
 
 from actors.control.client import Client
 from tests.hostile.conftest import judge
-from tests.hostile.wire import PATIENCE, Closed, Dialog, Wire
+from tests.hostile.wire import PATIENCE, Closed, Dialog, Wire, sdp
 from tests.live.service import Service, running
 
 pytestmark = pytest.mark.live
@@ -80,6 +80,21 @@ def test_a_stranger_that_asks_too_often_is_told_to_come_again(service: Service) 
         bye = Dialog(wire, to_tag="nobody").write("BYE")
         assert wire.ask(bye).status == 481, "what says that it belongs to a call is never refused"
     wait_counted(service, "refused: too many from one source", statuses.count(503))
+
+
+def test_made_up_to_tags_pass_no_limit_and_a_call_is_hung_up_meanwhile(service: Service) -> None:
+    """RFC 3261 s12.2.2: 481 as often as the stranger may begin something, 503 beyond; BYE and ACK always pass."""
+    with Stranger(service) as wire:
+        call = Dialog(wire)
+        while (answer := wire.ask(call.write("INVITE", body=sdp(9)))).status == 503:  # of the test before
+            pass
+        call.accepted(answer)
+        statuses = [wire.ask(Dialog(wire, to_tag=f"made-up-{n}").write("INFO")).status for n in range(60)]
+        assert set(statuses) == {481, 503}
+        assert statuses.count(481) < 40
+        assert wire.ask(Dialog(wire, to_tag="made-up").write("BYE")).status == 481
+        call.hang_up()
+    wait_counted(service, "refused: too many in dialogs that are not there", statuses.count(503))
 
 
 def served(service: Service) -> bool:

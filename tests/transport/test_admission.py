@@ -197,3 +197,39 @@ def test_a_request_from_before_rfc_3261_is_counted_each_time_it_comes() -> None:
     admission = _admission(rate=2.0)
     old = INVITE._replace(branch="1")
     assert [_admits(admission, old, STRANGER, 1.0, busy=False) for _ in range(3)] == [True, True, False]
+
+
+INFO = INVITE._replace(method="INFO", to_tag="made-up")
+
+
+def test_who_asks_in_dialogs_that_are_not_there_may_do_so_as_often_as_it_may_begin_something() -> None:
+    admission = _admission(rate=5.0)
+
+    def ask(now: float) -> bool:
+        """One request with a made-up tag; it is answered with 481 where it is let in."""
+        admitted = admission.judge_inside(INFO, STRANGER, now) is Verdict.ADMITTED
+        if admitted:
+            admission.strayed(STRANGER, now)
+        return admitted
+
+    assert sum(ask(100.0) for _ in range(20)) == 5
+    assert admission.judge_inside(INFO, STRANGER, 100.0) is Verdict.ASTRAY
+    assert admission.judge_inside(INFO, "192.0.2.2", 100.0) is Verdict.ADMITTED
+    assert not _admits(admission, _invite(1), STRANGER, 100.0, busy=False), "it cost what beginning something costs"
+    for method in ("BYE", "ACK", "CANCEL"):
+        assert admission.judge_inside(INFO._replace(method=method), STRANGER, 100.0) is Verdict.ADMITTED
+    assert sum(ask(101.0) for _ in range(20)) == 5
+
+
+def test_whoever_begins_much_in_dialogs_that_are_there_is_not_refused_in_them() -> None:
+    admission = _admission(rate=5.0)
+    admission.strayed("192.0.2.2", 1.0)
+    assert sum(_admits(admission, _invite(n), STRANGER, 1.0, busy=False) for n in range(9)) == 5
+    assert admission.judge_inside(INFO, STRANGER, 1.0) is Verdict.ADMITTED
+
+
+def test_the_trusted_may_ask_in_whatever_dialogs() -> None:
+    admission = _admission(rate=1.0)
+    for _ in range(9):
+        admission.strayed("127.0.0.1", 1.0)
+    assert admission.judge_inside(INFO, "127.0.0.1", 1.0) is Verdict.ADMITTED
