@@ -109,7 +109,7 @@ class DialogActor(LayerActor):
             ),
             transport.Located: lambda m, now, wall: agent.located(m.ref, m.candidates, m.reason, now, wall),
             transport.FlowDead: lambda m, now, wall: agent.flow_dead(m.owner, m.token, now, wall),
-            transport.NetworkChanged: lambda m, now, wall: agent.network_changed(frozenset(m.gone), now, wall),
+            transport.NetworkChanged: lambda m, _, __: self._each(agent.network_changed, frozenset(m.gone)),
             media.SessionPrepared: lambda m, now, wall: calls.prepared(m.session, m.host, m.port, now, wall),
             media.SessionRefused: lambda m, now, wall: calls.session_refused(m.session, m.reason, now, wall),
             media.SessionLost: lambda m, now, wall: calls.session_lost(m.session, m.reason, now, wall),
@@ -135,15 +135,15 @@ class DialogActor(LayerActor):
         """The deadline of a call is past."""
         self._carry_out(self._user_agent.expire(key, now, time.time()))
 
-    def peer_reset(self, peer: str, now: float) -> None:
+    def peer_reset(self, peer: str, now: float) -> None:  # noqa: ARG002
         """A peer lost all it held: what of our calls stood on it has failed."""
         layer, _, number = peer.partition("-")
         if layer == "media":
-            self._carry_out(self._user_agent.calls.media_lost(int(number), now, time.time()))
+            self._each(self._user_agent.calls.media_lost, int(number))
         elif layer == "transaction":
-            self._carry_out(self._user_agent.transactions_lost(now, time.time()))
+            self._each(self._user_agent.transactions_lost)
         elif layer == "dialog":
-            self._carry_out(self._user_agent.shard_lost(int(number), now, time.time()))
+            self._each(self._user_agent.shard_lost, int(number))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
         """A step broke on a cell: answer what asked for it, and say goodbye for the cell."""
@@ -156,15 +156,29 @@ class DialogActor(LayerActor):
         if cell is not None:
             self._carry_out(self._user_agent.abandon(key, cell, now, time.time()))
 
-    def stopping(self, drain: bool, now: float) -> None:
+    def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Hang up every call, and go once they are over."""
         if drain:
-            self._leaving = True
-            self._carry_out(self._user_agent.leave(now, time.time()))
+            self._each(self._user_agent.leave)
+            self.defer(self._leave)
         else:
             self.finish()
 
+    def _leave(self) -> None:
+        """Everybody was told: whoever is left says when it is over."""
+        self._leaving = True
+        self._carry_out(())
+
     # Messages that need more than a call of the user agent.
+
+    def _each(self, deed: Callable[..., Effects], *what: object) -> Effects:
+        """Have `deed` done to every cell, in a step of its own: one that breaks keeps no other from it."""
+        for key in list(self.cells.keys()):
+            self.defer(self._one, deed, what, key)
+        return ()
+
+    def _one(self, deed: Callable[..., Effects], what: tuple[object, ...], key: bytes) -> None:
+        self._carry_out(deed(*what, clock(), time.time(), (key,)))
 
     def _take_request(self, message: transaction.RequestReceived, now: float, wall: float) -> Effects:
         self._asked = message

@@ -13,6 +13,7 @@ from actors.dialog.events import (
 )
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
+from actors.dialog.usage import Keys, chosen
 from actors.runtime.machine import Effects
 
 
@@ -66,10 +67,10 @@ class CallMedia(CallCells):
         call = self._of_session(session)
         return () if call is None else self._step(call, event, what, now, wall)
 
-    def media_lost(self, process: int, now: float, wall: float) -> Effects:
+    def media_lost(self, process: int, now: float, wall: float, keys: Keys = None) -> Effects:
         """A media process lost all its sessions: their calls end."""
         effects: Effects = ()
-        for key in list(self._cells.keys()):
+        for key in chosen(self._cells, keys):
             call = self._cells.get(key)
             if isinstance(call, Call) and call.media.open and call.media.process == process:
                 reason = "the media process lost its sessions"

@@ -24,7 +24,7 @@ from actors.dialog.shard_events import (
     ReserveReplace,
     TargetTold,
 )
-from actors.dialog.usage import failure
+from actors.dialog.usage import Keys, chosen, failure
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError
 from actors.sip.headers import Replaces
@@ -123,10 +123,10 @@ class CallReplaces(CallOrders):
         call: Call | None = self._cells.get(word.by.encode())
         return () if call is None else self._step(call, Input.RESERVED, word, now, wall)
 
-    def shard_lost(self, shard: int, now: float, wall: float) -> Effects:
+    def shard_lost(self, shard: int, now: float, wall: float, keys: Keys = None) -> Effects:
         """Another dialog shard lost all it held: its calls are gone, and what it wanted of ours is void."""
         effects: Effects = ()
-        for key in [key for key in self._cells.keys() if key[0] in HEXADECIMAL]:  # noqa: SIM118
+        for key in [key for key in chosen(self._cells, keys) if key[0] in HEXADECIMAL]:
             call: Call = self._cells.get(key)
             if call.locked is not None and call.locked[0] == shard:
                 self._cells.put(key, replace(call, locked=None), call.next_deadline)

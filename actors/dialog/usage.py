@@ -30,10 +30,17 @@ class Cells(Protocol):
     def put(self, key: bytes, value: Any, deadline: float | None) -> None: ...  # noqa: ANN401, D102
     def delete(self, key: bytes) -> None: ...  # noqa: D102
     def keys(self) -> Iterable[bytes]: ...  # noqa: D102
+    def __contains__(self, key: bytes) -> bool: ...
 
 
 Command = Callable[[Any, float, float], Effects]
+Keys = Iterable[bytes] | None
 S = TypeVar("S", bound=Sender)
+
+
+def chosen(cells: Cells, keys: Keys) -> list[bytes]:
+    """The keys of all cells, or those of `keys` that are still there."""
+    return list(cells.keys()) if keys is None else [key for key in keys if key in cells]
 
 
 class Usage:

@@ -22,7 +22,7 @@ from actors.dialog.reply import answer, out_of_scope, refusal
 from actors.dialog.settings import DialogSettings
 from actors.dialog.shard_events import BetweenShards
 from actors.dialog.subscriptions import Subscriptions
-from actors.dialog.usage import Cells, Command, Usage
+from actors.dialog.usage import Cells, Command, Keys, Usage, chosen
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Request, parse
 from actors.sip.build import build_refusal
@@ -32,7 +32,8 @@ from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 class UserAgent:
     """All usages of one shard.
 
-    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch.
+    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch, `keys` the
+    cells that are looked at, None for all. A shell looks at one in a step, so that one that breaks stops no other.
 
     Args:
         settings: the user agent's.
@@ -127,10 +128,10 @@ class UserAgent:
         tag = tag_of_branch(key.branch)
         return self._of(tag).failed(tag, key, status, reason, now, wall)
 
-    def transactions_lost(self, now: float, wall: float) -> Effects:
+    def transactions_lost(self, now: float, wall: float, keys: Keys = None) -> Effects:
         """The transaction shard lost all it held."""
         effects: Effects = ()
-        for key in list(self._cells.keys()):
+        for key in chosen(self._cells, keys):
             effects += self._of_key(key).transactions_lost(key, now, wall)
         return effects
 
@@ -145,10 +146,10 @@ class UserAgent:
         """The way that a cell of ours had kept alive is dead; without a `token` there was none any more."""
         return self._of(owner).flow_dead(owner, token, now, wall)
 
-    def network_changed(self, gone: frozenset[str], now: float, wall: float) -> Effects:
+    def network_changed(self, gone: frozenset[str], now: float, wall: float, keys: Keys = None) -> Effects:
         """Addresses of ours are gone."""
         effects: Effects = ()
-        for key in list(self._cells.keys()):
+        for key in chosen(self._cells, keys):
             effects += self._of_key(key).network_changed(key, gone, now, wall)
         return effects
 
@@ -166,11 +167,11 @@ class UserAgent:
         self.agent.refusal = command.status
         return (Report(CommandDone(command.ref)),)
 
-    def leave(self, now: float, wall: float) -> Effects:
+    def leave(self, now: float, wall: float, keys: Keys = None) -> Effects:
         """End every call and what else is to be ended in order, and take no new call."""
         self.agent.draining = True
         effects: Effects = ()
-        for key in list(self._cells.keys()):
+        for key in chosen(self._cells, keys):
             effects += self._of_key(key).leave(key, now, wall)
         return effects
 
@@ -185,9 +186,9 @@ class UserAgent:
         """Another shard tells what concerns a call of its own and one of ours."""
         return self._words[type(word)](word, now, wall)
 
-    def shard_lost(self, shard: int, now: float, wall: float) -> Effects:
+    def shard_lost(self, shard: int, now: float, wall: float, keys: Keys = None) -> Effects:
         """Another dialog shard lost all it held."""
-        return self.calls.shard_lost(shard, now, wall)
+        return self.calls.shard_lost(shard, now, wall, keys)
 
     # Time and trouble.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 import actors.media.events as media
@@ -47,9 +48,9 @@ def prepared(it: Harness) -> str:
     return session
 
 
-def take_call(it: Harness) -> tuple[str, str]:
+def take_call(it: Harness, **more: str) -> tuple[str, str]:
     """A call in, answered and acknowledged; gives our tag and the session."""
-    ask(it, invite())
+    ask(it, invite(**more))
     session = prepared(it)
     assert it.expect("transaction-0", transaction.Respond).status == 180
     ok = it.expect("transaction-0", transaction.Respond)
@@ -60,7 +61,7 @@ def take_call(it: Harness) -> tuple[str, str]:
     for kind in (events.CallReceived, events.CallProgressed, events.CallAnswered):
         it.expect("control", kind)
     tag = parse(ok.raw).head.to_tag
-    ask(it, message("ACK", to_tag=tag))
+    ask(it, message("ACK", to_tag=tag, **more))
     return tag, session
 
 
@@ -142,6 +143,20 @@ def test_an_ordered_stop_hangs_up_first(tmp_path: Path) -> None:
         end_call(it, session)
         it.wait_for(lambda: it.exit_code is not None, "the end")
         assert it.exit_code == 0
+
+
+def test_a_cell_that_cannot_be_believed_keeps_no_other_call_from_its_goodbye(tmp_path: Path) -> None:
+    with served(tmp_path) as it:
+        tags = [take_call(it, Call_ID=f"{n}@192.0.2.9", branch=f"{n}")[0] for n in range(3)]
+        it.settle()
+    path = str(tmp_path / "run" / "journal" / "dialog-0.mdb")
+    with lmdb.open(path, subdir=False) as journal, journal.begin(write=True) as txn:
+        key = b"c" + tags[1].encode()
+        txn.put(key, txn.get(key)[:-1] + b"?")
+    with served(tmp_path, epoch=2) as it:
+        it.supervisor.send(Stop(drain=True))
+        byes = [parse(it.expect("transaction-0", transaction.SendRequest).raw).head for _ in range(2)]
+        assert {bye.from_tag for bye in byes} == {tags[0], tags[2]}
 
 
 def test_a_media_process_that_lost_everything_ends_its_calls(tmp_path: Path) -> None:
