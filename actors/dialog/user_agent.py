@@ -32,7 +32,7 @@ from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 class UserAgent:
     """All usages of one shard.
 
-    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch, `keys` the
+    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch and `keys` the
     cells that are looked at, None for all. A shell looks at one in a step, so that one that breaks stops no other.
 
     Args:
