@@ -469,6 +469,29 @@ def test_a_shell_is_told_how_to_complete(shell: str) -> None:
     assert "_SIPACTORS_COMPLETE" in result.output
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sipactors ca", {"call", "calls"}),
+        ("sipactors keys ", {"list", "new", "revoke"}),
+        ("sipactors call --rin", {"--ring-timeout"}),
+        ("sipactors completion ", {"bash", "fish", "zsh"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_choices(typed: str, offered: set[str]) -> None:
+    words = typed.split(" ")
+    asked = {"_SIPACTORS_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {line.removeprefix("plain,") for line in done.stdout.splitlines()} == offered
+
+
 def test_calls_are_redirected_and_hear_keys(house: Harness, tmp_path: Path) -> None:
     file = tmp_path / "a.flac"
     file.touch()

@@ -347,6 +347,20 @@ def test_events_go_on_until_ctrl_c_and_those_kept_can_be_read_again(home: Servic
     assert later == kept[-1:]
 
 
+@pytest.mark.parametrize("word", ["options", "ping"])
+def test_a_peer_is_asked_whether_it_is_there(home: Service, away: Service, word: str) -> None:
+    done = home.command(word, uri(away))
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "200 OK")
+    answer = home.json(word, uri(away))
+    assert (answer["type"], answer["method"], answer["status"]) == ("RequestAnswered", "OPTIONS", 200)
+
+
+def test_a_subscription_that_is_refused_exits_with_1(home: Service, away: Service) -> None:
+    done = home.command("subscribe", uri(away), "nosuch", "--once")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"ended: 489 Bad Event\n$", done.stdout)
+
+
 def test_ps_lists_every_actor(home: Service) -> None:
     children = home.json("ps")
     assert {child["name"] for child in children} == set(ACTORS)
