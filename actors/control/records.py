@@ -293,11 +293,16 @@ class Request(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """Who answers: the service's version, the epoch of its control actor, and how many frames that refused by now."""
+    """Who answers: the service's version, the epoch of its control actor, and how many frames that refused by now.
+
+    Attributes:
+        audio: the ports of the media processes, where it is asked over TCP: the audio of calls is had there.
+    """
 
     version: str
     epoch: int
     malformed: int = 0
+    audio: tuple[int, ...] = ()
 
 
 class Placed(NamedTuple):
