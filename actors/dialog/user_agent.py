@@ -32,8 +32,8 @@ from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 class UserAgent:
     """All usages of one shard.
 
-    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch and `keys` the
-    cells that are looked at, None for all. A shell looks at one in a step, so that one that breaks stops no other.
+    In all methods `now` is seconds on the clock of the cells' deadlines, `wall` seconds since the Unix epoch. `keys`
+    names the cells to look at, None all: a shell looks at one in a step, so that one that breaks stops no other.
 
     Args:
         settings: the user agent's.
