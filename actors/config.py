@@ -126,8 +126,10 @@ class CallsSection(_Section, frozen=True, kw_only=True):
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 to leave it to the peer.
         methods: of the requests in a call that the application answers: ``INFO``, and such as no standard knows. What
             it does not answer in 5 s is refused.
-        refer: what becomes of a REFER in a call: ``refuse``, or ``follow`` where it leads to one of `refer_hosts`.
+        refer: what becomes of a REFER in a call: ``refuse``, or where it leads to one of `refer_hosts` ``follow``, or
+            ``ask`` a client, for 5 s.
         refer_hosts: the hosts that a REFER may lead to, in lower case; ``*`` for any.
+        refer_replaces: whether a REFER may say whose place the call is to take: an attended transfer.
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891).
     """
 
@@ -137,8 +139,9 @@ class CallsSection(_Section, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern=r"^[A-Z0-9.!%*_+`'~-]{1,32}$", description="a method in capitals, such as INFO")],
         ...,
     ] = ()
-    refer: Literal["refuse", "follow"] = "refuse"
+    refer: Literal["refuse", "follow", "ask"] = "refuse"
     refer_hosts: tuple[str, ...] = ()
+    refer_replaces: bool = False
     replaces: bool = False
 
 
@@ -238,8 +241,8 @@ class ControlSection(_Section, frozen=True, kw_only=True):
     Attributes:
         max_events: events kept for those who resume.
         ring_timeout: seconds an unanswered call out rings where its command says nothing.
-        listen: ``tcp:ADDRESS:PORT`` for clients on other machines, each with a key that ``sipactors keys new`` made; the
-            audio of calls is had on the ports behind it, one a media process. Empty: none but those of this user on
+        listen: ``tcp:ADDRESS:PORT`` for clients on other machines, each with a key that ``sipactors keys new`` made;
+            the audio of calls is had on the ports behind it, one a media process. Empty: none but those of this user on
             this machine.
         folders: where the files that commands name, to play or to record, may lie; empty: anywhere for clients of this
             user on this machine, nowhere for others.

@@ -78,6 +78,7 @@ def dialog(config: Config) -> DialogSettings:
         methods=config.calls.methods,
         refer=config.calls.refer,
         refer_hosts=config.calls.refer_hosts,
+        refer_replaces=config.calls.refer_replaces,
         replaces=config.calls.replaces,
         codecs=config.media.codecs,
         srtp=config.media.srtp,

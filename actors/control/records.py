@@ -536,7 +536,12 @@ class CallTransferProgressed(NamedTuple):
 
 
 class CallTransferRequested(NamedTuple):
-    """The peer asked us to call `target`; `placed` is the call that does so, empty where it was refused."""
+    """The peer asked us to call `target`; `placed` is the call that does so, empty where it was refused.
+
+    Attributes:
+        request: where a client decides, its id for Respond: a 2xx follows it; anything else, or silence, refuses it.
+            `placed` is the call that there will be. Empty where nobody is asked.
+    """
 
     seq: int
     call: str
@@ -544,6 +549,7 @@ class CallTransferRequested(NamedTuple):
     referred_by: str
     placed: str
     time: float
+    request: str = ""
 
 
 class CallClaimed(NamedTuple):

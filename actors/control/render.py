@@ -183,6 +183,11 @@ def _held(event: CallHoldChanged) -> str:
     return f"held by {' and by '.join(by)}" if by else "off hold"
 
 
+def _asked_to_call(event: CallTransferRequested) -> str:
+    what = f"to be answered as {event.request}" if event.request else event.placed or "refused"
+    return f"asked to call {event.target}: {what}"
+
+
 def ended(event: CallEnded) -> str:
     """How a call ended, for people."""
     if event.outcome == "answered":
@@ -208,7 +213,7 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallHoldChanged: _held,
     CallMuteChanged: lambda event: "unmuted" if event.what == "none" else f"muted: {event.what}",
     CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
-    CallTransferRequested: lambda event: f"asked to call {event.target}: {event.placed or 'refused'}",
+    CallTransferRequested: _asked_to_call,
     AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
     CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.dialog.attempt import Attempt
 from actors.dialog.dialog_state import Dialog
+from actors.dialog.events import PlaceCall
 from actors.sip.offer_answer import Exchange, Negotiated
 from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import TransactionKey
@@ -220,6 +221,8 @@ class Inquiry(msgspec.Struct, frozen=True, array_like=True):
         refusal: what it gets if the application does not answer.
         status: of the refusal.
         deadline: when that is.
+        order: of a REFER, the call that it asks for.
+        silent: of a REFER, no NOTIFY is wanted.
     """
 
     request: str
@@ -229,6 +232,8 @@ class Inquiry(msgspec.Struct, frozen=True, array_like=True):
     refusal: bytes
     status: int
     deadline: float
+    order: PlaceCall | None = None
+    silent: bool = False
 
 
 class Fork(msgspec.Struct, frozen=True, array_like=True):

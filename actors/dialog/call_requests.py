@@ -15,7 +15,7 @@ from actors.dialog.call_early import request_done
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Inquiry, Outcome, Wanted
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CallNoticed, CallTransferProgressed, SendDigits
+from actors.dialog.events import CallNoticed, CallTransferProgressed, PlaceCall, SendDigits
 from actors.dialog.outgoing import OF_CALLS, OURS, body_of, headers_of
 from actors.dialog.reply import Headers, answer, restated
 from actors.dialog.request_events import AnswerRequest, CallRequestReceived, RequestAnswered, SendInCall
@@ -201,30 +201,55 @@ def lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def asked(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """A request that the application answers; one that comes again, its transaction lost, is the same."""
+    """A request that the application answers."""
     posed: Posed = given.what
-    request, agent = posed.asked, given.agent
-    seq = request.head.cseq
-    refusal = answer(agent, request, posed.status, posed.headers)
-    known = [one for one in call.inquiries if one.seq == seq]
-    if known:
-        rest = [one for one in call.inquiries if one.seq != seq]
-        return replace(call, inquiries=(*rest, replace(known[0], key=request.key))), ()
-    if len(call.inquiries) >= MAX_INQUIRIES:
-        return call, (refusal,)
-    name = agent.names.token("asked", call.tag, str(seq))
+    request = posed.asked
+    call, name, effects = inquired(call, posed, answer(given.agent, request, 200).raw, given, now)
+    if not name:
+        return call, effects
     lines, (kind, text) = headers_of(request.request), body_of(request.request)
     event = CallRequestReceived(call.call, name, request.head.method, lines, kind, text, given.wall)
-    response, deadline = answer(agent, request, 200).raw, now + ANSWER_WITHIN
-    inquiry = Inquiry(name, request.key, seq, response, refusal.raw, posed.status, deadline)
+    return call, (Report(event), *effects)
+
+
+def inquired(
+    call: Call,
+    posed: Posed,
+    response: bytes,
+    given: Given,
+    now: float,
+    *,
+    order: PlaceCall | None = None,
+    silent: bool = False,
+) -> tuple[Call, str, Effects]:
+    """Keep a request for the application: the id it has, empty for one that is known already, or is one too many.
+
+    One that comes again, its transaction lost, is the same.
+    """
+    agent, (key, _, head, _) = given.agent, posed.asked
+    refusal = answer(agent, posed.asked, posed.status, posed.headers)
+    known = [one for one in call.inquiries if one.seq == head.cseq]
+    if known:
+        rest = [one for one in call.inquiries if one.seq != head.cseq]
+        return replace(call, inquiries=(*rest, replace(known[0], key=key))), "", ()
+    if len(call.inquiries) >= MAX_INQUIRIES:
+        return call, "", (refusal,)
+    name = agent.names.token("asked", call.tag, str(head.cseq))
+    deadline = now + ANSWER_WITHIN
+    inquiry = Inquiry(name, key, head.cseq, response, refusal.raw, posed.status, deadline, order, silent)
     call = replace(call, inquiries=(*call.inquiries, inquiry))
-    return call, (Report(event), Arm(Input.UNREPLIED, min(one.deadline for one in call.inquiries)))
+    return call, name, (Arm(Input.UNREPLIED, min(one.deadline for one in call.inquiries)),)
+
+
+def inquiry_of(call: Call, command: AnswerRequest) -> Inquiry:
+    """The request that a command answers; that there is one was seen to."""
+    return next(one for one in call.inquiries if one.request == command.request)
 
 
 def replied(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     """Control answers one of them."""
     command: AnswerRequest = given.what
-    (inquiry,) = [one for one in call.inquiries if one.request == command.request]
+    inquiry = inquiry_of(call, command)
     reason = command.reason or REASONS.get(command.status, "Unknown")
     kind = command.content_type or "text/plain"
     raw = restated(inquiry.response, command.status, reason, command.headers, command.body, kind)

@@ -168,7 +168,7 @@ REQUESTS = tuple(  # of the application, while a call is up
         Row(state, I.ASK, None, (requests.ask,)),
         Row(state, I.PAUSED, None, (requests.resumed,)),
         Row(state, I.ASKED, None, (requests.asked,)),
-        Row(state, I.REPLY, None, (requests.replied,)),
+        Row(state, I.REPLY, None, (transfer.replied,)),
         Row(state, I.UNREPLIED, None, (requests.unreplied,)),
     )
 )

@@ -12,13 +12,15 @@ from typing import NamedTuple
 from actors.dialog.call import Asked, Call, Given, Heard, State, replace, tell
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Transfer
+from actors.dialog.call_requests import Posed, in_dialog, inquired, inquiry_of
 from actors.dialog.call_requests import heard as response_heard
-from actors.dialog.call_requests import in_dialog
+from actors.dialog.call_requests import replied as request_replied
 from actors.dialog.call_up import HUNG_UP
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Place, Reply
 from actors.dialog.events import CallTransferProgressed, CallTransferRequested, PlaceCall, TransferCall, Treatment
 from actors.dialog.reply import answer, lines_of, our_contact
+from actors.dialog.request_events import AnswerRequest
 from actors.dialog.settings import DialogSettings
 from actors.runtime.machine import Effects
 from actors.sip import REASONS, RemoteProtocolError, Uri, sipfrag
@@ -139,7 +141,8 @@ def judged(asked: Asked, settings: DialogSettings) -> tuple[Uri, int]:
         return target, 416
     if settings.refer == "refuse":
         return target, 603
-    if target.scheme != "sip" or target.headers or "method" in target.params:
+    into = settings.refer_replaces and len(target.headers) == 1 and target.headers[0][0].lower() == "replaces"
+    if target.scheme != "sip" or (target.headers and not into) or "method" in target.params:
         return target, 403
     allowed = "*" in settings.refer_hosts or target.host.lower() in settings.refer_hosts
     return target, 0 if allowed else 403
@@ -160,12 +163,43 @@ def refer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     silent = sub is not None and sub.value.lower() == "false"
     lines = (our_contact(agent, asked), *((("Refer-Sub", "false"),) if silent else ()))
     placed = agent.names.id_of_call_in(agent.names.token("refer", call.tag, str(asked.head.cseq)))
-    order = PlaceCall("", placed, str(target), "", Treatment(), agent.settings.ring_timeout, 0.0, _referred_by(asked))
-    reply: Reply = answer(agent, asked, 202, lines)
+    order = _order(asked, target, placed, agent.settings.ring_timeout)
     event = CallTransferRequested(call.call, str(target), by, placed, given.wall)
-    call = replace(call, transfer=Transfer(ours=False, seq=asked.head.cseq, target=str(target), silent=silent))
+    if agent.settings.refer == "ask":
+        raw, posed = answer(agent, asked, 202, lines).raw, Posed(asked, 603)
+        call, name, waiting = inquired(call, posed, raw, given, now, order=order, silent=silent)
+        return call, (tell(replace(event, request=name)), *waiting) if name else waiting
+    reply: Reply = answer(agent, asked, 202, lines)
+    call, effects = _follow(call, order, asked.head.cseq, silent, given, now)
+    return call, (reply, tell(event), *effects)
+
+
+def replied(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control answers a request of the peer. A REFER that it accepts is followed; a second one waits for the first."""
+    command: AnswerRequest = given.what
+    inquiry = inquiry_of(call, command)
+    if inquiry.order is None or not 200 <= command.status < 300:
+        return request_replied(call, given, now)
+    status = 202 if call.transfer is None else 491
+    call, effects = request_replied(call, given._replace(what=replace(command, status=status, reason="")), now)
+    if status == 491:
+        return call, effects
+    call, more = _follow(call, inquiry.order, inquiry.seq, inquiry.silent, given, now)
+    return call, effects + more
+
+
+def _follow(call: Call, order: PlaceCall, seq: int, silent: bool, given: Given, now: float) -> tuple[Call, Effects]:
+    """Go where the peer sends us, and tell it how that goes."""
+    call = replace(call, transfer=Transfer(ours=False, seq=seq, target=order.uri, silent=silent))
     call, effects = _notify(call, Progress(100, "Trying"), given, now)
-    return call, (reply, tell(event), *effects, Place(call.tag, order))
+    return call, (*effects, Place(call.tag, order))
+
+
+def _order(asked: Asked, target: Uri, placed: str, ring_timeout: float) -> PlaceCall:
+    """The call that a REFER asks for; its Replaces, where it may have one, goes into the INVITE (RFC 3891 s3, s6.1)."""
+    into = tuple([("Replaces", value) for _, value in target.headers])
+    uri = str(dataclasses.replace(target, headers=()))
+    return PlaceCall("", placed, uri, "", Treatment(), ring_timeout, 0.0, (*into, *_referred_by(asked)))
 
 
 def _referred_by(asked: Asked) -> tuple[tuple[str, str], ...]:

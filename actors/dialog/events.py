@@ -354,13 +354,18 @@ class CallTransferProgressed(Event, frozen=True):
 
 
 class CallTransferRequested(Event, frozen=True):
-    """The peer asked us to call `target` (REFER); `placed` is the call that does so, empty where it was refused."""
+    """The peer asked us to call `target` (REFER); `placed` is the call that does so, empty where it was refused.
+
+    Where the application decides, `request` is its id: AnswerRequest with a 2xx follows it, with any other status, and
+    without an answer in 5 s, it is refused. `placed` is the call that there will be.
+    """
 
     call: str
     target: str
     referred_by: str
     placed: str
     time: float
+    request: str = ""
 
 
 class CallPlayFinished(Event, frozen=True):

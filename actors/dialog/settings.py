@@ -43,8 +43,9 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_duration: after how long any call is hung up, 0 for no limit.
         session_expires: the session timer to ask for (RFC 4028), 0 to leave it to the peer.
         methods: of the requests in a call that the application answers: INFO, and such as we do not know.
-        refer: what becomes of a REFER in a call: ``refuse`` (603) or ``follow``.
+        refer: what becomes of a REFER in a call: ``refuse`` (603), ``follow``, or ``ask`` the application.
         refer_hosts: the hosts that a REFER may lead to; ``*`` for any.
+        refer_replaces: whether it may say whose place the call is to take (RFC 3891); else it gets 403.
         replaces: whether an INVITE may take the place of a call that it names (RFC 3891); else it gets 403.
         routes: the URIs that requests of no account visit first (RFC 3261 section 8.1.2): an outbound proxy.
         t1, t2: for the repetition of 2xx (RFC 3261 section 13.3.1.4).
@@ -71,8 +72,9 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_duration: float = 0.0
     session_expires: int = 0
     methods: tuple[str, ...] = ()
-    refer: Literal["refuse", "follow"] = "refuse"
+    refer: Literal["refuse", "follow", "ask"] = "refuse"
     refer_hosts: tuple[str, ...] = ()
+    refer_replaces: bool = False
     replaces: bool = False
     routes: tuple[str, ...] = ()
     t1: float = 0.5

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from actors.dialog.effects import Find, Send
+from actors.dialog.effects import Find, Reply, Send
 from actors.dialog.events import (
     CallAnswered,
     CallReceived,
@@ -14,8 +16,9 @@ from actors.dialog.events import (
     HangUp,
     TransferCall,
 )
+from actors.dialog.request_events import AnswerRequest
 from actors.sip import Request, parse, sipfrag
-from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, message
+from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
 from tests.dialog.test_change import hold, respond, sent
 
 FOLLOW = {"refer": "follow", "refer_hosts": ("192.0.2.7",)}
@@ -231,6 +234,72 @@ def test_a_refer_that_is_followed_tells_how_its_call_goes() -> None:
     assert phone.sent("NOTIFY")[-1].get("Subscription-State") == "terminated;reason=noresource"
     assert len(phone.reports(CallAnswered)) == 2
     assert not [done for done in phone.reports(CommandDone) if not done.ref]
+
+
+INTO = "<sip:carol@192.0.2.7?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2>"
+
+
+def test_a_refer_into_the_place_of_another_call_takes_its_replaces_along_where_the_policy_lets_it() -> None:
+    """The peer transfers us attended: RFC 5589 s7."""
+    phone = up(refer_replaces=True, **FOLLOW)
+    assert refer(phone, INTO) == 202
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    placed = parse(sent(phone, "INVITE"))
+    assert isinstance(placed, Request)
+    assert (placed.uri, placed.get("Replaces")) == (CAROL, "a@b;to-tag=1;from-tag=2")
+    assert refer(up(**FOLLOW), INTO) == 403
+
+
+@pytest.mark.parametrize("more", ["&Subject=a", "&Replaces=b%3Bto-tag%3D1%3Bfrom-tag%3D2", "&Route=x"])
+def test_a_refer_takes_nothing_else_along(more: str) -> None:
+    phone = up(refer_replaces=True, **FOLLOW)
+    assert refer(phone, INTO.replace(">", f"{more}>")) == 403
+    assert not phone.all(Find)
+
+
+ASK: dict[str, Any] = {"refer": "ask", "refer_hosts": ("*",)}
+
+
+def test_the_application_may_decide_on_a_refer() -> None:
+    phone = up(**ASK)
+    before = len(phone.statuses)
+    refer(phone, Referred_By="<sip:alice@192.0.2.9>")
+    (asked,) = phone.reports(CallTransferRequested)
+    assert (len(phone.statuses), asked.target, asked.referred_by) == (before, CAROL, "<sip:alice@192.0.2.9>")
+    phone.command(AnswerRequest("a", asked.call, asked.request, 200))
+    assert phone.statuses[-1] == 202
+    assert line(phone.last(Reply).raw, "Contact") == "<sip:sipactors@192.0.2.1:5060>"
+    assert fragments(phone) == [100]
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    placed = parse(sent(phone, "INVITE"))
+    assert (placed.get("Call-ID"), placed.get("Referred-By")) == (asked.placed, "<sip:alice@192.0.2.9>")
+    phone.wait(10.0)
+    assert 603 not in phone.statuses
+
+
+def test_a_refer_that_the_application_refuses_or_forgets_leads_nowhere() -> None:
+    phone = up(**ASK)
+    refer(phone)
+    phone.command(AnswerRequest("a", phone.call.call, phone.call.inquiries[0].request, 486, "Not now"))
+    assert phone.statuses[-1] == 486
+    refer(phone, cseq=3)
+    phone.wait(5.0)
+    assert phone.statuses[-1] == 603
+    assert not phone.all(Find)
+    assert not phone.sent("NOTIFY")
+
+
+def test_the_application_is_not_asked_where_the_policy_says_no_and_follows_one_at_a_time() -> None:
+    phone = up(**ASK)
+    assert refer(phone, "<tel:+900123>") == 416
+    assert phone.reports(CallTransferRequested)[-1].request == ""
+    for cseq in (3, 4):
+        refer(phone, cseq=cseq)
+    for inquiry in phone.calls[0].inquiries:
+        phone.command(AnswerRequest("a", phone.reports(CallTransferRequested)[-1].call, inquiry.request, 202))
+    assert phone.statuses[-2:] == [202, 491]
 
 
 def test_the_call_of_a_refer_may_fail_or_never_begin() -> None:
