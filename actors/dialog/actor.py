@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, get_args
 
 import actors.media.events as media
@@ -146,15 +147,19 @@ class DialogActor(LayerActor):
             self._each(self._user_agent.shard_lost, int(number))
 
     def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401, ARG002
-        """A step broke on a cell: answer what asked for it, and say goodbye for the cell."""
+        """A step broke on a cell: answer what asked for it, and say goodbye for the cell.
+
+        One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
+        """
         self._user_agent.calls.count()
         asked, self._asked = self._asked, None
         if asked is not None:
-            raw = build_refusal(asked.raw, 500, to_tag=os.urandom(10).hex())
+            status = 481 if cell is None and asked.head.to_tag else 500
+            raw = build_refusal(asked.raw, status, to_tag=os.urandom(10).hex())
             if raw is not None:
-                self._carry_out(_by_its_way(asked, (Reply(asked.key, 500, raw),)))
-        if cell is not None:
-            self._carry_out(self._user_agent.abandon(key, cell, now, time.time()))
+                self._carry_out(_by_its_way(asked, (Reply(asked.key, status, raw),)))
+        goodbye = self._user_agent.forget if cell is None else partial(self._user_agent.abandon, cell=cell)
+        self._carry_out(goodbye(key, now=now, wall=time.time()))
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Hang up every call, and go once they are over."""

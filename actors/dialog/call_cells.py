@@ -12,13 +12,14 @@ from actors.dialog.call_end import ending, unanswered
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
-from actors.dialog.effects import Cancel, Place, Reply, Report, TellShard
+from actors.dialog.effects import Cancel, Close, Place, Reply, Report, TellShard
 from actors.dialog.events import (
     CallAnswered,
     CallEnded,
     CallProgressed,
 )
-from actors.dialog.negotiation import closed
+from actors.dialog.names import session_id
+from actors.dialog.negotiation import closed, process_of
 from actors.dialog.pace import RATE, Pace
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
 from actors.dialog.trunk import Limit, Rates
@@ -27,6 +28,7 @@ from actors.runtime.machine import Effects
 
 LINGERING = lingering("")
 HEXADECIMAL = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
+SESSIONS = 2  # of media that a call may have had: one, and one more where its peer is of another family of addresses
 LATE = 2.0  # seconds after which a refresh is one of many that a pause has put off, and waits for its turn
 
 
@@ -171,6 +173,22 @@ class CallCells(Usage):
             return call
         timers[Input.REFRESH] = min(self._pace.turn(now), (now + timers[Input.SESSION_OVER]) / 2)
         return replace(call, deadlines=tuple(timers.items()))
+
+    def forget(self, key: bytes, now: float, wall: float) -> Effects:
+        """End what stood on a call of which only the tag is left: its media, and what control knows of a call in.
+
+        The id of a call out cannot be had from its tag. What is told of nobody's call tells nobody anything.
+        """
+        if key[0] not in HEXADECIMAL:
+            return ()
+        tag = key.decode()
+        lost = Call(
+            State.CLOSING, (), tag, self._names.id_of_call_in(tag), inbound=True, remote="", local="", begun=now
+        )
+        lost = replace(lost, ended=now, outcome=Outcome("failed", 0, "its state cannot be read", "error"))
+        process = process_of(tag, self.agent)
+        closes = [Close(process, session_id(tag, number)) for number in range(1, SESSIONS + 1)]
+        return (*closes, ending(lost, Given(self.agent, wall), now))
 
     def abandon(self, call: Call, now: float, wall: float) -> Effects:
         """Say goodbye for a call whose cell is lost to us: to its peer, its media session and control."""

@@ -45,10 +45,15 @@ _PLACEHOLDER_LINE = b"\r\nm=" + _PLACEHOLDER_AUDIO
 _SILENT = {"sendrecv": "recvonly", "sendonly": "inactive"}  # a direction without what we would send
 
 
+def process_of(tag: str, agent: Agent) -> int:
+    """The number of the media process of the call with this tag."""
+    return int(tag[:8], 16) % agent.settings.media
+
+
 def prepared(call: Call, agent: Agent, host: str) -> tuple[Call, Effects]:
     """Ask for a new session that the peer reaches at `host`. The process is chosen by hash and stays the call's."""
     number = call.media.number + 1
-    process = int(call.tag[:8], 16) % agent.settings.media
+    process = process_of(call.tag, agent)
     session = session_id(call.tag, number)
     media = replace(call.media, process=process, session=session, number=number, asked=host, port=0, open=True)
     return replace(call, media=media), (Prepare(process, session, host, call.call),)

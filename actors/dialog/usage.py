@@ -121,6 +121,10 @@ class Usage:
         """The service stops: end this cell in order."""
         return ()
 
+    def forget(self, key: bytes, now: float, wall: float) -> Effects:  # noqa: ARG002
+        """End what stood on a cell of which nothing but its key is left."""
+        return ()
+
     def abandon(self, cell: Any, now: float, wall: float) -> Effects:  # noqa: ANN401, ARG002
         """Say goodbye for a cell that is lost to us."""
         return ()

@@ -196,6 +196,10 @@ class UserAgent:
         """Fire the timers of one cell that are due."""
         return self._of_key(key).expire(key, now, wall)
 
+    def forget(self, key: bytes, now: float, wall: float) -> Effects:
+        """End what stood on a cell of which nothing but its key is left."""
+        return self._of_key(key).forget(key, now, wall)
+
     def abandon(self, key: bytes, cell: object, now: float, wall: float) -> Effects:
         """Say goodbye for a cell that is lost to us."""
         return self._of_key(key).abandon(cell, now, wall)

@@ -195,3 +195,30 @@ def test_a_step_that_breaks_is_answered_and_ends_its_call_alone(
         monkeypatch.undo()
         ask(it, message("OPTIONS"))
         assert it.expect("transaction-0", transaction.RespondDirect).raw.startswith(b"SIP/2.0 200 ")
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "of another version"])
+def test_a_call_whose_cell_cannot_be_read_is_closed_told_and_unknown_to_its_peer(tmp_path: Path, harm: str) -> None:
+    with served(tmp_path) as it:
+        tag, session = take_call(it)
+        it.settle()
+        (path,) = (tmp_path / "run").rglob("dialog-0.mdb")
+    with lmdb.open(str(path), subdir=False) as env, env.begin(write=True) as txn:
+        key = b"c" + tag.encode()
+        sealed = bytearray(txn.get(key))
+        if harm == "cut":
+            del sealed[-10:]
+        else:
+            sealed[0 if harm == "of another version" else -1] ^= 1
+        txn.put(key, bytes(sealed))
+    with served(tmp_path, epoch=2) as it:
+        ask(it, message("BYE", to_tag=tag, cseq=2))
+        assert it.expect("transaction-0", transaction.Respond).status == 481
+        closed = [it.expect("media-0", media.CloseSession).session for _ in range(2)]
+        assert closed[0] == session  # which of those that it may have had, nobody knows any more
+        ended = it.expect("control", events.CallEnded)
+        assert (ended.call.partition("-")[0], ended.outcome, ended.by) == (tag, "failed", "error")
+        ask(it, message("BYE", to_tag=tag, cseq=3))
+        assert it.expect("transaction-0", transaction.Respond).status == 481
+        ask(it, invite(branch="new", Call_ID="new@peer"))
+        prepared(it)
