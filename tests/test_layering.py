@@ -29,6 +29,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     | {"wire", "uring"},
     "control": {
         "actor",
+        "connecting",
         "sockets",
         "store",
         "client",
