@@ -20,8 +20,8 @@ from actors.media.facts import Facts
 from actors.media.lines import DEVICE, SOUND, Lines
 from actors.media.loader import Loader
 from actors.media.record import Records
-from actors.media.session import ROW
 from actors.media.settings import MediaSettings
+from actors.media.snapshot import ROW
 from actors.media.sockets import Ports
 from actors.media.speaker import KEPT
 from actors.media.streams import Streams
@@ -175,11 +175,8 @@ class MediaActor(LayerActor):
 
     def _tell_events(self) -> None:
         """What the tick brought about, to the sessions' owners and into their cells."""
-        engine = self._engine
-        if engine.events:
-            happened, engine.events = engine.events, []
-            for session, event in happened:
-                self._happened(_key(session), event)
+        for session, event in self._engine.take_events():
+            self._happened(_key(session), event)
 
     def _happened(self, key: bytes, event: Event) -> None:
         facts: Facts | None = self.cells.get(key)
@@ -216,8 +213,7 @@ class MediaActor(LayerActor):
             return
         if type(message) is events.PrepareSession or (facts is not None and not facts.closing):
             self._commands[type(message)](peer, key, facts, message, now)
-            if self._engine.events:
-                self._tell_events()
+            self._tell_events()
         elif facts is None and isinstance(message, events.CloseSession):
             self.tell(peer, events.SessionClosed(message.session, 0, 0, 0, 0.0))
         elif facts is None:

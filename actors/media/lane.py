@@ -19,7 +19,9 @@ from actors.media.pieces import FRAME
 from actors.media.record import Records
 from actors.media.rows import ECHO, MARGINS, PACKET, PLAY, SECOND, SILENT, SLOTS, Rows
 from actors.media.rtp import HEADER
-from actors.media.session import BEHIND, FAST, QUIET, ROW, Session
+from actors.media.session import QUIET, Session
+from actors.media.snapshot import BEHIND, FAST, ROW, slow_row
+from actors.media.snapshot import row as snapshot
 from actors.media.taps import Hearing, Taps
 from actors.media.wire import open_wire
 
@@ -119,7 +121,7 @@ class Lane:
         rows.jitter[row] = source.jitter
         rows.report_due[row] = session.report_due
         session.touch()
-        rows.record[row] = np.frombuffer(session.row(tick), np.uint8)
+        rows.record[row] = np.frombuffer(snapshot(session, tick), np.uint8)
         at = session.position if session.player is None else session.player.position
         numbers["position"][row] = _signed(session.plays << 48 | at)
         packet = self._wire.outbox[row]
@@ -326,7 +328,7 @@ class Lane:
             self.leave(session)
             return
         self._rows.report_due[row] = session.report_due
-        self._rows.record[row, :BEHIND] = np.frombuffer(session.slow_row(), np.uint8)
+        self._rows.record[row, :BEHIND] = np.frombuffer(slow_row(session), np.uint8)
 
     def skip(self, ticks: int) -> None:
         """Let time pass unheard and unsent; who is listened to has left before (see `leave_heard`)."""

@@ -1,10 +1,13 @@
-"""The RTCP that a session sends: sender or receiver report, CNAME, and the BYE (RFC 3550 section 6)."""
+"""What a session reports: RTCP to its peer, with CNAME and BYE (RFC 3550 section 6), and its totals to who asks."""
 
 from __future__ import annotations
 
 from actors.media import rtcp
+from actors.media.events import SessionClosed
+from actors.media.quality import Heard, mos, rating
 from actors.media.rtp import MASK
 from actors.media.session import Session
+from actors.media.watching import delay
 
 # A second of packets.
 _FEW = 50
@@ -77,3 +80,18 @@ def farewell(session: Session, now: float, wall: float) -> bytes | None:
         return None
     ssrc = session.peer.ssrc
     return rtcp.build((_report(session, ssrc, now, wall), _cname(session, ssrc), rtcp.Bye((ssrc,))))
+
+
+def closed(session: Session) -> SessionClosed:
+    """The totals of a session that is over."""
+    peer = session.peer
+    source = peer.source
+    if source is None:
+        return SessionClosed(session.key, session.packets, 0, 0, 0.0)
+    trip, opinion = peer.round_trip or 0.0, 0.0
+    lost = max(0, source.lost)
+    burst = max(1.0, lost / source.gaps) if lost and source.gaps else 0.0
+    if source.expected > 0 and peer.buffer is not None:
+        loss = min(1.0, max(0, source.lost + peer.buffer.late) / source.expected)
+        opinion = mos(rating(session.encoding, Heard(loss, max(1.0, burst), delay(peer, peer.buffer))))
+    return SessionClosed(session.key, session.packets, source.received, lost, source.jitter / 8, trip, opinion, burst)

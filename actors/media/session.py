@@ -1,4 +1,4 @@
-"""A session: what it sends and in which state, and its row in the mapped record.
+"""A session: what it hears and says, and how it stands.
 
 The timestamp is no counter: it is `base` + 160 * tick, where ticks count 20 ms of CLOCK_BOOTTIME. So it goes on with
 the clock through pauses of the loop and restarts of the process, and a gap is a gap of time (RFC 3550 section 5.1).
@@ -6,34 +6,31 @@ the clock through pauses of the loop and restarts of the process, and a gap is a
 
 from __future__ import annotations
 
-import struct
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
-from actors.media.codecs import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.crossing import Crossing
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
-from actors.media.events import Format, Play, Protection, StartSession
+from actors.media.events import Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
+from actors.media.formats import kinds, packet_length
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import TARGET, JitterBuffer
 from actors.media.line import Line
 from actors.media.mend import Mender
-from actors.media.peer import EVENT, OPAQUE, Address, Peer
+from actors.media.peer import Address, Peer
 from actors.media.pieces import FRAME
 from actors.media.player import Playing
 from actors.media.resample import Resampler
-from actors.media.rtp import HEADER, MASK, Source
+from actors.media.rtp import Source
 from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
 from actors.media.taps import Taps
-from actors.media.tones import PAIRS, KeyDetector, Tone, samples_of
+from actors.media.tones import KeyDetector
 from actors.media.voice import Voice
 from actors.media.watching import Watching
 
@@ -44,69 +41,8 @@ OPENING = 2
 # A peer that was silent for so long (timestamp units, 5 s) is not answered with silence 50 times a second.
 QUIET = 40_000
 
-# Parts of the row that change without being told of are at most this old, in ticks.
-_SLOW_TICKS = 25
-_NO_SOURCE = Source(0, 0)
-# The player's position stands in 48 bits of the row, how many files were begun above it.
-_POSITION = (1 << 48) - 1
 _NO_SOUND = np.zeros(FRAME, np.int16)
-
 _SILENCES = tuple(bytes((code,)) * FRAME for code in SILENCE)
-
-_pack = HEADER.pack
-# What seldom changes: identity, base, flags, locked host, port, flow, scope; reports, prior packets twice, report
-# due, report size; recorder start; lsr, lsr_at; target; the source's ssrc
-# and both priors.
-_SLOW = struct.Struct("<QIB46sHIIIQQdfQIdHIqq")
-# Milliseconds that a packet of ours may last, by encoding; else it is of 20.
-_USUAL_PACKETS = (10, 20, 30, 40, 60)
-_PACKETS = {"GSM": (20, 40, 60), "OPUS": (10, 20, 40, 60)}
-# What may change with a packet: ssrc, tick, sequence, next timestamp, packets, octets, player position; flags, heard,
-# cursor; the source's base, max, cycles, received, jitter, transit; the unwrapped timestamp; keys
-# pressed, timestamp of the one that is down.
-_FAST = struct.Struct("<IQHIQQQBqIHHIQdIqHI")
-_LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
-_TRANSIT, _CURSOR, _KEY = 1, 2, 4
-ROW = _SLOW.size + _FAST.size
-# The same part of a row as the fast lane writes it, and where it begins.
-BEHIND = _SLOW.size
-FAST = np.dtype(
-    [
-        *(("ssrc", "<u4"), ("tick", "<u8"), ("sequence", "<u2"), ("next_timestamp", "<u4"), ("packets", "<u8")),
-        *(("octets", "<u8"), ("position", "<u8"), ("flags", "u1"), ("heard", "<i8"), ("cursor", "<u4")),
-        *(("base_seq", "<u2"), ("max_seq", "<u2"), ("cycles", "<u4"), ("received", "<u8"), ("jitter", "<f8")),
-        *(("transit", "<u4"), ("unwrapped", "<i8"), ("pressed", "<u2"), ("key_begun", "<u4")),
-    ]
-)
-
-
-class RecordError(ValueError):
-    """A session's record is missing, torn twice or another's: the session cannot go on."""
-
-
-class _Kinds(NamedTuple):
-    """What negotiated formats come to: kinds by payload type, codecs by kind, the clock rate of keys or 0."""
-
-    formats: Mapping[int, int]
-    codecs: Mapping[int, Codec]
-    key_rate: int
-
-
-@lru_cache(maxsize=256)
-def _kinds(send: Format, receive: tuple[Format, ...]) -> _Kinds:
-    """Read the formats that may come, where we send in `send`; a service sees the same few again and again."""
-    formats: dict[int, int] = {}
-    codecs: dict[int, Codec] = {}
-    for form in receive:
-        kind = law_of(form)
-        if kind is None and (codec := codec_of(form)) is not None:
-            kind = OPAQUE + form.payload_type
-            codecs[kind] = codec
-        if kind is not None:
-            formats[form.payload_type] = kind
-    if codecs or law_of(send) not in tuple(Law):
-        codecs |= {int(law): Companded(law) for law in Law}
-    return _Kinds(formats, codecs, next((form.clock_rate for form in receive if law_of(form) == EVENT), 0))
 
 
 class Session:
@@ -146,16 +82,14 @@ class Session:
         taps: other programs that hear or speak; None for none.
         crossing: the simulated network that the peer's packets come through; None for none.
         awake_until: the tick before which the session does not go to rest.
+        slow, slow_source, slow_locked, slow_until: the part of its row that seldom changes as it was packed last, of
+            which source and address, and the tick from which it is packed anew.
         place: its row in the fast lane, -1 while it serves itself.
         calm_from: the tick before which it is not taken into the lane.
     """
 
     __slots__ = (
         "_narrow",
-        "_slow",
-        "_slow_locked",
-        "_slow_source",
-        "_slow_until",
         "_spoken",
         "awake_until",
         "base",
@@ -205,6 +139,10 @@ class Session:
         "sequence",
         "served",
         "silence",
+        "slow",
+        "slow_locked",
+        "slow_source",
+        "slow_until",
         "srtp",
         "started",
         "taps",
@@ -259,10 +197,10 @@ class Session:
         self.served = self.pressed = 0
         self.muted = False
         self.key_begun: int | None = None
-        self._slow = b""
-        self._slow_source: Source | None = None
-        self._slow_locked: Address | None = None
-        self._slow_until = 0
+        self.slow = b""
+        self.slow_source: Source | None = None
+        self.slow_locked: Address | None = None
+        self.slow_until = 0
 
     def apply(self, start: StartSession) -> None:
         """Take what was negotiated.
@@ -312,7 +250,7 @@ class Session:
 
     def _take_keys(self, start: StartSession) -> None:
         """The formats of keys, ours and the peer's; what is being pressed goes on."""
-        rate = _kinds(start.send, start.receive).key_rate
+        rate = kinds(start.send, start.receive).key_rate
         if not rate:
             self.peer.keys = None
         elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
@@ -331,7 +269,7 @@ class Session:
 
     def _speak(self, start: StartSession) -> None:
         """Take the formats: codes of G.711 are passed on as they are, everything else is a voice of samples."""
-        formats, codecs, _ = _kinds(start.send, start.receive)
+        formats, codecs, _ = kinds(start.send, start.receive)
         law = max(0, law_of(start.send) or 0)
         before = self.form
         if law and not codecs:
@@ -341,7 +279,7 @@ class Session:
             send = Companded(Law(law)) if law else codec_of(start.send)
             if send is None:
                 raise ValueError(f"{start.send.encoding}/{start.send.clock_rate} cannot be sent")
-            packet = start.ptime if start.ptime in _PACKETS.get(send.encoding, _USUAL_PACKETS) else 20
+            packet = packet_length(send.encoding, start.ptime)
             self.voice = Voice(send, start.send.fmtp, packet, codecs)
             self.clock_rate, self.rate, self.silence = send.clock_rate, send.rate, self.voice.silence
         self._spoken = (start.send, start.ptime, start.receive)
@@ -412,83 +350,6 @@ class Session:
             return self.silence
         return said if self.voice is not None else encode(np.frombuffer(said, np.int16), self.law).tobytes()
 
-    def packets_of(self, payload: bytes, tick: int) -> Sequence[bytes]:
-        """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
-
-        Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped.
-        """
-        if self.voice is not None:
-            return self._spoken_packets(self.voice, payload, tick)
-        timestamp = (self.base + FRAME * tick) & MASK
-        size = self.packet_samples
-        if size == FRAME:
-            return (self._packet(timestamp, payload, size),)
-        if (self.outgoing_timestamp + len(self.outgoing)) & MASK != timestamp:
-            self.outgoing = b""
-            self.outgoing_timestamp = timestamp
-        self.outgoing += payload
-        packets = []
-        while len(self.outgoing) >= size:
-            packets.append(self._packet(self.outgoing_timestamp, self.outgoing[:size], size))
-            self.outgoing = self.outgoing[size:]
-            self.outgoing_timestamp = (self.outgoing_timestamp + size) & MASK
-        return packets
-
-    def _spoken_packets(self, voice: Voice, samples: bytes, tick: int) -> Sequence[bytes]:
-        """The packets that a frame of samples makes due; none for those that the codec has nothing to say for."""
-        timestamp = (self.base + voice.units * tick) & MASK
-        size, units = voice.packet_bytes, voice.packet_units
-        if (self.outgoing_timestamp + len(self.outgoing) * units // size) & MASK != timestamp:
-            self.outgoing = b""
-            self.outgoing_timestamp = timestamp
-        self.outgoing += samples
-        packets = []
-        while len(self.outgoing) >= size:
-            payload = voice.encode(self.outgoing[:size])
-            if payload:
-                packets.append(self._packet(self.outgoing_timestamp, payload, units))
-            self.outgoing = self.outgoing[size:]
-            self.outgoing_timestamp = (self.outgoing_timestamp + units) & MASK
-        return packets
-
-    def key_packets(self, tick: int) -> Sequence[bytes] | None:
-        """The packets of the key that is down at `tick`; None while none is, or where the peer hears them as sound."""
-        if self.keys is None or self.event_type is None:
-            return None
-        units = self.keys.units
-        now = (self.base + units * tick) & MASK
-        event = self.keys.tick(now)
-        if event is None:
-            return None
-        second = self.event_type | (0x80 if event.marker else 0)
-        packet = _pack(0x80, second, self.sequence, event.timestamp, self.peer.ssrc) + event.payload
-        self.sequence = (self.sequence + 1) & 0xFFFF
-        self.next_timestamp = (now + units) & MASK
-        self.packets += 1
-        self.octets += len(event.payload)
-        return (packet,)
-
-    def key_sound(self, tick: int) -> bytes | None:
-        """The frame of the key that is down, for a peer that takes no telephone events; None while none is."""
-        if self.keys is None:
-            return None
-        key, event = self.keys.key, self.keys.tick((self.base + self.keys.units * tick) & MASK)
-        if event is None or key not in PAIRS:
-            return None
-        size = self.rate // TICKS
-        samples = samples_of(Tone(PAIRS[key]), tick * size, size, self.rate)
-        return samples.tobytes() if self.voice is not None else encode(samples, self.law).tobytes()
-
-    def _packet(self, timestamp: int, payload: bytes, units: int) -> bytes:
-        sequence = self.sequence
-        # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
-        second = self.payload_type if timestamp == self.next_timestamp else self.payload_type | 0x80
-        self.sequence = (sequence + 1) & 0xFFFF
-        self.next_timestamp = (timestamp + units) & MASK
-        self.packets += 1
-        self.octets += len(payload)
-        return _pack(0x80, second, sequence, timestamp, self.peer.ssrc) + payload
-
     @property
     def calm(self) -> bool:
         """All that it does in a tick is to hear whole frames of G.711 and to send one."""
@@ -513,6 +374,13 @@ class Session:
             and (self.keys is None or not self.keys.busy)
             and (self.mender is None or self.mender.calm)
         )
+
+    def stop_playing(self) -> None:
+        """Let go of what is played."""
+        if self.player is not None:
+            self.player.close()
+            self.player = None
+        self.position = 0
 
     def may_rest(self, tick: int, arrival: int) -> bool:
         """Nobody speaks, nothing is played or recorded: silence once a second keeps the path open (RFC 6263)."""
@@ -539,136 +407,6 @@ class Session:
         if buffer is not None:
             self.peer.buffer = JitterBuffer(buffer.target)
 
-    def row(self, tick: int) -> bytes:
-        """The session as of `tick`, for the mapped record."""
-        peer = self.peer
-        source, buffer, player = peer.source, peer.buffer, self.player
-        if tick >= self._slow_until or source is not self._slow_source or peer.locked is not self._slow_locked:
-            self._slow = self.slow_row()
-            self._slow_source = source
-            self._slow_locked = peer.locked
-            self._slow_until = tick + _SLOW_TICKS
-        flags = cursor = 0
-        if buffer is not None and (at := buffer.cursor) is not None:
-            flags, cursor = _CURSOR, at
-        pressed = begun = 0
-        if (keys := self.keys) is not None and keys.busy:
-            pressed = keys.pressed
-            if keys.begun is not None:
-                flags, begun = flags | _KEY, keys.begun
-        if source is None:
-            source = _NO_SOURCE
-        elif source.transit is not None:
-            flags |= _TRANSIT
-        return self._slow + _FAST.pack(
-            peer.ssrc,
-            tick,
-            self.sequence,
-            self.next_timestamp,
-            self.packets,
-            self.octets,
-            self.plays << 48 | (self.position if player is None else player.position),
-            flags,
-            peer.heard,
-            cursor,
-            source.base_seq,
-            source.max_seq,
-            source.cycles & MASK,
-            source.received,
-            source.jitter,
-            source.transit or 0,
-            peer.unwrapped,
-            pressed,
-            begun,
-        )
-
     def touch(self) -> None:
         """Something of the row's slow part changed: the next row has it."""
-        self._slow_until = 0
-
-    def slow_row(self) -> bytes:
-        """The part of the row that seldom changes, as it is now."""
-        peer = self.peer
-        source, buffer, recorder = peer.source or _NO_SOURCE, peer.buffer, self.recorder
-        flags = _LEARNT * peer.learnt | _COLLIDED * peer.collided | _LEFT * peer.left
-        host, port, flow, scope = "", 0, 0, 0
-        if peer.locked is not None:
-            flags |= _LOCKED
-            host, port = peer.locked[:2]
-            flow, scope = peer.locked[2:] or (0, 0)
-        if recorder is not None and recorder.made:
-            flags |= _RECORDED
-        if peer.source is not None:
-            flags |= _SOURCE
-        return _SLOW.pack(
-            self.identity,
-            self.base,
-            flags,
-            host.encode(),
-            port,
-            flow,
-            scope,
-            self.reports,
-            *self.packets_prior,
-            self.report_due,
-            self.report_size,
-            0 if recorder is None else recorder.start,
-            peer.lsr,
-            peer.lsr_at,
-            0 if buffer is None else buffer.target,
-            source.ssrc,
-            source.expected_prior,
-            source.received_prior,
-        )
-
-    def resume(self, body: bytes, *, skip: bool) -> None:
-        """Go on from a row of a predecessor; what was negotiated is to be applied again before.
-
-        Args:
-            body: the row.
-            skip: the newer copy is torn, so that the packets after this row may have been sent.
-
-        Raises:
-            RecordError: the row is another session's.
-        """
-        identity, base, flags, host, port, flow, scope, *slow = _SLOW.unpack_from(body)
-        if identity != self.identity:
-            raise RecordError("the record is another session's")
-        peer = self.peer
-        self.base = base
-        peer.collided, peer.left = bool(flags & _COLLIDED), bool(flags & _LEFT)
-        self.reports, *prior, self.report_due, self.report_size, recorded_from, peer.lsr, peer.lsr_at = slow[:8]
-        self.packets_prior = (prior[0], prior[1])
-        self.recorded_from = recorded_from
-        self.recording_made = bool(flags & _RECORDED)
-        if flags & _LOCKED:
-            address = (host.rstrip(b"\0").decode(), port)
-            peer.take_up((*address, flow, scope) if self.pair.v6 else address, learnt=bool(flags & _LEARNT))
-        fast = _FAST.unpack_from(body, _SLOW.size)
-        peer.ssrc, self.served, self.sequence, self.next_timestamp = fast[:4]
-        self.packets, self.octets, position = fast[4:7]
-        self.plays, self.position = position >> 48, position & _POSITION
-        if skip:
-            # At most one tick's packets follow a row: of 10 ms there are two.
-            self.sequence = (self.sequence + 2) & 0xFFFF
-        moving, peer.heard, cursor = fast[7:10]
-        peer.unwrapped, self.pressed, begun = fast[-3:]
-        self.key_begun = begun if moving & _KEY else None
-        target = slow[8]
-        if target and peer.listening:
-            peer.buffer = JitterBuffer(target)
-            if moving & _CURSOR:
-                peer.buffer.resume(cursor)
-        if flags & _SOURCE:
-            peer.source = _source(slow[9:], fast[10:-3], timed=bool(moving & _TRANSIT))
-
-
-def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:
-    """The peer's stream as a row tells it."""
-    source = Source(slow[0], int(fast[0]))
-    source.restart(int(fast[0]))
-    source.expected_prior, source.received_prior = slow[1:]
-    source.max_seq, source.cycles, source.received = map(int, fast[1:4])
-    source.jitter = fast[4]
-    source.transit = int(fast[5]) if timed else None
-    return source
+        self.slow_until = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.media.record import Records
-from actors.media.session import RecordError, Session
+from actors.media.session import Session
+from actors.media.snapshot import RecordError
 from actors.media.srtp import Srtp
 from actors.media.srtp_index import SIZE, Row, unpack
 

@@ -29,9 +29,9 @@ from actors.media.audio_events import (
     decode,
     encode_tick,
 )
-from actors.media.engine import closed
 from actors.media.meter import Meter, level
 from actors.media.record import Records
+from actors.media.reports import closed
 from actors.media.session import Session
 from actors.media.speaker import Kept, Outlet
 from actors.media.taps import Ears, Taps

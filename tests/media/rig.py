@@ -19,7 +19,8 @@ from actors.media.facts import Facts
 from actors.media.loader import Loader
 from actors.media.network import Network
 from actors.media.record import Records
-from actors.media.session import ROW, TICKS
+from actors.media.session import TICKS
+from actors.media.snapshot import ROW
 from actors.media.sockets import Ports
 from actors.runtime.machine import Event
 
@@ -176,8 +177,7 @@ class Rig:
         self.loader.run()
 
     def events(self) -> list[tuple[str, Event]]:
-        happened, self.engine.events = self.engine.events, []
-        return happened
+        return self.engine.take_events()
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from actors.media import rtcp, rtp
+from actors.media import floor, rtcp, rtp
 from actors.media.events import Play, PlayFinished, Record, RecordFailed, SessionClosed, SessionLost
 from actors.media.g711 import Law, decode, encode, transcode
 from actors.media.peer import Address, Peer
@@ -169,7 +169,7 @@ def test_where_nothing_can_be_reached_nothing_is_sent(rig: Rig, host: str) -> No
     start = phone.start("a")
     rig.engine.start("a", type(start)("a", host, phone.port, PCMU, (PCMU,), "sendrecv"), rig.now)
     assert talk(rig, phone, port, 5) == []
-    assert rig.engine.send_errors == 0
+    assert rig.engine.floor.send_errors == 0
 
 
 @pytest.mark.parametrize(("ptime", "sizes"), [(10, [80] * 24), (30, [240] * 8), (40, [320] * 6), (60, [480] * 4)])
@@ -364,14 +364,14 @@ def test_a_session_that_breaks_is_lost_alone(rig: Rig, monkeypatch: pytest.Monke
     phones = [rig.phone(), rig.phone()]
     for key, phone in zip("ab", phones, strict=True):
         rig.call(key, phone)
-    row = Session.row
+    row = floor.row
 
-    def broken(self: Session, tick: int) -> bytes:
-        if self.key == "a":
+    def broken(session: Session, tick: int) -> bytes:
+        if session.key == "a":
             raise ZeroDivisionError("a bug")
-        return row(self, tick)
+        return row(session, tick)
 
-    monkeypatch.setattr(Session, "row", broken)
+    monkeypatch.setattr(floor, "row", broken)
     assert rig.step() == [("a", SessionLost("a", "ZeroDivisionError: a bug"))]
     rig.step()
     assert phones[0].heard() == []

@@ -145,7 +145,7 @@ def test_a_peer_that_takes_no_telephone_events_hears_the_keys(rig: Rig) -> None:
 @pytest.mark.parametrize("offered", [True, False])
 def test_keys_in_the_sound_are_heard_where_nothing_better_was_offered(tmp_path: Path, offered: bool) -> None:
     with Rig(tmp_path) as rig:
-        rig.engine._inband = True
+        rig.engine.floor.inband = True
         phone = rig.phone()
         port = call(rig, phone, events=offered)
         told = []

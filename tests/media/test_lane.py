@@ -16,7 +16,9 @@ from actors.media.audio_events import Mark, Open, Told, Write
 from actors.media.events import Play
 from actors.media.lane import Lane
 from actors.media.record import Records
-from actors.media.session import BEHIND, FAST, ROW, Session
+from actors.media.session import Session
+from actors.media.snapshot import BEHIND, FAST, ROW
+from actors.media.snapshot import row as snapshot
 from actors.media.speaker import Outlet
 from actors.media.taps import Ears, Taps
 from actors.media.uring import Uring, UringError
@@ -72,7 +74,7 @@ def state(rig: Rig, key: str) -> dict[str, Any]:
     known |= {name: getattr(session, name) for name in names}
     known["position"] = None if session.player is None else session.player.position
     session.touch()
-    row = session.row(rig.engine._tick)
+    row = snapshot(session, rig.engine.floor.tick)
     known["row"] = row[:59] + row[61:]  # without the phone's port
     return known
 
@@ -141,7 +143,7 @@ def scenario(seed: int, path: Path, music: str, *, alone: bool) -> tuple[dict[st
     told: list[str] = []
     with Rig(path) as rig:
         if alone:
-            rig.engine._lane = Alone(rig.records, len(rig.ports))
+            rig.engine.floor.lane = Alone(rig.records, len(rig.ports))
         phone = rig.phone()
         trouble = Trouble(rig, phone, rig.call("a", phone, chance.choice((PCMU, PCMA))), music, chance)
         for tick in range(900):
@@ -199,7 +201,7 @@ def tapped(seed: int, path: Path, *, alone: bool) -> tuple[dict[str, Any], list[
     chance = random.Random(seed)
     with Rig(path) as rig:
         if alone:
-            rig.engine._lane = Alone(rig.records, len(rig.ports))
+            rig.engine.floor.lane = Alone(rig.records, len(rig.ports))
         phone = rig.phone()
         trouble = Trouble(rig, phone, rig.call("a", phone), "", chance)
         trouble.kinds = [each for each in trouble.kinds if each[1] in (trouble.lost, trouble.twice, trouble.oversleep)]

@@ -19,7 +19,7 @@ from actors.media.events import Format, Protection, StartSession
 from actors.media.facts import Facts
 from actors.media.pieces import FRAME
 from actors.media.record import COPY
-from actors.media.session import RecordError
+from actors.media.snapshot import RecordError
 from actors.media.srtp import Srtp
 from actors.media.srtp_index import Window
 from tests.media.rig import PCMU, Phone, Rig, received
@@ -234,7 +234,7 @@ def test_a_torn_copy_costs_indexes_and_repeats_none(rig: Rig) -> None:
     session = rig.engine.sessions["a"]
     assert session.srtp is not None
     at = 64 + session.pair.slot * 2 * COPY + (session.srtp.generation & 1) * COPY
-    rig.engine._srtp._file()._map[at + 20 : at + 24] = b"torn"
+    rig.engine.floor.srtp._file()._map[at + 20 : at + 24] = b"torn"
     assert restart(rig, phone) == {}
     heard = phone.talk()
     assert [packet.payload for packet in heard[-10:]] == [VOICE] * 10
@@ -247,7 +247,7 @@ def test_a_key_whose_record_is_missing_is_never_used_again_and_its_neighbour_liv
         phone.heard()
     slot = rig.engine.sessions["a"].pair.slot
     at = 64 + slot * 2 * COPY
-    rig.engine._srtp._file()._map[at : at + 2 * COPY] = bytes(2 * COPY)
+    rig.engine.floor.srtp._file()._map[at : at + 2 * COPY] = bytes(2 * COPY)
     lost = restart(rig, *phones)
     assert lost == {"a": "the SRTP record is spoiled, and its key is not used again"}
     rig.step(5)
@@ -262,7 +262,7 @@ def test_a_record_of_another_session_is_not_gone_on_with(rig: Rig) -> None:
     assert session.srtp is not None
     session.identity ^= 1
     with pytest.raises(RecordError):
-        rig.engine._srtp.resume(session, session.srtp)
+        rig.engine.floor.srtp.resume(session, session.srtp)
 
 
 def test_a_kill_between_new_keys_and_their_first_packet_begins_them_anew(rig: Rig) -> None:

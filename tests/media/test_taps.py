@@ -308,7 +308,7 @@ def test_at_every_tick_a_successor_would_know_how_far_it_was_played(
                 taps.flush(taps.speaker.written)
             for _ in range(ticks):
                 rig.step()
-                left = Kept.unpacked(kept[-1]).at_rest(rig.engine._tick)
+                left = Kept.unpacked(kept[-1]).at_rest(rig.engine.floor.tick)
                 assert left.played == taps.speaker.played
                 assert Kept.unpacked(left.packed()) == left
 

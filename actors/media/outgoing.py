@@ -1,0 +1,99 @@
+"""The packets of a session: frames become packets of the length agreed on, and keys become events or sound.
+
+The timestamp is no counter (see `session`); what a pause of the loop cut off is not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.media.g711 import encode
+from actors.media.pieces import FRAME
+from actors.media.rtp import HEADER, MASK
+from actors.media.session import TICKS, Session
+from actors.media.tones import PAIRS, Tone, samples_of
+from actors.media.voice import Voice
+
+_pack = HEADER.pack
+
+
+def packets_of(session: Session, payload: bytes, tick: int) -> Sequence[bytes]:
+    """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
+
+    Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped.
+    """
+    if session.voice is not None:
+        return _spoken_packets(session, session.voice, payload, tick)
+    timestamp = (session.base + FRAME * tick) & MASK
+    size = session.packet_samples
+    if size == FRAME:
+        return (_packet(session, timestamp, payload, size),)
+    if (session.outgoing_timestamp + len(session.outgoing)) & MASK != timestamp:
+        session.outgoing = b""
+        session.outgoing_timestamp = timestamp
+    session.outgoing += payload
+    packets = []
+    while len(session.outgoing) >= size:
+        packets.append(_packet(session, session.outgoing_timestamp, session.outgoing[:size], size))
+        session.outgoing = session.outgoing[size:]
+        session.outgoing_timestamp = (session.outgoing_timestamp + size) & MASK
+    return packets
+
+
+def _spoken_packets(session: Session, voice: Voice, samples: bytes, tick: int) -> Sequence[bytes]:
+    """The packets that a frame of samples makes due; none for those that the codec has nothing to say for."""
+    timestamp = (session.base + voice.units * tick) & MASK
+    size, units = voice.packet_bytes, voice.packet_units
+    if (session.outgoing_timestamp + len(session.outgoing) * units // size) & MASK != timestamp:
+        session.outgoing = b""
+        session.outgoing_timestamp = timestamp
+    session.outgoing += samples
+    packets = []
+    while len(session.outgoing) >= size:
+        payload = voice.encode(session.outgoing[:size])
+        if payload:
+            packets.append(_packet(session, session.outgoing_timestamp, payload, units))
+        session.outgoing = session.outgoing[size:]
+        session.outgoing_timestamp = (session.outgoing_timestamp + units) & MASK
+    return packets
+
+
+def key_packets(session: Session, tick: int) -> Sequence[bytes] | None:
+    """The packets of the key that is down at `tick`; None while none is, or where the peer hears them as sound."""
+    if session.keys is None or session.event_type is None:
+        return None
+    units = session.keys.units
+    now = (session.base + units * tick) & MASK
+    event = session.keys.tick(now)
+    if event is None:
+        return None
+    second = session.event_type | (0x80 if event.marker else 0)
+    packet = _pack(0x80, second, session.sequence, event.timestamp, session.peer.ssrc) + event.payload
+    session.sequence = (session.sequence + 1) & 0xFFFF
+    session.next_timestamp = (now + units) & MASK
+    session.packets += 1
+    session.octets += len(event.payload)
+    return (packet,)
+
+
+def key_sound(session: Session, tick: int) -> bytes | None:
+    """The frame of the key that is down, for a peer that takes no telephone events; None while none is."""
+    if session.keys is None:
+        return None
+    key, event = session.keys.key, session.keys.tick((session.base + session.keys.units * tick) & MASK)
+    if event is None or key not in PAIRS:
+        return None
+    size = session.rate // TICKS
+    samples = samples_of(Tone(PAIRS[key]), tick * size, size, session.rate)
+    return samples.tobytes() if session.voice is not None else encode(samples, session.law).tobytes()
+
+
+def _packet(session: Session, timestamp: int, payload: bytes, units: int) -> bytes:
+    sequence = session.sequence
+    # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
+    second = session.payload_type if timestamp == session.next_timestamp else session.payload_type | 0x80
+    session.sequence = (sequence + 1) & 0xFFFF
+    session.next_timestamp = (timestamp + units) & MASK
+    session.packets += 1
+    session.octets += len(payload)
+    return _pack(0x80, second, sequence, timestamp, session.peer.ssrc) + payload

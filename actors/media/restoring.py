@@ -1,0 +1,79 @@
+"""A predecessor's sessions taken up where their records say, after a restart of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.media.facts import Facts
+from actors.media.floor import Floor, tick_of
+from actors.media.pacing import MADE_UP
+from actors.media.pieces import FRAME
+from actors.media.plays import Plays
+from actors.media.session import Session
+from actors.media.snapshot import RecordError, resume
+
+
+def restore(floor: Floor, plays: Plays, sessions: Mapping[str, Facts], now: float) -> dict[str, str]:
+    """Take a predecessor's sessions up where their records say; the next tick is due at once.
+
+    Returns:
+        The sessions that are lost, and why: nothing of them is used.
+    """
+    lost: dict[str, str] = {}
+    floor.tick = tick_of(now) - 1
+    restored: list[Session] = []
+    for key, facts in sessions.items():
+        pair = floor.ports.claim(facts.port)
+        if pair is None:
+            lost[key] = f"port {facts.port} is not in the pool any more"
+            continue
+        session = floor.make(key, pair, facts.call, facts.identity)
+        try:
+            _resume(floor, session, facts)
+        except ValueError as error:
+            floor.ports.release(pair)
+            lost[key] = str(error)
+            continue
+        restored.append(session)
+        # Killed in the middle of a tick it may have served some sessions; nobody gets that tick twice.
+        floor.tick = max(floor.tick, session.served)
+    for session in restored:
+        _go_on(floor, plays, session, sessions[session.key])
+    return lost
+
+
+def _resume(floor: Floor, session: Session, facts: Facts) -> None:
+    copies = floor.records.read(session.pair.slot)
+    if not copies:
+        raise RecordError("the record is spoiled")
+    if facts.start is not None:
+        session.apply(facts.start)
+    resume(session, copies[0].body, skip=len(copies) < 2)
+    session.generation = copies[0].generation + (len(copies) < 2)
+    if session.srtp is not None:
+        floor.srtp.resume(session, session.srtp)
+    session.echo = facts.echo
+
+
+def _go_on(floor: Floor, plays: Plays, session: Session, facts: Facts) -> None:
+    buffer = session.peer.buffer
+    behind = floor.tick - session.served
+    recorded = facts.record is not None and behind <= MADE_UP
+    if buffer is not None and buffer.cursor is not None and not recorded:
+        # The delay stays what it was: what should have been heard meanwhile is over.
+        buffer.resume(buffer.cursor + FRAME * behind)
+    floor.watch(session)
+    if facts.play is not None:
+        plays.go_on(session, facts.play, facts)
+    for each in facts.keys:
+        session.press(each.digits.upper(), each.duration)
+    if session.keys is not None:
+        session.keys.resume(session.pressed, session.key_begun)
+    if facts.record is not None:
+        start = session.recorded_from or floor.tick + 1
+        made, anew = session.recording_made, not session.recorded_from
+        floor.recordings.begin(session, facts.record, start=start, append=made, anew=anew)
+        if recorded:
+            session.peer.refill()
+            floor.behind.append((session, behind))
+    floor.wake(session)
