@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import traceback
 import zlib
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -25,25 +24,20 @@ from actors.runtime.cells import Cells
 from actors.runtime.channel import Reloaded, Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
-from actors.runtime.journal import Journal, JournalCorrupt
+from actors.runtime.journal import Journal
 from actors.runtime.ledger import Ledger
 from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import Batch, Mailbox, clock
 from actors.runtime.pipe import Pipe
+from actors.runtime.quarantine import Quarantine
 
 EX_SOFTWARE = 70
 SOFT_WINDOW = 1000  # unacknowledged envelopes above which a peer counts as busy
 OVERRUN = 3000  # more, above which even what is never refused is kept from it
-QUARANTINES = 10  # in PERIOD seconds, more end the actor
-PERIOD = 60.0
-KEPT_QUARANTINES = 16  # snapshots kept aside for a post-mortem
 EXPIRIES = 256  # deadlines a turn
 HOUSEKEEPING = 60.0  # seconds
 YOUNG = 10_000  # allocations between collections of the youngest objects
-
-_EXPIRE = poison.source("expire")
-_REMAINS = b"quarantine:"
 
 
 class ActorFailed(Exception):  # noqa: N818 - says what is, as OSError's kin do
@@ -80,9 +74,7 @@ class LayerActor(pykka.Actor):
         self.soft_window = SOFT_WINDOW
         self._in_order = False
         self._finishing = False
-        self._giving_up: str = ""
         self._pipes: dict[str, Pipe] = {}
-        self._quarantines: deque[float] = deque()
         self._housekeeping_at = 0.0
 
     # What a layer gives
@@ -225,8 +217,8 @@ class LayerActor(pykka.Actor):
             raise
         except BaseException as error:
             raise ActorFailed(f"{error!r} in {self.name}") from error
-        if self._giving_up:
-            raise ActorFailed(self._giving_up)
+        if self._quarantine.giving_up:
+            raise ActorFailed(self._quarantine.giving_up)
 
     # Life
 
@@ -237,8 +229,7 @@ class LayerActor(pykka.Actor):
         self._slot = poison.Slot(context.run_dir / "poison" / self.name, context.last_death)
         self.cells = Cells(self._journal, self.cell_type)
         self._ledger = Ledger(self._journal, self.cells, self._pipes)
-        if self._slot.suspect is not None:
-            self.cells.witness = self._slot.note
+        self._quarantine = Quarantine(self.name, self.cells, self._ledger, self._slot, self.spoiled, self.log)
         sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         now = clock()
         for peer in context.peers:
@@ -336,16 +327,16 @@ class LayerActor(pykka.Actor):
         self.mailbox.moderation.took += len(run.bodies)
         for body in run.bodies:
             hold(source, seq)
-            if suspect is not None and self._leave_out(source, seq, now):
+            if suspect is not None and self._quarantine.leaves_out(source, seq, now):
                 seq += 1
                 continue
             try:
                 handle(peer, decode(body), now)
             except msgspec.DecodeError as error:
                 pipe.malformed += 1
-                self._failed(error, None, now)
+                self._quarantine.failed(error, None, now)
             except Exception as error:  # noqa: BLE001 - whatever a step raises spoils its own cell only
-                self._failed(error, None, now)
+                self._quarantine.failed(error, None, now)
             else:
                 settle()
             seq += 1
@@ -358,16 +349,16 @@ class LayerActor(pykka.Actor):
             for key in keys:
                 self._expire_one(key, now)
         overdue = self.cells.next_deadline <= now
-        if slot.suspect is not None and slot.suspect[0] == _EXPIRE and not overdue:
-            self._acquit()  # it was overdue when we started, so it was among these
+        if slot.suspect is not None and slot.suspect[0] == poison.EXPIRE and not overdue:
+            self._quarantine.acquit()  # it was overdue when we started, so it was among these
 
     def _expire_one(self, key: bytes, now: float) -> None:
         slot = self._slot
         number = zlib.crc32(key) + 1
-        slot.hold(_EXPIRE, number)
+        slot.hold(poison.EXPIRE, number)
         if slot.suspect is None:
             self._step(key, self.expire, key, now)
-        elif not self._leave_out(_EXPIRE, number, now):
+        elif not self._quarantine.leaves_out(poison.EXPIRE, number, now):
             slot.note(key)
             self._step(key, self.expire, key, now)
             self._commit(now)
@@ -377,7 +368,7 @@ class LayerActor(pykka.Actor):
         try:
             result = function(*args)
         except Exception as error:  # noqa: BLE001 - whatever a step raises spoils its own cell only
-            self._failed(error, key, clock())
+            self._quarantine.failed(error, key, clock())
             return None
         self._ledger.settle()
         return result
@@ -389,58 +380,6 @@ class LayerActor(pykka.Actor):
             for function, args in deferred:
                 self._step(None, function, *args)
         self._slot.release()
-
-    # Failure
-
-    def _failed(self, error: Exception, key: bytes | None, now: float) -> None:
-        """A step raised: undo it, and quarantine the cell it was in."""
-        cell = error.key if isinstance(error, JournalCorrupt) else key or self.cells.touched
-        self._ledger.undo()
-        self.log.error("step_failed", cell=cell, exc_info=error)
-        if cell is not None:
-            self._quarantine(cell, error, now)
-
-    def _quarantine(self, key: bytes, error: Exception, now: float) -> None:
-        try:
-            value = self.cells.get(key)
-        except JournalCorrupt:
-            value = None
-        remains = self.cells.quarantine(key)
-        self.cells.settle()
-        if remains is not None:
-            slot = b"%d" % (len(self._quarantines) % KEPT_QUARANTINES)
-            self._ledger.changes.meta[_REMAINS + slot] = remains
-        try:
-            self.spoiled(key, value, error, now)
-        except Exception as second:  # the cell is gone already; there is no more to spoil
-            self._ledger.undo()
-            self.log.exception("spoiled_failed", cell=key, exc_info=second)
-        else:
-            self._ledger.settle()
-        self._quarantines.append(now)
-        while self._quarantines[0] < now - PERIOD:
-            self._quarantines.popleft()
-        if len(self._quarantines) > QUARANTINES:
-            self._giving_up = f"{len(self._quarantines)} cells of {self.name} were quarantined in {PERIOD:.0f} s"
-
-    def _acquit(self) -> None:
-        self._slot.acquit()
-        self.cells.witness = None
-
-    def _leave_out(self, source: int, number: int, now: float) -> bool:
-        """In the presence of a suspect: whether what is in hand is it and fatal; else acquit it when it is past."""
-        slot = self._slot
-        if slot.is_fatal(source, number):
-            key = slot.key
-            self._acquit()
-            error = poison.PoisonError(f"{self.name} died of it {poison.FATAL // 2} times or more")
-            self.log.error("poison", number=number, cell=key)
-            if key:
-                self._quarantine(key, error, now)
-            return True
-        if source != _EXPIRE and slot.is_past(source, number):  # a deadline's number stands for its key, not its turn
-            self._acquit()
-        return False
 
 
 def run(actor_class: type[LayerActor], context: Context) -> None:
