@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,6 +33,7 @@ class Cells:
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._live: dict[bytes, Any] = {}
         self._stored: set[bytes] = set(journal.keys())
+        self._numbers = Counter(key[:1] for key in self._stored)
         self._heap = journal.deadlines()  # ascending, so a heap
         self._deadlines: dict[bytes, float] = {key: deadline for deadline, key in self._heap}
         self._dirty: set[bytes] = set()
@@ -47,6 +49,10 @@ class Cells:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.keys())
+
+    def number(self, mark: bytes) -> int:
+        """How many there are whose keys begin with `mark`, one byte: known without a look at any of them."""
+        return self._numbers[mark]
 
     def keys(self) -> list[bytes]:
         """All keys; none of the values is decoded for it."""
@@ -99,6 +105,8 @@ class Cells:
         if old is _ABSENT and key in self._stored:
             old = self._restore(key)
         self._undo.append((key, old, before))
+        if old is _ABSENT:
+            self._numbers[key[:1]] += 1
         live[key] = value
         self._dirty.add(key)
         if deadline != before:
@@ -114,6 +122,7 @@ class Cells:
                 return
             self._stored.discard(key)
             old = None  # still in the journal: undone by storing it again
+        self._numbers[key[:1]] -= 1
         self._undo.append((key, old, self._deadlines.pop(key, None)))
         self._dirty.add(key)
 
@@ -162,6 +171,8 @@ class Cells:
         """Take back all that the step in hand changed."""
         self.touched = None
         for key, value, deadline in reversed(self._undo):
+            was, had = key in self, value is not _ABSENT
+            self._numbers[key[:1]] += had - was
             self._live.pop(key, None)
             if value is None:
                 self._stored.add(key)
@@ -173,6 +184,7 @@ class Cells:
     def quarantine(self, key: bytes) -> bytes | None:
         """Remove a cell whatever state it is in, and return what can be kept for a post-mortem."""
         remains = self._remains(key)
+        self._numbers[key[:1]] -= key in self
         self._live.pop(key, None)
         self._stored.discard(key)
         self._deadlines.pop(key, None)

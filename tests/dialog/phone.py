@@ -55,6 +55,9 @@ class Cells(dict[bytes, bytes]):
         del self[key]
         self.deadlines.pop(key, None)
 
+    def number(self, mark: bytes) -> int:
+        return sum(key.startswith(mark) for key in self)
+
     def copy(self) -> Cells:
         other = Cells()
         other.update(self)

@@ -125,10 +125,10 @@ def test_many_changed_deadlines_do_not_grow_the_heap_without_bound(journal: Jour
     assert cells.next_deadline == NEVER
 
 
-KEYS = st.sampled_from([b"a", b"b", b"c"])
+KEYS = st.sampled_from([b"a", b"b", b"bb", b"c"])
 OPERATIONS = st.one_of(
     st.tuples(st.just("put"), KEYS, st.integers(0, 9), st.none() | st.integers(1, 9).map(float)),
-    st.tuples(st.just("delete"), KEYS),
+    st.tuples(st.sampled_from(["delete", "quarantine"]), KEYS),
     st.tuples(st.just("get"), KEYS),
     st.tuples(st.sampled_from(["settle", "undo", "commit", "restart"])),
 )
@@ -157,6 +157,11 @@ def test_undo_takes_back_one_step_and_a_restart_all_since_the_commit(
             elif name == "delete":
                 cells.delete(arguments[0])  # type: ignore[arg-type]
                 now.pop(arguments[0], None)
+            elif name == "quarantine":  # of a step that was undone, and never to be undone itself
+                cells.undo()
+                cells.quarantine(arguments[0])  # type: ignore[arg-type]
+                settled.pop(arguments[0], None)
+                now = dict(settled)
             elif name == "get":
                 assert cells.get(arguments[0]) == now.get(arguments[0], (None,))[0]  # type: ignore[index, arg-type]
             elif name == "undo":
@@ -172,6 +177,7 @@ def test_undo_takes_back_one_step_and_a_restart_all_since_the_commit(
                     cells = Cells(journal, Value)
                     now, settled = dict(committed), dict(committed)
             assert set(cells.keys()) == set(now)
+            assert cells.number(b"b") == (b"b" in now) + (b"bb" in now)
         assert state(cells) == now
         earliest = min((deadline for _, deadline in now.values() if deadline is not None), default=NEVER)  # type: ignore[misc]
         assert cells.next_deadline == earliest
