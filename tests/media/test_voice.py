@@ -191,11 +191,15 @@ def test_packets_of_impossible_lengths_are_dropped_and_counted(rig: Rig) -> None
     port = speaker.call()
     rig.engine.echo("a")
     speaker.talk(port, 20)
+    session = rig.engine.sessions["a"]
+    before = session.peer.malformed
     for payload in (b"\xff\xff", bytes(1400)):
         speaker.phone.say(payload, port, payload_type=96)
         rig.step()
-    speaker.talk(port, 20)
-    assert "a" in rig.engine.sessions
+    assert session.peer.malformed == before + 1  # the one without a length; the other is broken, and its length silent
+    speaker.talk(port, 60)
+    assert rig.engine.sessions["a"] is session
+    assert is_tone(speaker.heard(), 700.0, 48000)
 
 
 def test_a_codec_that_cannot_be_had_is_refused(rig: Rig) -> None:

@@ -170,6 +170,10 @@ def test_stun_is_spoken_only_where_the_peer_said_so_and_a_new_address_is_a_new_f
             return b"\x01\x01\x00\x0c" + ping[4:] + b"\x00\x20\x00\x08" + xored
 
         peer.send(answer(5060)[:-1])
+        forged = answer(6666)
+        peer.send(forged[:8] + bytes(12) + forged[20:])  # of a transaction that nobody began
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(bytes.fromhex("000100002112a442") + bytes(12), service.addresses["udp"])
         peer.send(answer(5060))
         it.wait_for(lambda: _cells(it)[0].seen == "192.0.2.1:5060", "the answer")
         assert datagram(it, peer) == ping
