@@ -154,6 +154,8 @@ class MediaSection(_Section, frozen=True, kw_only=True):
         inband_keys: hear keys in the sound of peers that take no telephone events; it costs about 4 ms a call-second.
         ports: first and last UDP port of the pool; a call takes two.
         folder: where files that are played and recorded must be, links followed; empty: anywhere.
+        filter: a Python file with a ``process(heard, said, rate, state)`` that the sound of all calls goes through;
+            empty: none.
         srtp: off, optional (where the peer takes it) or required.
         srtp_suites: those that are offered and taken, the most liked first.
         srtp_in_clear: warn when keys go over UDP or TCP and not TLS, or refuse: what is optional is off there.
@@ -167,6 +169,7 @@ class MediaSection(_Section, frozen=True, kw_only=True):
     inband_keys: bool = False
     ports: tuple[Port, Port] = (16384, 18383)
     folder: str = ""
+    filter: str = ""
     srtp: Literal["off", "optional", "required"] = "off"
     srtp_suites: Annotated[
         tuple[
@@ -215,12 +218,14 @@ class SoundSection(_Section, frozen=True, kw_only=True):
         input: the device that peers hear, by name or number (`sipactors devices`); empty: the system's default.
         output: the device that peers are heard on; empty: the system's default.
         ring: the device that rings for calls in which wait for an answer; empty: none.
+        echo_cancellation: take out of the input what it hears of the output; it needs libspeexdsp.
     """
 
     enabled: bool = False
     input: str = ""
     output: str = ""
     ring: str = ""
+    echo_cancellation: bool = False
 
 
 class LogSection(_Section, frozen=True, kw_only=True):

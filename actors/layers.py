@@ -106,6 +106,7 @@ def media(config: Config) -> MediaSettings:
         folder=absolute(section.folder),
         listen=configuration.control_address(config.control.listen),
         network=_network(config.simulate),
+        filter=absolute(section.filter),
     )
 
 
@@ -126,7 +127,10 @@ def _network(section: SimulateSection) -> Network | None:
 
 def device(config: Config) -> DeviceSettings:
     """Of the sound device's process."""
-    return DeviceSettings(input=config.sound.input, output=config.sound.output, ring=config.sound.ring)
+    sound = config.sound
+    return DeviceSettings(
+        input=sound.input, output=sound.output, ring=sound.ring, echo_cancellation=sound.echo_cancellation
+    )
 
 
 def control(config: Config) -> ControlSettings:

@@ -29,8 +29,9 @@ from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
 from actors.hook_config import check_hooks, hooked
-from actors.media import srtp
+from actors.media import echo, srtp
 from actors.media.codecs import CodecMissingError, find
+from actors.media.filters import FilterError, load
 from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
@@ -137,9 +138,27 @@ def configured(options: RunOptions) -> Config:
     check_answer_file(config.answer)
     check_codecs(config.media.codecs)
     check_hooks(config.hooks)
+    check_extras(config)
+    return config
+
+
+def check_extras(config: Config) -> None:
+    """See now that what the settings ask for can be had.
+
+    Raises:
+        ConfigError: something is missing.
+    """
     if config.media.srtp != "off" and not srtp.installed():
         raise ConfigError(f"media.srtp: {srtp.MISSING}")
-    return config
+    try:
+        if config.sound.echo_cancellation:
+            echo.check()
+        if config.media.filter:
+            load(config.media.filter)
+    except echo.EchoError as error:
+        raise ConfigError(f"sound.echo_cancellation: {error}") from error
+    except FilterError as error:
+        raise ConfigError(f"media.filter: {error}") from error
 
 
 def check_codecs(names: tuple[str, ...]) -> None:

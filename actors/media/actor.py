@@ -17,6 +17,7 @@ from actors.media.audio_events import Open
 from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.facts import Facts
+from actors.media.filters import load
 from actors.media.lines import DEVICE, SOUND, Lines
 from actors.media.loader import Loader
 from actors.media.record import Records
@@ -100,6 +101,7 @@ class MediaActor(LayerActor):
             target,
             inband=inband,
             network=settings.network,
+            process=load(settings.filter) if settings.filter else None,
         )
         if settings.network is not None:
             self.log.warning("bad_network", **settings.network._asdict())

@@ -73,7 +73,8 @@ class DeviceActor(LayerActor):
         line: OpenedLine | None = self.cells.get(key)
         if line is not None:
             settings = self._settings
-            devices = Wanted(line.input or settings.input, line.output or settings.output)
+            source, sink = line.input or settings.input, line.output or settings.output
+            devices = Wanted(source, sink, cancel=settings.echo_cancellation)
             self._driver.want(_name(key), Wanted("", settings.ring, ring=True) if line.ring else devices)
 
     def _close_line(self, key: bytes) -> None:

@@ -18,11 +18,15 @@ _RETRY = 2
 
 
 class Wanted(NamedTuple):
-    """Which devices a line is to have, empty for the system's default; with `ring` its output rings, no more."""
+    """Which devices a line is to have, empty for the system's default; with `ring` its output rings, no more.
+
+    With `cancel` the echo of the output is taken out of the input.
+    """
 
     input: str
     output: str
     ring: bool = False
+    cancel: bool = False
 
 
 class News(NamedTuple):
@@ -124,7 +128,7 @@ class Driver:
         try:
             if not self.cards and (session in self._lost or not first):
                 sound.anew()  # PortAudio knows only the cards that were there when it started
-            card = Ringer(wanted.output) if wanted.ring else Card(wanted.input, wanted.output)
+            card = Ringer(wanted.output) if wanted.ring else Card(*wanted[:2], cancel=wanted.cancel)
         except SoundError as error:
             if first and session not in self._lost:
                 self._tell(session, "device_failed", str(error))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from actors.media.disk import Disk
 from actors.media.events import Play, Record, SessionClosed, StartSession
 from actors.media.facts import Facts
+from actors.media.filters import Filter
 from actors.media.floor import Floor, tick_of
 from actors.media.jitter import TARGET
 from actors.media.line import Line
@@ -38,6 +39,7 @@ class Engine:
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
         network: a bad one, simulated for what comes to every session; None for none.
+        process: a user's filter that every session goes through; None for none.
 
     Attributes:
         floor: the sessions, and what they share.
@@ -55,8 +57,9 @@ class Engine:
         *,
         inband: bool = False,
         network: Network | None = None,
+        process: Filter | None = None,
     ) -> None:
-        self.floor = Floor(ports, records, disk, token, target, inband=inband, network=network)
+        self.floor = Floor(ports, records, disk, token, target, inband=inband, network=network, process=process)
         self.sessions = self.floor.sessions
         self._plays = Plays(self.floor, loader)
         self._pacing = Pacing(self.floor, self._plays)

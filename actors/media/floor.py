@@ -11,6 +11,7 @@ from collections.abc import Callable
 from actors.media.crossing import Crossing
 from actors.media.disk import Disk
 from actors.media.events import SessionLost
+from actors.media.filters import Filter, Filtered
 from actors.media.lane import Lane, Sessions
 from actors.media.network import Network
 from actors.media.record import Records
@@ -44,6 +45,7 @@ class Floor:
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
         network: a bad one, simulated for what comes to every session; None for none.
+        process: a user's filter that every session goes through; None for none.
 
     Attributes:
         sessions: those that have ports.
@@ -66,6 +68,7 @@ class Floor:
         *,
         inband: bool,
         network: Network | None,
+        process: Filter | None,
     ) -> None:
         self.lane = Lane(records, len(ports))
         self.sessions: dict[str, Session] = Sessions(self.lane.leave)
@@ -77,6 +80,7 @@ class Floor:
         self.recordings = Recordings(disk, records.path.with_name("kept"))
         self.network = network
         self.inband = inband
+        self._process = process
         self.active: dict[str, Session] = {}
         self.resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
         self.sockets: dict[int, tuple[Session, bool]] = {}
@@ -105,6 +109,8 @@ class Floor:
         self.sockets[session.pair.rtcp.fileno()] = (session, True)
         if self.network is not None:
             session.crossing = Crossing(self.network)
+        if self._process is not None:
+            session.filtered = Filtered(self._process)
 
     def save(self, session: Session, tick: int) -> None:
         """Write down what a successor must know, as of `tick`."""

@@ -120,12 +120,16 @@ class Pacing:
             payload = None if taps is None and session.player is None else self._plays.said(session, tick)
             if payload is None or session.muted:
                 payload = session.frame_to_send(codes, law)
+            if session.filtered is not None:
+                codes, law, payload = session.through(session.filtered, codes, law, payload)
             if taps is not None and taps.meter is not None:
                 taps.meter.said.append((payload, session.form))
             if recorder is not None and recorder.sides != "peer":
                 said, form = payload, session.form
             self._send(session, payload, tick, destination)
         else:
+            if session.filtered is not None:
+                codes, law, _ = session.through(session.filtered, codes, law, session.silence)
             self._floor.save(session, tick)
         if recorder is not None and not recorder.push(tick, codes, law, said, form):
             self._floor.events += self._floor.recordings.fail(session, "the disk does not keep up", tick)

@@ -17,6 +17,7 @@ from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
 from actors.media.events import Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
+from actors.media.filters import Filtered
 from actors.media.formats import kinds, packet_length
 from actors.media.g711 import SILENCE, Law, decode, encode, transcode
 from actors.media.jitter import TARGET, JitterBuffer
@@ -81,6 +82,7 @@ class Session:
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
         crossing: the simulated network that the peer's packets come through; None for none.
+        filtered: its way through a user's filter; None for none.
         awake_until: the tick before which the session does not go to rest.
         slow, slow_source, slow_locked, slow_until: the part of its row that seldom changes as it was packed last, of
             which source and address, and the tick from which it is packed anew.
@@ -100,6 +102,7 @@ class Session:
         "detector",
         "echo",
         "event_type",
+        "filtered",
         "generation",
         "identity",
         "inband",
@@ -155,6 +158,7 @@ class Session:
         self.call = ""
         self.taps: Taps | None = None
         self.crossing: Crossing | None = None
+        self.filtered: Filtered | None = None
         self.pair = pair
         self.identity = identity
         self.generation = 0
@@ -183,9 +187,8 @@ class Session:
         self.packet_samples = FRAME
         self.silence = _SILENCES[Law.PCMU]
         self.outgoing = b""
-        self.outgoing_timestamp = 0
+        self.outgoing_timestamp = self.position = self.plays = 0
         self.player: Playing | None = None
-        self.position = self.plays = 0
         self.queue: deque[Play] = deque()
         self.paused = False
         self.recorder: Recorder | None = None
@@ -343,6 +346,17 @@ class Session:
             return codes or self.silence
         return transcode(codes, law, self.law) if law else self.silence
 
+    def through(self, way: Filtered, codes: bytes, law: int, payload: bytes) -> tuple[bytes, int, bytes]:
+        """What the peer says and what it is to be said, filtered. A filter that fails is out of the session's way."""
+        form = self.form
+        try:
+            heard, said = way.frames((codes, law), (payload, form), self.rate, form)
+        except Exception as error:  # noqa: BLE001 - whatever a user's file does
+            self.filtered = None
+            self.peer.notices.append(("filter_failed", f"{type(error).__name__}: {error}"))
+            return codes, law, payload
+        return heard, form, payload if self.muted else said
+
     def _from_device(self, line: Line) -> bytes:
         """The next 20 ms of what the sound device says."""
         said = line.say(self.rate // 1000)
@@ -360,6 +374,7 @@ class Session:
             and self.voice is None
             and self.srtp is None
             and self.crossing is None
+            and self.filtered is None
             and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None
             and self.line is None

@@ -17,6 +17,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         listen: where the control API has its TCP port, ``tcp://ADDRESS:PORT``: audio is had on those behind it; empty
             for no audio over TCP.
         network: a bad one, simulated for what every session receives; None for none.
+        filter: the file of a filter that the sound of every session goes through; empty for none.
     """
 
     jitter: int = 40
@@ -24,6 +25,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = ""
     listen: str = ""
     network: Network | None = None
+    filter: str = ""
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +35,10 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
         input: heard by peers.
         output: hears peers.
         ring: rings for calls in; none where it is empty.
+        echo_cancellation: the echo of the output is taken out of the input.
     """
 
     input: str = ""
     output: str = ""
     ring: str = ""
+    echo_cancellation: bool = False

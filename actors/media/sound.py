@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actors.media.device import Elastic
+from actors.media.echo import DeskEcho, EchoError
 from actors.media.resample import Resampler
 from actors.media.tones import Tone, samples_of
 
@@ -212,24 +213,31 @@ class Card(_Streams):
     """What a line speaks and is heard through.
 
     Args:
-        wanted_input, wanted_output: names or numbers; empty for the system's default.
+        wanted_input: a name or number; empty for the system's default.
+        wanted_output: the same.
+        cancel: the echo of the output is taken out of the input.
 
     Raises:
-        SoundError: one of them is not there or cannot be opened.
+        SoundError: one of them is not there or cannot be opened, or echo cannot be cancelled.
     """
 
-    def __init__(self, wanted_input: str, wanted_output: str) -> None:
+    def __init__(self, wanted_input: str, wanted_output: str, *, cancel: bool = False) -> None:
         super().__init__()
         self._khz = 0
         source, sink = self._find(wanted_input, "input"), self._find(wanted_output, "output")
         self.name = f"{source['name']}, {sink['name']}"
+        self._echo = _canceller(_rate(source), _rate(sink)) if cancel else None
         self._microphone = self._start("RawInputStream", source, self._captured)
         self._speaker = self._start("RawOutputStream", sink, self._wanted)
+        if self._echo is not None:
+            self._echo.delay = sum(stream.latency for stream in self._streams)
 
     # PortAudio's threads.
 
     def _captured(self, side: _Side, data: Any, _count: int) -> None:  # noqa: ANN401
         samples = np.frombuffer(data, np.int16).copy()
+        if self._echo is not None:
+            samples = self._echo.clean(samples)
         with side.lock:
             side.ring.push(samples)
             side.beats += 1
@@ -238,6 +246,8 @@ class Card(_Streams):
         with side.lock:
             samples = side.ring.pull(count)
             side.beats += 1
+        if self._echo is not None:
+            self._echo.play(samples)
         data[:] = samples.tobytes()
 
     # The actor's.
@@ -259,6 +269,18 @@ class Card(_Streams):
         with self._microphone.lock:
             said = self._microphone.ring.pull(self._microphone.ring.rate // 50)
         return self._in.convert(said).tobytes()
+
+
+def _canceller(rate: int, played_at: int) -> DeskEcho:
+    """What takes the speaker's echo out of the microphone.
+
+    Raises:
+        SoundError: it cannot be had.
+    """
+    try:
+        return DeskEcho(rate, played_at)
+    except EchoError as error:
+        raise SoundError(str(error)) from error
 
 
 def _rate(device: Any) -> int:  # noqa: ANN401

@@ -16,6 +16,7 @@ from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.events import Format, StartSession
 from actors.media.facts import Facts
+from actors.media.filters import Filter
 from actors.media.loader import Loader
 from actors.media.network import Network
 from actors.media.record import Records
@@ -116,9 +117,11 @@ class Rig:
         seed: int = 1,
         folder: str = "",
         network: Network | None = None,
+        process: Filter | None = None,
     ) -> None:
         self._folder = folder
         self._network = network
+        self._process = process
         self.path = tmp_path / "media" / "sessions"
         self.now = 1000.0
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
@@ -136,7 +139,9 @@ class Rig:
         self._closed += [self.ports, self.records]
         self.loader = Loader(self._folder)
         words = lambda: self._token.getrandbits(32)  # noqa: E731 - a name for a line
-        self.engine = Engine(self.ports, self.records, self.disk, self.loader, words, network=self._network)
+        self.engine = Engine(
+            self.ports, self.records, self.disk, self.loader, words, network=self._network, process=self._process
+        )
 
     def kill(self) -> None:
         """The process is gone at once: nothing is finished, only its descriptors and pages vanish."""
