@@ -21,8 +21,10 @@ from actors.transport.settings import TransportSettings
 def transport(config: Config) -> TransportSettings:
     """Of the one transport process."""
     sip, dns, peers = config.sip, config.dns, config.peers
+    listeners, (first, last) = configuration.listeners(config), config.media.ports
     return TransportSettings(
-        listen=configuration.listeners(config),
+        listen=listeners,
+        held=len(listeners) + last + 1 - first,
         shards=config.service.shards,
         max_requests=sip.max_requests,
         max_connections=sip.max_connections,

@@ -62,6 +62,7 @@ from actors.transport.stream import NOBODY
 from actors.transport.takeover import take_over
 
 _ROUTES = 4096
+_SPARE = 128  # descriptors that the supervisor needs for itself, a new child among it
 _NO_DIALOG = b"SIP/2.0 481 "
 
 
@@ -143,7 +144,7 @@ class TransportActor(LayerActor):
             self,
             context.channel,
             settings=settings,
-            limit=_connection_limit(),
+            limit=connection_limit(settings.held),
             beginning=Beginning(
                 context.channel, epoch=context.epoch, settings=settings, listeners=self._listeners, contexts=contexts
             ),
@@ -375,10 +376,16 @@ def _address_of(target: Target) -> Address:
     return Address(target.transport, target.host, target.port, plain(name))
 
 
-def _connection_limit() -> int:
-    """Connections in all: half of the descriptors we may have, for each needs one in the supervisor beside its own."""
+def connection_limit(held: int) -> int:
+    """Connections in all: half of the descriptors that a process may have, or what the supervisor has left for them.
+
+    Each needs one there beside its own here. Without any to spare it could start no successor of a child that died.
+
+    Args:
+        held: descriptors that the supervisor has for others.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, soft // 2)
+    return max(1, soft // 8, min(soft // 2, soft - held - _SPARE))
 
 
 def main(context: Context) -> None:

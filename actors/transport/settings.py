@@ -55,6 +55,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
         listen: the listeners; the supervisor opens them.
         shards: how many transaction shards there are.
         max_connections: of one stranger; the trusted have no limit.
+        held: descriptors that the supervisor has beside those of the connections: RTP ports and listeners.
         max_requests: state-creating requests a second of one stranger.
         message_timeout: seconds to complete a message on a stream.
         connect_timeout: seconds to open a connection.
@@ -83,6 +84,7 @@ class TransportSettings(msgspec.Struct, frozen=True, kw_only=True):
     listen: tuple[Listener, ...]
     shards: int = 1
     max_connections: int = 64
+    held: int = 0
     max_requests: float = 50.0
     message_timeout: float = 5.0
     connect_timeout: float = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import struct
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from actors import sip
+from actors import layers, sip
+from actors.config import Config
 from actors.runtime.channel import Deposit, Withdraw
 from actors.sip.vocabulary import Candidate, Flow, Target
+from actors.transport.actor import connection_limit
 from actors.transport.events import (
     FlowDead,
     Locate,
@@ -310,6 +313,19 @@ def _next_received(it: Harness) -> Received:
     while not isinstance(event := it.expect(SHARD, object), Received):
         assert isinstance(event, FlowDead)
     return event
+
+
+@pytest.mark.parametrize(
+    ("held", "limit"), [(0, 1000), (1000, 872), (2002, 250)], ids=["nothing", "some ports", "more than there is"]
+)
+def test_connections_leave_the_supervisor_room_for_what_else_it_holds(held: int, limit: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, before[1]))
+    try:
+        assert connection_limit(held) == limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert layers.transport(Config()).held == 2002  # the ports of a thousand calls, and the listeners
 
 
 def test_accepting_pauses_at_the_cap_and_goes_on(tmp_path: Path) -> None:
