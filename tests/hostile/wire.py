@@ -98,8 +98,9 @@ class Wire:
         """
         end = time.monotonic() + timeout
         while not self._read:
-            ready, _, _ = select.select([self.socket], [], [], max(0.0, end - time.monotonic()))
-            assert ready, "no answer came"
+            poll = select.poll()  # select takes no descriptor above 1,023
+            poll.register(self.socket, select.POLLIN)
+            assert poll.poll(max(0.0, end - time.monotonic()) * 1000), "no answer came"
             self._take()
         return self._read.popleft()
 
