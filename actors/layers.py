@@ -105,6 +105,7 @@ def media(config: Config) -> MediaSettings:
     return MediaSettings(
         jitter=section.jitter,
         inband_keys=section.inband_keys,
+        talk_events=section.talk_events,
         folder=absolute(section.folder),
         listen=configuration.control_address(config.control.listen),
         network=_network(config.simulate),

@@ -100,6 +100,7 @@ class MediaActor(LayerActor):
             random_words(),
             target,
             inband=inband,
+            talk=settings.talk_events,
             network=settings.network,
             process=load(settings.filter) if settings.filter else None,
         )

@@ -38,6 +38,7 @@ class Engine:
         token: gives random 32-bit numbers.
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
+        talk: it is told when peers begin and end to speak.
         network: a bad one, simulated for what comes to every session; None for none.
         process: a user's filter that every session goes through; None for none.
 
@@ -56,10 +57,13 @@ class Engine:
         target: int = TARGET,
         *,
         inband: bool = False,
+        talk: bool = False,
         network: Network | None = None,
         process: Filter | None = None,
     ) -> None:
-        self.floor = Floor(ports, records, disk, token, target, inband=inband, network=network, process=process)
+        self.floor = Floor(
+            ports, records, disk, token, target, inband=inband, talk=talk, network=network, process=process
+        )
         self.sessions = self.floor.sessions
         self._plays = Plays(self.floor, loader)
         self._pacing = Pacing(self.floor, self._plays)

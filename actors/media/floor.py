@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.media.activity import Activity
 from actors.media.crossing import Crossing
 from actors.media.disk import Disk
 from actors.media.events import SessionLost
@@ -44,6 +45,7 @@ class Floor:
         token: gives random 32-bit numbers.
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
+        talk: it is told when peers begin and end to speak.
         network: a bad one, simulated for what comes to every session; None for none.
         process: a user's filter that every session goes through; None for none.
 
@@ -67,6 +69,7 @@ class Floor:
         target: int,
         *,
         inband: bool,
+        talk: bool,
         network: Network | None,
         process: Filter | None,
     ) -> None:
@@ -79,7 +82,7 @@ class Floor:
         self.srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
         self.recordings = Recordings(disk, records.path.with_name("kept"))
         self.network = network
-        self.inband = inband
+        self.inband, self._talk = inband, talk
         self._process = process
         self.active: dict[str, Session] = {}
         self.resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
@@ -109,6 +112,8 @@ class Floor:
         self.sockets[session.pair.rtcp.fileno()] = (session, True)
         if self.network is not None:
             session.crossing = Crossing(self.network)
+        if self._talk:
+            session.activity = Activity()
         if self._process is not None:
             session.filtered = Filtered(self._process)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.media.activity import Activity
 from actors.media.events import DigitReceived, KeysPressed, Noticed
 from actors.media.floor import Floor, tick_of
 from actors.media.intake import Intake
@@ -21,6 +22,13 @@ from actors.media.session import TICKS, Session
 _CATCH_UP = 3
 # What a recorded session should have heard while nobody served it is made up for, so many ticks at most.
 MADE_UP = 250
+
+
+def _attentive(session: Session, activity: Activity) -> tuple[bytes, int]:
+    """What a session hears; when its peer begins and ends to speak is told."""
+    codes, law = session.hear()
+    session.peer.notices += activity.hear(codes, law)
+    return codes, law
 
 
 class Pacing:
@@ -112,7 +120,7 @@ class Pacing:
     def _serve(self, session: Session, tick: int, now: float, wall: float) -> None:
         """One frame of one session: hear, record, and send what is due."""
         peer = session.peer
-        codes, law = session.hear()
+        codes, law = session.hear() if session.activity is None else _attentive(session, session.activity)
         taps, recorder = session.taps, session.recorder
         said, form = b"", 0
         destination = peer.destination

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from actors.media.activity import Activity
 from actors.media.codecs.companded import Companded
 from actors.media.crossing import Crossing
 from actors.media.disk import Recorder
@@ -83,6 +84,7 @@ class Session:
         taps: other programs that hear or speak; None for none.
         crossing: the simulated network that the peer's packets come through; None for none.
         filtered: its way through a user's filter; None for none.
+        activity: hears when the peer begins and ends to speak; None where nobody wants to know.
         awake_until: the tick before which the session does not go to rest.
         slow, slow_source, slow_locked, slow_until: the part of its row that seldom changes as it was packed last, of
             which source and address, and the tick from which it is packed anew.
@@ -93,6 +95,7 @@ class Session:
     __slots__ = (
         "_narrow",
         "_spoken",
+        "activity",
         "awake_until",
         "base",
         "call",
@@ -154,11 +157,11 @@ class Session:
     )
 
     def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
-        self.key = key
-        self.call = ""
+        self.key, self.call = key, ""
         self.taps: Taps | None = None
         self.crossing: Crossing | None = None
         self.filtered: Filtered | None = None
+        self.activity: Activity | None = None
         self.pair = pair
         self.identity = identity
         self.generation = 0
@@ -375,6 +378,7 @@ class Session:
             and self.srtp is None
             and self.crossing is None
             and self.filtered is None
+            and self.activity is None
             and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None
             and self.line is None

@@ -118,10 +118,11 @@ class Rig:
         folder: str = "",
         network: Network | None = None,
         process: Filter | None = None,
+        talk: bool = False,
     ) -> None:
         self._folder = folder
         self._network = network
-        self._process = process
+        self._process, self._talk = process, talk
         self.path = tmp_path / "media" / "sessions"
         self.now = 1000.0
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
@@ -140,7 +141,14 @@ class Rig:
         self.loader = Loader(self._folder)
         words = lambda: self._token.getrandbits(32)  # noqa: E731 - a name for a line
         self.engine = Engine(
-            self.ports, self.records, self.disk, self.loader, words, network=self._network, process=self._process
+            self.ports,
+            self.records,
+            self.disk,
+            self.loader,
+            words,
+            network=self._network,
+            process=self._process,
+            talk=self._talk,
         )
 
     def kill(self) -> None:
