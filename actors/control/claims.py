@@ -125,6 +125,11 @@ class Claims:
 
     # The workers
 
+    def worker(self, call: str) -> str | None:
+        """What the worker of a call calls itself, None where it has none."""
+        cell = self._get(call)
+        return cell.name if cell is not None and cell.worker else None
+
     def forbids(self, worker: bytes, call: str) -> bool:
         """Whether the call is another worker's to decide on."""
         cell = self._get(call)

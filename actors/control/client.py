@@ -144,7 +144,7 @@ class Client(Commands[Blocking]):
             log: the id of the log that `since` is of (EventStream.log), if it was kept.
             topics: names of events, or beginnings of names with a star (``Call*``); empty for all.
             call: only events of this call.
-            state: begin with the calls that there are (EventStream.state).
+            state: begin with the calls and accounts that there are (EventStream.state and accounts).
         """
         return EventStream(self, Reader(os.urandom(8).hex(), since, log, topics=topics, call=call, state=state))
 

@@ -438,7 +438,20 @@ def _split(infos: Iterable[I]) -> list[list[I]]:
     return parts
 
 
+def _state_of(done: dialog.CommandDone) -> Iterable[dialog.CallInfo | accounts.AccountInfo]:
+    return (*done.calls, *done.accounts)
+
+
+def state_lists(known: Sequence[dialog.CallInfo | accounts.AccountInfo]) -> list[CallList | AccountList]:
+    """What a late joiner is told, in parts that each fit a frame; one empty part when there is nothing."""
+    lines = [each for each in known if isinstance(each, accounts.AccountInfo)]
+    calls = call_lists([each for each in known if isinstance(each, dialog.CallInfo)])
+    return [*calls, *(account_lists(lines) if lines else [])]
+
+
 # Here a question is added.
-QUESTIONS: dict[type, Question] = dict.fromkeys(
-    (Calls, Subscribe), Question(dialog.ListCalls, attrgetter("calls"), call_lists)
-) | {Accounts: Question(accounts.ListAccounts, attrgetter("accounts"), account_lists)}
+QUESTIONS: dict[type, Question] = {
+    Calls: Question(dialog.ListCalls, attrgetter("calls"), call_lists),
+    Accounts: Question(accounts.ListAccounts, attrgetter("accounts"), account_lists),
+    Subscribe: Question(dialog.ListState, _state_of, state_lists),
+}

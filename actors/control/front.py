@@ -194,10 +194,20 @@ class Front(LayerActor):
             return
         question = commands.QUESTIONS[answered.kind]
         known = [item for done in answered.answers for item in question.answers(done)]
+        parts = [self._with_claims(part) for part in question.parts(known)]
         if answered.kind is records.Subscribe:
-            self.defer(self._send_state, answered.asker, question.parts(known))
+            self.defer(self._send_state, answered.asker, parts)
             return
-        self._reply(answered.asker, [plain(part) for part in question.parts(known)])
+        self._reply(answered.asker, [plain(part) for part in parts])
+
+    def _with_claims(self, part: Any) -> Any:  # noqa: ANN401
+        """A list of calls with who has them; any other part of a reply as it is."""
+        if not isinstance(part, records.CallList):
+            return part
+        workers = [(call, self.claims.worker(call.call)) for call in part.calls]
+        return records.CallList(
+            tuple([call if worker is None else call._replace(claimed=True, worker=worker) for call, worker in workers])
+        )
 
     def tree_told(self, tree: channel.Tree, now: float) -> None:  # noqa: ARG002
         """The supervisor's answer to a question."""
@@ -283,9 +293,11 @@ class Front(LayerActor):
         if self.claims.watched:
             self.defer(self._arm, now + PROBE)
 
-    def _send_state(self, asker: Asker, parts: Sequence[records.CallList]) -> None:
+    def _send_state(self, asker: Asker, parts: Sequence[records.CallList | records.AccountList]) -> None:
         for number, part in enumerate(parts):
-            self._send(asker[0], encode_frame(records.State(asker[1], part.calls, number, part is parts[-1])))
+            calls = part.calls if isinstance(part, records.CallList) else ()
+            accounts = part.accounts if isinstance(part, records.AccountList) else ()
+            self._send(asker[0], encode_frame(records.State(asker[1], calls, number, part is parts[-1], accounts)))
         self._subscriptions.release(asker)
         self._publish = True
         self.mailbox.again(self._fd)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from actors.control.errors import CommandRefused, ControlError
 from actors.control.protocol import ProtocolError, decode_event
 from actors.control.records import (
+    AccountInfo,
     Bye,
     CallInfo,
     Event,
@@ -51,7 +52,7 @@ class Reader:
         log: the id of the service's log.
         last_at_start: the last event that was logged when the stream began; None until it stands.
         ended: nothing more will come.
-        state: the calls that there were when the stream began, where they were asked for.
+        state, accounts: the calls and the accounts that there were when the stream began, where they were asked for.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Reader:
         self.last_at_start: int | None = None
         self.ended = False
         self.state: list[CallInfo] | None = None
+        self.accounts: list[AccountInfo] = []
         self._topics = tuple(topics)
         self._call = call
         self._wants_state = state
@@ -149,8 +151,9 @@ class Reader:
 
     def _learn(self, frame: State) -> None:
         if self._wants_state:  # else it is what a repeated Subscribe asked for again
-            before = self.state if frame.part and self.state else []
-            self.state = [*before, *frame.calls]
+            before = (self.state or [], self.accounts) if frame.part else ([], [])
+            self.state = [*before[0], *frame.calls]
+            self.accounts = [*before[1], *frame.accounts]
             self._wants_state = not frame.last
 
     def _queue(self, fields: dict[str, Any]) -> None:
@@ -200,6 +203,11 @@ class Following:
     def state(self) -> list[CallInfo]:
         """The calls that there were when the stream began, where they were asked for."""
         return self._reader.state or []
+
+    @property
+    def accounts(self) -> list[AccountInfo]:
+        """The accounts that there were when the stream began, where the state was asked for."""
+        return self._reader.accounts
 
     @property
     def ended(self) -> bool:

@@ -194,6 +194,12 @@ class ListCalls(Event, frozen=True):
     ref: str
 
 
+class ListState(Event, frozen=True):
+    """Tell every call and every account, for who joins late."""
+
+    ref: str
+
+
 class Drain(Event, frozen=True):
     """Refuse new calls with 503 from now on (`on`), or take them again; calls in progress go on."""
 
@@ -420,6 +426,7 @@ FromControl = (
     | AlterPlayback
     | RecordAudio
     | ListCalls
+    | ListState
     | Drain
     | DoNotDisturb
     | AccountCommand

@@ -6,10 +6,11 @@ added, tells :mod:`actors.dialog.usage`.
 
 from __future__ import annotations
 
+from actors.dialog.account_events import ListAccounts
 from actors.dialog.call import Agent, Asked, Place
 from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl
+from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl, ListCalls, ListState
 from actors.dialog.feeds import Feeds
 from actors.dialog.guard import Guard
 from actors.dialog.mailboxes import Mailboxes
@@ -64,6 +65,7 @@ class UserAgent:
         self._words: dict[type, Command] = dict(self.calls.between)
         self._commands[Drain] = self._drain
         self._commands[DoNotDisturb] = self._refuse
+        self._commands[ListState] = self._list
 
     def begin(self, now: float, wall: float) -> Effects:
         """Plan what is to be done unasked; once, at the start of the shard."""
@@ -166,6 +168,13 @@ class UserAgent:
     def _refuse(self, command: DoNotDisturb, _now: float, _wall: float) -> Effects:
         self.agent.refusal = command.status
         return (Report(CommandDone(command.ref)),)
+
+    def _list(self, command: ListState, now: float, wall: float) -> Effects:
+        both = (ListCalls(command.ref), ListAccounts(command.ref))
+        told = [effect for each in both for effect in self.command(each, now, wall)]
+        done = [effect.event for effect in told if isinstance(effect, Report) and isinstance(effect.event, CommandDone)]
+        calls = tuple([call for each in done for call in each.calls])
+        return (Report(CommandDone(command.ref, calls, tuple([line for each in done for line in each.accounts]))),)
 
     def leave(self, now: float, wall: float, keys: Keys = None) -> Effects:
         """End every call and what else is to be ended in order, and take no new call."""

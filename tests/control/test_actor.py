@@ -14,6 +14,7 @@ from actors.control.client import Client, CommandRefused, Lost, NoService
 from actors.control.protocol import decode_frame, encode_request, pack, unpack
 from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted, Subscribe
 from actors.dialog import events as dialog
+from actors.dialog.account_events import AccountInfo
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
 from actors.runtime.slots import Slots
 from tests.control.api import calling, control
@@ -372,15 +373,25 @@ def test_a_command_that_takes_too_long_may_yet_be_done(tmp_path: Path) -> None:
         context.term()
 
 
-def test_who_comes_late_gets_the_calls_there_are_and_then_the_events(tmp_path: Path) -> None:
-    with control(tmp_path, shards=2) as house, calling(house) as caller:
+def test_who_comes_late_gets_the_calls_and_accounts_there_are_and_then_the_events(tmp_path: Path) -> None:
+    with control(tmp_path, shards=2) as house, calling(house) as caller, calling(house) as worker:
+        house.send("dialog-0", received("c0"))
+        worker.do(lambda client: client.calls["c0"].claim(worker="one"))
         asking = caller.ask(lambda client: client.events(state=True))
         for number, peer in enumerate(house.peers):
-            question = house.expect(peer, dialog.ListCalls)
+            question = house.expect(peer, dialog.ListState)
             call = dialog.CallInfo(f"c{number}", "in", "confirmed", "sip:a", "sip:b", float(number), 0.0)
-            house.send(peer, received("new"), dialog.CommandDone(question.ref, (call,)))
+            line = AccountInfo(f"sip:{number}@h", "registered", 9.0, 0.0, 200, "OK", "sip:me")
+            house.send(peer, received("new"), dialog.CommandDone(question.ref, (call,), (line,)))
         stream = caller.wait(asking)
-        assert [call.call for call in stream.state] == ["c0", "c1"]
+        assert [(call.call, call.claimed, call.worker) for call in stream.state] == [
+            ("c0", True, "one"),
+            ("c1", False, ""),
+        ]
+        assert [(each.account, each.state) for each in stream.accounts] == [
+            ("sip:0@h", "registered"),
+            ("sip:1@h", "registered"),
+        ]
         assert [event.call for event in caller.events(stream, 2)] == ["new", "new"]
 
 

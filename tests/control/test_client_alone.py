@@ -56,15 +56,18 @@ def test_the_client_starts_with_what_it_needs_and_no_more() -> None:
         for name in (
             "api",
             "asking",
+            "call_records",
             "client",
             "connecting",
             "errors",
+            "event_records",
             "messaging",
             "paths",
             "playing",
             "protocol",
             "reading",
             "records",
+            "service_records",
             "verbs",
         )
     }

@@ -248,10 +248,11 @@ def test_a_treatment_says_nothing_by_default() -> None:
 def test_the_api_shows_the_dialog_layers_events_as_they_are() -> None:
     from typing import get_args
 
-    from actors.dialog import events
+    from actors.dialog import account_events, events
 
     for kind in get_args(events.CallEvent):
         shown = EVENTS[kind.__name__]
         assert ("seq", *kind.__struct_fields__) == shown._fields
-    for ours, theirs in ((records.CallInfo, events.CallInfo), (records.Treatment, events.Treatment)):
-        assert ours._fields == theirs.__struct_fields__
+    assert records.CallInfo._fields == (*events.CallInfo.__struct_fields__, "claimed", "worker")  # control knows those
+    assert records.Treatment._fields == events.Treatment.__struct_fields__
+    assert records.AccountInfo._fields == account_events.AccountInfo.__struct_fields__

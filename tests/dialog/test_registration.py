@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.dialog.account_events import ListAccounts, RegisterAccount, UnregisterAccount
 from actors.dialog.accounts import Account, Secret
 from actors.dialog.effects import KeepFlow, LetFlowGo, PutBehind
-from actors.dialog.events import CommandDone, CommandFailed
+from actors.dialog.events import CommandDone, CommandFailed, ListState
 from actors.dialog.registration import MAX_ROUTES, Registration, State
 from actors.sip.vocabulary import Candidate, Target
 from tests.dialog.phone import WALL
@@ -31,6 +31,15 @@ def listed(line: Line) -> list[object]:
     done = line.order(ListAccounts("list"))
     assert isinstance(done, CommandDone)
     return list(done.accounts)
+
+
+def test_who_joins_late_is_told_of_accounts_and_calls_in_one_answer() -> None:
+    line = Line()
+    line.begin()
+    done = line.order(ListState("state"))
+    assert isinstance(done, CommandDone)
+    assert (done.ref, done.calls, list(done.accounts)) == ("state", (), listed(line))
+    assert done.accounts
 
 
 def test_an_account_registers_by_itself_and_says_until_when() -> None:
