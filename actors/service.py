@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +23,7 @@ import structlog
 
 from actors import config as configuration
 from actors import layers
+from actors.announcement import announce, own_version, treatment
 from actors.config import Config, ConfigError
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
@@ -44,7 +44,6 @@ from actors.transport.settings import Listener
 
 __all__ = ["Service", "Supervisor", "main", "run", "tree"]
 
-_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, never a default
 USAGE = 2
 _WINDOWS = 20  # ranges of RTP ports that a call without a service tries
 
@@ -248,7 +247,7 @@ def check(path: Path | None) -> Checked:
             ("listeners", " ".join(map(token, configuration.listeners(config)))),
             ("accounts", " ".join(each for each in accounts if each not in trunks) or "none"),
             ("trunks", " ".join(trunks) or "none"),
-            ("answers with", _treatment(config)),
+            ("answers with", treatment(config)),
             ("codecs", " ".join(config.media.codecs)),
             ("state in", config.service.state_dir),
         ),
@@ -375,54 +374,9 @@ class Service:
         return Client(self.run_dir)
 
 
-def announce(supervisor: Supervisor, config: Config, seconds: float) -> None:
-    """Say where it listens, how to call it, and what it will do with a call."""
-    listening = [
-        f"{where.partition(':')[0]}:{address}"
-        for where, address in supervisor.addresses.items()
-        if not where.startswith("rtp:")
-    ]
-    pairs = sum(where.startswith("rtp:") for where in supervisor.addresses) // 2
-    lines = [f"sipactors {_version()}", f"  listening on   {' '.join(listening)}"]
-    hosts = {listener.host for listener in configuration.listeners(config)}
-    if hosts <= {"127.0.0.1", "::1"}:
-        lines.append("                 this machine only; --listen udp:ADDRESS:PORT opens it to others")
-    kind, _, address = listening[0].partition(":")
-    suffix = "" if kind == "udp" else f";transport={kind}"
-    port = address.rpartition(":")[2]
-    example = f"127.0.0.1:{port}" if address.startswith("0.0.0.0") else address  # noqa: S104 - a wildcard to show
-    lines += [
-        f"  call it        sip:{config.sip.user}@{example}{suffix}   (a first caller: sipp -sn uac -m 1 {example})",
-        f"  answers with   {_treatment(config)}",
-        f"  run directory  {config.service.run_dir}",
-        f"  room for       {pairs} calls with audio, {supervisor.descriptor_limit} descriptors",
-        f"ready in {seconds:.2f} s",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-
-
-def _treatment(config: Config) -> str:
-    return {
-        "echo": "the caller's own voice",
-        "play": f"{config.answer.file}",
-        "record": f"silence, and records to {config.answer.file}",
-        "ring": "ringing, until a client answers: sipactors answer ID",
-        "workers": f"ringing; a worker is to claim it within {config.answer.unclaimed_after:g} s",
-        "none": "480: it takes no calls",
-    }[config.answer.mode]
-
-
-def _version() -> str:
-    try:
-        return version("sipactors")
-    except PackageNotFoundError:  # run from a checkout that nobody installed
-        return "(not installed)"
-
-
 def main() -> None:
     """The command ``sipactors``."""
-    command_line(run, check, alone, _version())()
+    command_line(run, check, alone, own_version())()
 
 
 if __name__ == "__main__":
