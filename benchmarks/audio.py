@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import select
 import socket
 import struct
@@ -21,14 +22,17 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from actors.control.async_audio import AsyncAudio  # noqa: E402 - after the path
 from actors.control.async_client import AsyncClient  # noqa: E402
-from actors.control.audio import AudioEnded  # noqa: E402
+from actors.control.audio import Audio, AudioEnded  # noqa: E402
 from actors.control.client import Client  # noqa: E402
 from actors.control.records import CallReceived  # noqa: E402
+from actors.media.g711 import Law, decode  # noqa: E402
 from benchmarks.calls import cpu_seconds  # noqa: E402
 from benchmarks.media import PATIENCE, free_pool, media_pid, wait_calls  # noqa: E402
 from tests.chaos.killing import calling, next_event  # noqa: E402
@@ -38,16 +42,21 @@ from tests.live.sound import tone, write_wav  # noqa: E402
 GATE = 0.5
 HEAD = struct.Struct("!BBHII")
 LOUD, QUIET = b"\x10" * 160, b"\xff" * 160
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
 BURSTS = 20
+LIVE = 6  # frames: how far playing has come is told every fifth, and one may wait
 EVERY = 25  # frames between the beginnings of bursts
 
 
 async def _back(audio: AsyncAudio, counted: list[int]) -> None:
+    most = LIVE * audio.rate // 50
     with suppress(AudioEnded):  # frames may be left to read when the call is over and nothing can be written any more
         async for frame in audio:
             counted[0] += 1
             counted[1] += frame.lost
-            await audio.write(frame.data)
+            # Who answers live leaves a frame out where several wait: what once came late would else stay late for good.
+            if audio.written - audio.played <= most:
+                await audio.write(frame.data)
 
 
 async def talk(run_dir: str, rate: int) -> None:
@@ -136,11 +145,39 @@ def round_trips(sock: socket.socket, to: tuple[str, int]) -> list[float]:
     return sorted(found)
 
 
-def mouth_to_ear(folder: Path, rate: int) -> tuple[list[float], list[float]]:
-    """Round trips through the service's own echo, and through a tap and back."""
+def last_loud(sock: socket.socket, since: float) -> float:
+    """Read for 100 ms; milliseconds from `since` until the last loud packet came, 0 where none did."""
+    last, end = since, time.monotonic() + 0.1
+    while (left := end - time.monotonic()) > 0:
+        if select.select([sock], [], [], left)[0]:
+            data, ancillary, _, _ = sock.recvmsg(2048, 64)
+            second, part = struct.unpack("ll", ancillary[0][2])
+            if data[12:].count(LOUD[:1]) > 80:
+                last = max(last, second + part / 1e9)
+    return (last - since) * 1000
+
+
+def flushes(sock: socket.socket, audio: Audio) -> list[float]:
+    """Speak, and stop in the middle; the milliseconds from each flush until the peer hears nothing of it any more."""
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    loud = decode(np.frombuffer(LOUD * 50, np.uint8), Law.PCMU).tobytes()
+    found = []
+    for _ in range(BURSTS):
+        audio.write(loud)
+        while sock.recv(2048)[12:].count(LOUD[:1]) < 80:
+            pass  # not there yet
+        time.sleep(random.uniform(0.1, 0.3))
+        asked = time.time()
+        audio.flush()
+        found.append(last_loud(sock, asked))
+    return sorted(found)
+
+
+def mouth_to_ear(folder: Path, rate: int) -> list[list[float]]:
+    """Round trips through the service's own echo, and through a tap and back; from flushes to silence."""
     results = []
     with running("--answer", "ring") as service, Client(service.run_dir) as client:
-        for way in ("echo", "tap"):
+        for way in ("echo", "tap", "flush"):
             with (
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
                 client.events(topics=["Call*"]) as events,
@@ -150,12 +187,16 @@ def mouth_to_ear(folder: Path, rate: int) -> tuple[list[float], list[float]]:
                     call = next_event(events, "CallReceived", []).call
                     client.answer(call, echo=way == "echo")
                     process = taps(service, rate) if way == "tap" else None
-                    results.append(round_trips(sock, sock.recvfrom(2048)[1]))
+                    if way == "flush":
+                        with client.calls[call].audio(8000) as audio:
+                            results.append(flushes(sock, audio))
+                    else:
+                        results.append(round_trips(sock, sock.recvfrom(2048)[1]))
                     client.hangup(call)
                     sipp.wait(timeout=30)
                     if process is not None:
                         process.communicate(timeout=30)
-    return results[0], results[1]
+    return results
 
 
 def middle(values: list[float]) -> str:
@@ -179,9 +220,10 @@ def main() -> None:
         print(f"{options.calls} calls, both directions at {options.rate} Hz, CPU of the media process a call-second:")
         print(f"  without taps {without:.2f} ms, with them {tapped:.2f} ms: they cost {tapped - without:.2f} ms")
         print(f"  the other process itself {theirs:.2f} ms; it heard {counted[0]} frames, {counted[1]} were lost")
-        echo, through = mouth_to_ear(Path(made), options.rate)
+        echo, through, flushed = mouth_to_ear(Path(made), options.rate)
         print(f"mouth to ear, the service's own echo: {middle(echo)}")
         print(f"mouth to ear, through a tap and back: {middle(through)}")
+        print(f"from a flush to the last packet before silence: {middle(flushed)}")
     sys.exit(int(tapped - without > GATE))
 
 
