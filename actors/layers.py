@@ -106,6 +106,7 @@ def media(config: Config) -> MediaSettings:
         jitter=section.jitter,
         inband_keys=section.inband_keys,
         talk_events=section.talk_events,
+        real_time=section.real_time,
         folder=absolute(section.folder),
         listen=configuration.control_address(config.control.listen),
         network=_network(config.simulate),

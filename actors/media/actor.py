@@ -20,6 +20,7 @@ from actors.media.facts import Facts
 from actors.media.filters import load
 from actors.media.lines import DEVICE, SOUND, Lines
 from actors.media.loader import Loader
+from actors.media.real_time import hurry
 from actors.media.record import Records
 from actors.media.settings import MediaSettings
 from actors.media.snapshot import ROW
@@ -107,6 +108,8 @@ class MediaActor(LayerActor):
         if settings.network is not None:
             self.log.warning("bad_network", **settings.network._asdict())
         self._open_streams()
+        if settings.real_time and context.placement == "process" and (why := hurry()):
+            self.log.warning("no_real_time", why=why)
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):
             try:

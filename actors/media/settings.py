@@ -17,6 +17,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         folder: where files that are played and recorded must be; empty for anywhere.
         listen: where the control API has its TCP port, ``tcp://ADDRESS:PORT``: audio is had on those behind it; empty
             for no audio over TCP.
+        real_time: the pacing loop asks for real-time priority.
         network: a bad one, simulated for what every session receives; None for none.
         filter: the file of a filter that the sound of every session goes through; empty for none.
     """
@@ -24,6 +25,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     jitter: int = 40
     inband_keys: bool = False
     talk_events: bool = False
+    real_time: bool = False
     folder: str = ""
     listen: str = ""
     network: Network | None = None
