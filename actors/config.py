@@ -101,6 +101,27 @@ class SipSection(_Section, frozen=True, kw_only=True):
     device: str = ""
 
 
+class RouteSection(_Section, frozen=True, kw_only=True):
+    """[[answer.routes]]: what becomes of certain calls in; all that is said has to hold, and the first route is taken.
+
+    Attributes:
+        name: of it, which `CallReceived` tells.
+        users: of the Request-URI, one of them.
+        numbers: what the called number begins with, one of them; a trunk's `incoming` rules have written it.
+        accounts: the addresses-of-record of the accounts and trunks that it came for or from, one of them.
+        sources: the networks of the sender, one of them.
+        mode, file: as in [answer].
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
+    users: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "ring"
+    file: str = ""
+
+
 class AnswerSection(_Section, frozen=True, kw_only=True):
     """[answer]: what becomes of a call in.
 
@@ -110,12 +131,14 @@ class AnswerSection(_Section, frozen=True, kw_only=True):
         file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
         unclaimed_after: seconds in which a worker must claim a call in mode workers; then it gets 480.
         obey: networks whose INVITE may ask us to answer by ourselves (Call-Info, Alert-Info, Answer-Mode).
+        routes: what becomes of certain calls in its stead.
     """
 
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "echo"
     file: str = ""
     unclaimed_after: Seconds = 5.0
     obey: tuple[str, ...] = ()
+    routes: tuple[RouteSection, ...] = ()
 
 
 class CallsSection(_Section, frozen=True, kw_only=True):
@@ -536,6 +559,7 @@ def checked(config: Config) -> Config:
             raise ConfigError(f"sip.routes: {route!r} is no SIP URI; it may be such as sip:proxy.example;lr")
     _check_peers(config.peers)
     _check_networks("answer.obey", config.answer.obey)
+    _check_routes(config)
     _check_dns(config.dns)
     first, last = config.media.ports
     if last <= first:
@@ -558,6 +582,18 @@ def _check_peers(peers: PeersSection) -> None:
         parse_rules(peers.reach)
     except RuleError as error:
         raise ConfigError(f"peers.reach: {error}") from error
+
+
+def _check_routes(config: Config) -> None:
+    names = [route.name for route in config.answer.routes]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"answer.routes.name: {max(names, key=names.count)!r} is there twice")
+    known = {account.aor for account in config.accounts}
+    for route in config.answer.routes:
+        _check_networks("answer.routes.sources", route.sources)
+        for account in route.accounts:
+            if account not in known:
+                raise ConfigError(f"answer.routes.accounts: there is no account {account}")
 
 
 def _check_networks(name: str, texts: Iterable[str]) -> None:

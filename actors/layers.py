@@ -7,10 +7,10 @@ from pathlib import Path
 
 from actors import config as configuration
 from actors.account_config import accounts, users
-from actors.config import Config, SimulateSection
+from actors.config import AnswerSection, Config, RouteSection, SimulateSection
 from actors.control.settings import ControlSettings
 from actors.dialog.accounts import Accounts
-from actors.dialog.settings import Answer, DialogSettings
+from actors.dialog.settings import Answer, DialogSettings, Route
 from actors.media.network import Network
 from actors.media.settings import DeviceSettings, MediaSettings
 from actors.runtime.logs import Logs
@@ -73,7 +73,8 @@ def dialog(config: Config) -> DialogSettings:
         media=service.media,
         user=sip.user,
         user_agent=sip.user_agent,
-        answer=Answer(mode=_mode(config), path=absolute(config.answer.file), obey=config.answer.obey),
+        answer=_answer(config.answer, config.answer.obey),
+        incoming=tuple([_route(section) for section in config.answer.routes]),
         ring_timeout=sip.ring_timeout,
         max_duration=config.calls.max_duration,
         session_expires=config.calls.session_expires,
@@ -144,7 +145,8 @@ def control(config: Config) -> ControlSettings:
         shards=config.service.shards,
         max_events=section.max_events,
         ring_timeout=section.ring_timeout,
-        unclaimed_after=config.answer.unclaimed_after if config.answer.mode == "workers" else 0.0,
+        unclaimed_after=config.answer.unclaimed_after if _worked(config) else 0.0,
+        worker_routes=_worked(config),
         listen=configuration.control_address(section.listen),
         folders=tuple(map(absolute, section.folders)),
     )
@@ -160,6 +162,24 @@ def logs(config: Config) -> Logs:
     return Logs(getattr(logging, config.log.level.upper()), config.log.format == "json")
 
 
-def _mode(config: Config) -> str:
+def _answer(section: AnswerSection | RouteSection, obey: tuple[str, ...] = ()) -> Answer:
     """What the user agent does with a call in: that a worker is asked for is control's affair."""
-    return "ring" if config.answer.mode == "workers" else config.answer.mode
+    mode = "ring" if section.mode == "workers" else section.mode
+    return Answer(mode=mode, path=absolute(section.file), obey=obey)
+
+
+def _route(section: RouteSection) -> Route:
+    return Route(
+        name=section.name,
+        users=section.users,
+        numbers=section.numbers,
+        accounts=section.accounts,
+        sources=section.sources,
+        answer=_answer(section),
+    )
+
+
+def _worked(config: Config) -> tuple[str, ...]:
+    """The names of the routes whose calls a worker is to claim, the empty one for calls that take none."""
+    default = ("",) if config.answer.mode == "workers" else ()
+    return (*default, *[section.name for section in config.answer.routes if section.mode == "workers"])

@@ -132,9 +132,12 @@ def configured(options: RunOptions) -> Config:
         sip = msgspec.structs.replace(sip, listen=options.listen)
     if options.answer:
         mode, _, path = options.answer.partition(":")
-        answer = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
+        read = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
+        answer = msgspec.structs.replace(config.answer, mode=read.mode, file=read.file)
     config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
     check_answer_file(config.answer)
+    for route in config.answer.routes:
+        check_answer_file(route)
     check_codecs(config.media.codecs)
     check_hooks(config.hooks)
     check_extras(config)
@@ -173,7 +176,7 @@ def check_codecs(names: tuple[str, ...]) -> None:
             raise ConfigError(f"media.codecs: {error}") from error
 
 
-def check_answer_file(answer: configuration.AnswerSection) -> None:
+def check_answer_file(answer: configuration.AnswerSection | configuration.RouteSection) -> None:
     """Look now at the file that every call would need.
 
     Raises:

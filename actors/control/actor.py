@@ -67,7 +67,7 @@ class ControlActor(Front):
         log = EventLog(context.settings.max_events)
         self._chronicle = Chronicle(log, self.cells, self._store, self.log.warning)
         self._subscriptions = Subscriptions(log, self._store.log_id)
-        self.claims = Claims(self.cells, context.settings.unclaimed_after, self._owner)
+        self.claims = Claims(self.cells, context.settings.unclaimed_after, self._owner, context.settings.worker_routes)
         self._desk = Desk(
             self,
             self._shards,
@@ -207,7 +207,7 @@ class ControlActor(Front):
         """Keep who owns a call from its first event to its last."""
         if isinstance(event, dialog.CallReceived):
             self.cells.put(call_key(event.call), Live(event.call, peer))
-            self.claims.received(event.call, now)
+            self.claims.received(event.call, now, event.route)
         elif isinstance(event, dialog.CallPlaced):
             if self.cells.get(call_key(event.call)) is None:  # by a REFER: no command of a client began it
                 self.cells.put(call_key(event.call), Live(event.call, peer))

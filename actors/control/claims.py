@@ -6,7 +6,7 @@ for a worker has a cell too, with a deadline: nobody claims it in time and it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import actors.dialog.events as dialog
@@ -68,10 +68,18 @@ class Claims:
         cells: the actor's.
         unclaimed_after: seconds that a call in waits for a worker; 0 where calls do not ask for one.
         owner_of: gives the shard of a call that is there, None for one that is not.
+        routes: the names of those whose calls ask for a worker.
     """
 
-    def __init__(self, cells: Any, unclaimed_after: float, owner_of: Callable[[str], str | None]) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        cells: Any,  # noqa: ANN401
+        unclaimed_after: float,
+        owner_of: Callable[[str], str | None],
+        routes: Iterable[str] = ("",),
+    ) -> None:
         self._cells = cells
+        self._routes = frozenset(routes)
         self._unclaimed_after = unclaimed_after
         self._owner_of = owner_of
         self._missing: dict[bytes, float] = {}  # owners that cannot be reached, since when
@@ -104,9 +112,9 @@ class Claims:
         if policy != "keep":
             self._put(Claimed(call, worker, "", policy), None)
 
-    def received(self, call: str, now: float) -> None:
+    def received(self, call: str, now: float, route: str = "") -> None:
         """A call in rings: where workers are asked for, one is to claim it in time."""
-        if self._unclaimed_after:
+        if self._unclaimed_after and route in self._routes:
             self._put(Claimed(call, ringing=True), now + self._unclaimed_after)
 
     def answered(self, call: str) -> None:

@@ -28,7 +28,7 @@ class CallPlaced(NamedTuple):
 
 
 class CallReceived(NamedTuple):
-    """A call in."""
+    """A call in; `route` is the name of that of the configuration which it took, empty for none."""
 
     seq: int
     call: str
@@ -38,6 +38,7 @@ class CallReceived(NamedTuple):
     time: float
     account: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    route: str = ""
 
 
 class CallProgressed(NamedTuple):

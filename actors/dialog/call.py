@@ -32,7 +32,7 @@ from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
 from actors.dialog.identity import Identity
 from actors.dialog.names import Names
-from actors.dialog.settings import DialogSettings
+from actors.dialog.settings import Answer, DialogSettings
 from actors.runtime.machine import Machine
 from actors.sip import LocalProtocolError, Request, Response
 from actors.sip.offer_answer import Negotiated
@@ -166,6 +166,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         farewell: more header lines for our BYE.
         claim: where another shard holds the call that `replaces` names, what it is asked; None where it is here.
         locked: the shard and the tag of the call that is about to take the place of this one, None for none.
+        route: of a call in, the name of the one it took, empty for none.
         wanted: requests that the application wants sent in the dialog; the first is on its way.
         inquiries: requests of the peer that the application is to answer.
     """
@@ -214,6 +215,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     locked: tuple[int, str] | None = None
     wanted: tuple[Wanted, ...] = ()
     inquiries: tuple[Inquiry, ...] = ()
+    route: str = ""
 
     @property
     def key(self) -> bytes:
@@ -251,11 +253,16 @@ class Agent:
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
+        self.routed = {route.name: route.answer for route in settings.incoming}
         self.codecs = offered(settings.codecs)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart
         self.random: Callable[[int], bytes] = _no_random  # gives so many random bytes, for the keys of SRTP
+
+    def answer(self, call: Call) -> Answer:
+        """What becomes of a call in."""
+        return self.routed.get(call.route, self.settings.answer)
 
     def is_peer(self, account: Account, address: str) -> bool:
         """Whether `address` is a host of an account: one it names, or one that its registrar was found at."""

@@ -40,7 +40,9 @@ def announced(call: Call, given: Given, now: float) -> Effects:
         return ()
     begun = given.wall - (now - call.begun)
     account = "" if call.identity is None else call.identity.aor
-    received = CallReceived(call.call, call.remote, call.local, call.display_name, begun, account, call.headers)
+    received = CallReceived(
+        call.call, call.remote, call.local, call.display_name, begun, account, call.headers, call.route
+    )
     return (tell(received),)
 
 

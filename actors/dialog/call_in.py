@@ -9,7 +9,7 @@ from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
-from actors.dialog.policy import answer_after, outcome_of, treatment
+from actors.dialog.policy import answer_after, outcome_of, route, treatment
 from actors.dialog.reply import (
     SUPPORTED,
     answer,
@@ -21,7 +21,7 @@ from actors.dialog.reply import (
 )
 from actors.dialog.shard_events import ReplaceReserved, ReserveReplace
 from actors.runtime.machine import Arm, Disarm, Effects
-from actors.sip import REASONS, RemoteProtocolError
+from actors.sip import REASONS, RemoteProtocolError, uri
 from actors.sip.grammar import header_line
 from actors.sip.headers import cut_name_addr
 from actors.sip.offer_answer import Carrier
@@ -60,7 +60,18 @@ def new_call(agent: Agent, asked: Asked, tag: str, now: float) -> Call:
         dialog=dialog,
         identity=call_account.of_asked(agent, asked) if agent.accounts else None,
     )
-    return call if call.identity is None else trunk.inward(agent, asked, call)
+    if call.identity is not None:
+        call = trunk.inward(agent, asked, call)
+    return replace(call, route=_route(agent, asked, call)) if agent.settings.incoming else call
+
+
+def _route(agent: Agent, asked: Asked, call: Call) -> str:
+    """The route of the configuration that a call in takes: by user, number, account or trunk, and source."""
+    account = None if call.identity is None else agent.accounts.get(call.identity.aor)
+    user = uri.parse(asked.request.uri).user or ""
+    if account is not None:
+        user = trunk.written(user, account.incoming)
+    return route(agent.settings.incoming, user, "" if account is None else account.aor, asked.flow.host)
 
 
 def _address(value: str) -> str:
@@ -108,7 +119,7 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Check the offer, before any port is taken, and have media prepare."""
     asked: Asked = given.what
     agent = given.agent
-    if agent.settings.answer.mode == "none":
+    if agent.answer(call).mode == "none":
         call, effects = ended(call, given, now, Outcome("rejected", 480, REASONS[480], "local"))
         return call, (answer(agent, asked, 480), *effects)
     host = asked.flow.local_host
@@ -170,7 +181,7 @@ def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     effects = announced(call, given, now)
     call, more = _progress(call, given, now)
     effects += more
-    at_once = call.treatment if call.replaces else treatment(agent.settings.answer, call.call)
+    at_once = call.treatment if call.replaces else treatment(agent.answer(call), call.call)
     assert call.invitation is not None
     after = call.invitation.after
     if at_once is None and after == 0:

@@ -272,6 +272,7 @@ class CallReceived(Event, frozen=True):
     time: float
     account: str = ""  # that it came for, empty where it is none of ours
     headers: tuple[tuple[str, str], ...] = ()  # of the INVITE: who calls, what for, and X- headers
+    route: str = ""  # the name of the route that it took, empty for none
 
 
 class CallProgressed(Event, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from actors.dialog.events import Treatment
-from actors.dialog.settings import Answer
+from actors.dialog.settings import Answer, Route
 from actors.sip import RemoteProtocolError
 from actors.sip.message import Message
 
@@ -20,6 +20,29 @@ OUTCOMES = {  # of a call, by the final status that decided it
     503: "unreachable",
     600: "busy",
 }
+
+
+def route(routes: Iterable[Route], user: str, account: str, host: str) -> str:
+    """The name of the first route that a call in takes, empty where none is for it.
+
+    Args:
+        routes: of the configuration.
+        user: of the Request-URI, a number as the account wants it.
+        account: that it came for or from, empty for none of ours.
+        host: the address that it came from.
+    """
+    for each in routes:
+        for_user = not each.users or user in each.users
+        for_number = not each.numbers or user.startswith(each.numbers)
+        for_account = not each.accounts or account in each.accounts
+        if for_user and for_number and for_account and (not each.sources or _within(host, each.sources)):
+            return each.name
+    return ""
+
+
+def _within(host: str, networks: Iterable[str]) -> bool:
+    address = ip_address(host.partition("%")[0])
+    return any(address in ip_network(network) for network in networks)
 
 
 def treatment(answer: Answer, call: str) -> Treatment | None:
@@ -45,8 +68,7 @@ def answer_after(answer: Answer, host: str, headers: Iterable[tuple[str, str]]) 
     asked = [delay for delay in delays if delay >= 0]
     if not asked:
         return -1.0
-    address = ip_address(host.partition("%")[0])
-    return min(asked) if any(address in ip_network(network) for network in answer.obey) else -1.0
+    return min(asked) if _within(host, answer.obey) else -1.0
 
 
 def _delay(name: str, value: str) -> float:

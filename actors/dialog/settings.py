@@ -24,6 +24,26 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     obey: tuple[str, ...] = ()
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of certain calls in: those for which all that is said here holds; the first route is taken.
+
+    Attributes:
+        name: of it, as CallReceived tells it.
+        users: of the Request-URI, one of them.
+        numbers: what the called number begins with, one of them.
+        accounts: that the call came for or from: the addresses-of-record of accounts and trunks, one of them.
+        sources: the networks of the sender, one of them.
+        answer: what becomes of the call.
+    """
+
+    name: str
+    users: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    answer: Answer = Answer()
+
+
 class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialog actor is told at its start. Times are seconds.
 
@@ -32,7 +52,8 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         media: how many media processes there are.
         user: the user part of our own URI.
         user_agent: the User-Agent and Server header.
-        answer: what becomes of a call in.
+        answer: what becomes of a call in that no route is for.
+        incoming: the routes of calls in.
         ring_timeout: how long a call in rings before 480.
         codecs: encoding names in the order we offer them.
         ptime: milliseconds of audio in a packet.
@@ -62,6 +83,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     user: str = "sipactors"
     user_agent: str = "sipactors"
     answer: Answer = Answer()
+    incoming: tuple[Route, ...] = ()
     ring_timeout: float = 180.0
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     ptime: int = 20

@@ -177,6 +177,16 @@ def test_five_workers_and_one_ringing_call_exactly_one_has_it(tmp_path: Path) ->
             other.close()
 
 
+def test_only_calls_of_routes_that_ask_for_workers_are_refused_where_nobody_claims_them() -> None:
+    cells = Cells()
+    claims = Claims(cells, 5.0, {"a": "dialog-0", "b": "dialog-0"}.get, ("sales",))
+    claims.received("a", 100.0, "sales")
+    claims.received("b", 100.0)
+    assert list(cells) == [claim_key("a")]
+    assert cells.deadlines[claim_key("a")] == 105.0
+    assert [message.call for _, message in claims.expire(claim_key("a")).messages] == ["a"]  # type: ignore[union-attr]
+
+
 def test_a_call_that_nobody_claims_is_refused_with_480(tmp_path: Path) -> None:
     with control(tmp_path, unclaimed_after=0.05) as house:
         house.send("dialog-0", received("c1"))
