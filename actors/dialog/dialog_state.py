@@ -193,8 +193,18 @@ def attempt(
 
 
 def next_uri(dialog: Dialog) -> str:
-    """The URI that decides where a request in the dialog is sent (RFC 3261 s8.1.2, 12.2.1.1)."""
-    return dialog.route_set[0] if dialog.route_set else dialog.remote_target
+    """The URI that decides where a request in the dialog is sent (RFC 3261 s8.1.2, 12.2.1.1).
+
+    Nobody elsewhere leads us to this machine itself, by whatever Contact or Record-Route: what would go there goes to
+    where the dialog came from.
+    """
+    found = dialog.route_set[0] if dialog.route_set else dialog.remote_target
+    path = dialog.path
+    if _may_be_here(found) and not _is_here(path.host):
+        parts = uri.parse(found)
+        if _is_here(parts.params.get("maddr") or parts.host):
+            return f"sip:{host_port(path.host, path.port)};transport={path.transport}"
+    return found
 
 
 def next_hop(dialog: Dialog) -> Candidate | None:
@@ -218,6 +228,17 @@ def next_hop(dialog: Dialog) -> Candidate | None:
     same = transport == "udp" or (host, port) == (path.host, path.port)
     flow, name = (path.flow, path.name) if same else ("", "")
     return Candidate(Target(transport, host, port, flow, name=name), path.sent_by)
+
+
+def _may_be_here(text: str) -> bool:
+    """Whether a URI could be of loopback; that it is not is said without reading it."""
+    return "127." in text or "localhost" in text.lower() or "::1" in text or "::ffff:" in text.lower()
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is loopback, by number or by its name."""
+    host = host.strip("[]").lower().removeprefix("::ffff:").rstrip(".")
+    return host.startswith("127.") or host in ("::1", "localhost")
 
 
 def _is_numeric(host: str) -> bool:

@@ -12,7 +12,7 @@ from actors.dialog.effects import Find, Send, Start
 from actors.dialog.events import HangUp
 from actors.dialog.feed_events import SubscriptionReceived
 from actors.sip import RemoteProtocolError, parse
-from tests.dialog.phone import BAD_OFFER, OFFER, Phone, answer_to, invite, message
+from tests.dialog.phone import BAD_OFFER, FLOW, OFFER, Phone, answer_to, invite, message
 from tests.dialog.test_change import sent
 from tests.dialog.test_feed import Desk
 from tests.dialog.test_transfer import CAROL, FOLLOW, first, refer, replacing, up
@@ -132,3 +132,28 @@ def test_calls_leave_no_memory_behind_answered_or_cancelled() -> None:
         tracemalloc.stop()
     assert not phone.cells
     assert max(sizes[3:]) - sizes[2] < 100 * 100  # bytes, for 300 calls
+
+
+HERE = ["sip:x@127.0.0.1:22", "sip:x@localhost:9", "sip:x@[::1]:9", "sip:x@192.0.2.9:5070;maddr=127.8.8.8"]
+
+
+@pytest.mark.parametrize("here", [*HERE, "sip:x@[::ffff:127.0.0.1]", "sip:x@LOCALHOST."])
+@pytest.mark.parametrize("by", ["Contact", "Record_Route"])
+def test_a_peer_elsewhere_leads_no_request_of_ours_to_this_machine_itself(here: str, by: str) -> None:
+    phone = Phone("echo")
+    phone.receive_call(invite(**{by: f"<{here}>" if by == "Contact" else f"<{here};lr>"}))
+    phone.request(message("ACK", to_tag=phone.our_tag()))
+    phone.command(HangUp("h", phone.call.call))
+    (bye,) = (effect for effect in phone.all(Send) if effect.key.method == "BYE")
+    assert (bye.target.host, bye.target.port) == ("192.0.2.9", 5070)
+    assert not phone.all(Find)
+
+
+def test_a_peer_on_this_machine_is_called_on_it() -> None:
+    phone = Phone("echo")
+    near = FLOW._replace(host="127.0.0.1", local_host="127.0.0.1")
+    phone.receive_call(invite(Contact="<sip:x@127.0.0.1:5099>"), flow=near)
+    phone.request(message("ACK", to_tag=phone.our_tag()), near)
+    phone.command(HangUp("h", phone.call.call))
+    (bye,) = (effect for effect in phone.all(Send) if effect.key.method == "BYE")
+    assert (bye.target.host, bye.target.port) == ("127.0.0.1", 5099)
