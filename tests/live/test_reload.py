@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from actors.control.client import Client, CommandRefused
-from tests.live.peer import Caller
+from tests.chaos.killing import next_event
+from tests.live.peer import Callee, Caller
 from tests.live.service import Service, running
 
 pytestmark = pytest.mark.live
@@ -58,5 +60,59 @@ def test_a_reload_changes_what_the_file_changes_and_no_call_drops(tmp_path: Path
                 third.invite()
                 assert third.final() == 200
         assert client.tree()[0].restarts == 0
+        client.hangup(client.calls()[0].call)
+        first.receive("BYE ")
+
+
+def add(service: Service, text: str) -> None:
+    path = service.run_dir.parent / "sipactors.toml"
+    path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+
+def grant(registrar: Callee, expires: str) -> None:
+    """Let a registrar answer one REGISTER."""
+    request = registrar.receive("REGISTER ")
+    (contact,) = re.findall(r"^Contact: (<[^>]*>|\*).*\r$", request, re.MULTILINE)
+    assert f"expires={expires}" in request.lower() or f"Expires: {expires}" in request
+    registrar.reply(request, 200, "OK", *([f"Contact: {contact};expires={expires}"] if expires != "0" else []))
+
+
+def test_accounts_trunks_and_codecs_change_by_a_reload_and_no_call_drops(tmp_path: Path) -> None:
+    with (
+        running(listen=(), config=ECHO, base=tmp_path) as service,
+        Client(service.run_dir, patience=30.0) as client,
+        Caller(service.addresses["udp"]) as first,
+        Callee() as registrar,
+        client.events(topics=["AccountChanged"]) as events,
+    ):
+        first.invite()
+        assert first.final() == 200
+        host = registrar.uri.partition("@")[2]
+        alice = f'[[accounts]]\naor = "sip:alice@{host}"\n'
+        add(service, alice)
+        assert "dialog-0" in client.reload()
+        grant(registrar, "3600")
+        while next_event(events, "AccountChanged", []).state != "registered":
+            pass
+        add(service, f'[[accounts]]\naor = "sip:trunk@{host}"\nregister = false\n')
+        assert "dialog-0" in client.reload()
+        known = {each.account: each.state for each in client.accounts()}
+        assert known == {f"sip:alice@{host}": "registered", f"sip:trunk@{host}": "static"}
+        with Caller(service.addresses["udp"]) as second:
+            second.invite()
+            assert second.final() == 200
+        rewrite(service, "[media]\n", '[media]\ncodecs = ["PCMA"]\n')
+        client.unregister(f"sip:alice@{host}")
+        grant(registrar, "0")
+        while next_event(events, "AccountChanged", []).state != "unregistered":
+            pass
+        rewrite(service, alice, "")
+        assert "dialog-0" in client.reload()
+        assert [each.account for each in client.accounts()] == [f"sip:trunk@{host}"]
+        with Caller(service.addresses["udp"]) as third:
+            third.invite()
+            assert third.final() == 488  # it offers PCMU
+        states = [call.state for call in client.calls()]
+        assert states == ["confirmed", "confirmed"]
         client.hangup(client.calls()[0].call)
         first.receive("BYE ")
