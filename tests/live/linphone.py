@@ -71,10 +71,10 @@ class Linphone:
         self._process.stdin.write(f"{text}\n".encode())
         self._process.stdin.flush()
 
-    def wait(self, text: str) -> None:
-        """Wait until it has printed this."""
+    def wait(self, text: str, timeout: float = READY_TIMEOUT, *, times: int = 1) -> None:
+        """Wait until it has printed this, so many times."""
         with self._changed:
-            assert self._changed.wait_for(lambda: text in self.text, READY_TIMEOUT), self.text
+            assert self._changed.wait_for(lambda: self.text.count(text) >= times, timeout), self.text
 
     def heard(self) -> Samples:
         """What it heard in its one call, which has ended."""

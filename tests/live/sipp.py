@@ -125,22 +125,22 @@ def answering(
 
 @contextmanager
 def playing(
-    folder: Path, scenario: str, *extra: str, target: tuple[str, int] | None = None
+    folder: Path, scenario: str, *extra: str, target: tuple[str, int] | None = None, patience: int = 25
 ) -> Iterator[tuple[str, int]]:
     """SIPp with one call of a scenario, as a callee or, given a `target`, as a caller; yields its address.
 
-    At the end the call must have gone as the scenario says.
+    At the end the call must have gone as the scenario says, within `patience` seconds of its begin.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    command = words(folder, "udp", scenario, "127.0.0.1", port, ("-m", "1", "-timeout", "25s", *extra))
+    command = words(folder, "udp", scenario, "127.0.0.1", port, ("-m", "1", "-timeout", f"{patience}s", *extra))
     command += [f"{target[0]}:{target[1]}"] if target else []
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     try:
         if target is None:
             _wait_bound("udp", port, process)
         yield "127.0.0.1", port
-        code = process.wait(timeout=40)
+        code = process.wait(timeout=patience + 15)
     finally:
         process.kill()
         process.wait()

@@ -12,7 +12,7 @@ from tests.live import sipp
 from tests.live.baresip import phone
 from tests.live.service import Service, running
 from tests.live.sound import tone, write_wav
-from tests.live.test_calls_in_depth import next_event, when_up
+from tests.live.test_calls_in_depth import next_event
 
 pytestmark = pytest.mark.live
 
@@ -43,7 +43,7 @@ def test_either_side_holds_and_resumes(tmp_path: Path, service: Service, theirs:
         assert next_event(events, "CallHoldChanged", call).remote
         baresip.command("resume")
         assert not next_event(events, "CallHoldChanged", call).remote
-        when_up(lambda: client.hold(call))
+        client.hold(call)
         assert next_event(events, "CallHoldChanged", call).local
         client.resume(call)
         assert not next_event(events, "CallHoldChanged", call).local

@@ -1,19 +1,20 @@
 """SIPp proves, one scenario of tests/live/sipp a feature: what a call does between its answer and its end, and before.
 
 Callers: hold and resume, UPDATE, session timers, 422, late offers, CANCEL, INFO, 100rel, a strict router, REFER, 491,
-bodies and extensions. Callees: hold, 3xx, forks, reliable answers, 422, REFER with NOTIFY, late offers, bad answers, a
-2xx that crosses our CANCEL. `tests/dialog` shows the same in virtual time, where it takes an hour.
+Replaces, bodies and extensions. Callees: hold, 3xx, forks, reliable answers, 422, a timer that we refresh, REFER with
+NOTIFY, late offers, bad answers, a 2xx that crosses our CANCEL, INFO and requests of any method both ways.
+`tests/dialog` shows the same in virtual time, where it takes an hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.control.client import Client, CommandRefused, EventStream
+from actors.control.client import Client, EventStream
 from tests.live import sipp
 from tests.live.service import Service, running
 
@@ -29,7 +30,9 @@ def scenario(name: str) -> str:
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Service]:
     """A service that answers at once, and follows REFERs to this machine."""
-    config = '[calls]\nrefer = "follow"\nrefer_hosts = ["127.0.0.1"]\n[sip]\nt1 = 0.2\n'
+    config = (
+        '[calls]\nrefer = "follow"\nrefer_hosts = ["127.0.0.1"]\nreplaces = true\nmethods = ["BAR"]\n[sip]\nt1 = 0.2\n'
+    )
     with running("--answer", "echo", config=config) as service:
         yield service
 
@@ -46,6 +49,7 @@ def echo() -> Iterator[Service]:
         "caller_info",
         "caller_reliable",
         "caller_refer",
+        "caller_replaces",
         "caller_forbidden",
     ],
 )
@@ -84,27 +88,12 @@ def test_a_hold_of_ours_that_meets_491_is_made_again(tmp_path: Path, echo: Servi
     with Client(echo.run_dir) as client, client.events() as events:
         with sipp.playing(tmp_path, scenario("caller_glare"), target=echo.addresses["udp"]):
             call = next_event(events, "CallReceived").call
-            insist(lambda: client.hold(call), events)
+            next_event(events, "CallAnswered", call)
+            client.hold(call)
             held = next_event(events, "CallHoldChanged", call)
             assert (held.local, held.remote) == (True, False)
             client.hangup(call)
         next_event(events, "CallEnded", call)
-
-
-def insist(command: Callable[[], None], events: EventStream) -> None:
-    """A command for a call, once it is answered and its ACK is there."""
-    next_event(events, "CallAnswered")
-    when_up(command)
-
-
-def when_up(command: Callable[[], None]) -> None:
-    """A command for a call that is up, once no ACK is missing: only the wire tells when it comes."""
-    while True:
-        try:
-            return command()
-        except CommandRefused as error:
-            if error.code != "bad_state":
-                raise
 
 
 @pytest.mark.parametrize(
@@ -131,15 +120,18 @@ def test_a_callee_is_held_and_resumed_and_may_refuse_to_be(tmp_path: Path, echo:
     with Client(echo.run_dir) as client, client.events() as events:
         with sipp.playing(tmp_path / "held", scenario("callee_hold")) as (host, port):
             call = client.place(f"sip:tester@{host}:{port}")
-            insist(lambda: client.hold(call), events)
+            next_event(events, "CallAnswered", call)
+            client.hold(call)
             assert next_event(events, "CallHoldChanged", call).local
+            assert [info.held for info in client.calls() if info.call == call] == ["us"]
             client.resume(call)
             assert not next_event(events, "CallHoldChanged", call).local
             client.hangup(call)
         next_event(events, "CallEnded", call)
         with sipp.playing(tmp_path / "refused", scenario("callee_refuses_hold")) as (host, port):
             call = client.place(f"sip:tester@{host}:{port}")
-            insist(lambda: client.hold(call), events)
+            next_event(events, "CallAnswered", call)
+            client.hold(call)
             assert next_event(events, "CallNoticed", call).text.startswith("488")
             client.hangup(call)
         next_event(events, "CallEnded", call)
@@ -163,7 +155,8 @@ def test_a_transfer_tells_how_it_goes_and_ends_the_call(tmp_path: Path, echo: Se
     with Client(echo.run_dir) as client, client.events() as events:
         with sipp.playing(tmp_path, scenario("callee_transferred")) as (host, port):
             call = client.place(f"sip:tester@{host}:{port}")
-            insist(lambda: client.transfer(call, "sip:carol@192.0.2.7"), events)
+            next_event(events, "CallAnswered", call)
+            client.transfer(call, "sip:carol@192.0.2.7")
             told = [next_event(events, "CallTransferProgressed", call).status]
             while told[-1] < 200:
                 told.append(next_event(events, "CallTransferProgressed", call).status)
@@ -178,3 +171,30 @@ def test_a_2xx_that_crosses_our_cancel_is_acknowledged_and_hung_up(tmp_path: Pat
             next_event(events, "CallProgressed", call)
             client.hangup(call)
         assert next_event(events, "CallEnded", call).outcome == "cancelled"
+
+
+def test_keys_by_info_and_requests_of_any_method_go_both_ways(tmp_path: Path, echo: Service) -> None:
+    with Client(echo.run_dir) as client, client.events() as events:
+        with sipp.playing(tmp_path, scenario("callee_info")) as (host, port):
+            call = client.place(f"sip:tester@{host}:{port}")
+            next_event(events, "CallAnswered", call)
+            client.dtmf(call, "5,#", by="relay")
+            client.dtmf(call, "7", by="dtmf")
+            why, kind = (("X-Why", "so"),), "application/json"
+            request = client.request(call, "FOO", '{"question": 1}', headers=why, content_type=kind)
+            answered = next_event(events, "RequestAnswered", call)
+            assert (answered.request, answered.status, answered.reason) == (request, 299, "So be it")
+            assert ("X-Then", "that") in answered.headers
+            asked = next_event(events, "CallRequestReceived", call)
+            assert (asked.method, asked.body) == ("BAR", "and you?\r\n")
+            client.respond(call, asked.request, 298, "Well", body="as ever")
+            client.hangup(call)
+        next_event(events, "CallEnded", call)
+
+
+def test_a_session_that_is_ours_to_refresh_is_refreshed_at_half_its_time(tmp_path: Path, echo: Service) -> None:
+    """45 seconds: no session is shorter than 90 (RFC 4028 s5)."""
+    with Client(echo.run_dir) as client, client.events() as events:
+        with sipp.playing(tmp_path, scenario("callee_refreshed"), patience=70) as (host, port):
+            call = client.place(f"sip:tester@{host}:{port}", session_expires=90, duration=46.0)
+        assert next_event(events, "CallEnded", call).outcome == "answered"

@@ -1,4 +1,6 @@
-"""linphonec proves: attended transfer with Replaces across shards, both roles; digest by SHA-256; session timers.
+"""linphonec proves: attended transfer with Replaces across shards, both roles; SHA-256; session timers; PRACK.
+
+It says that it can do 100rel only where `100rel_support_level` is set; then it sends PRACK to our reliable 183.
 
 What it proves of SRTP stands in test_srtp.py.
 """
@@ -108,11 +110,11 @@ def test_a_phone_proves_who_it_is_by_sha_256(tmp_path: Path) -> None:
     assert "algorithm=SHA-256" in authorization
 
 
-def test_a_phone_agrees_on_a_session_timer(tmp_path: Path) -> None:
-    """Our 200 takes the timer it asks for. (It says nothing of 100rel by itself, so it proves no PRACK.)"""
+def test_a_phone_agrees_on_a_session_timer_and_refreshes_it(tmp_path: Path) -> None:
+    """Our 200 takes the timer it asks for, and its UPDATE at half of it. (45 seconds: none is shorter, RFC 4028 s5.)"""
     source = tmp_path / "said.wav"
     write_wav(source, tone(440, 3000))
-    timer = "session_expires_enabled=1\nsession_expires_value=200"
+    timer = "session_expires_enabled=1\nsession_expires_value=90"
     with (
         running("--answer", "echo") as service,
         Client(service.run_dir) as client,
@@ -123,8 +125,33 @@ def test_a_phone_agrees_on_a_session_timer(tmp_path: Path) -> None:
         phone.command(f"call sip:service@{host}:{port}")
         next_event(events, "CallAnswered", [])
         phone.wait("StreamsRunning")
+        phone.wait("CSeq: 21 UPDATE", 60.0)
+        phone.wait("Session-Expires: 90;refresher=uac", 30.0, times=3)  # of our 200, its UPDATE, our 200 to that
+        phone.command("terminate")
+        ended = next_event(events, "CallEnded", [])
+        assert (ended.outcome, ended.by) == ("answered", "remote")
+        phone.wait("ended (No error)")
+
+
+def test_a_phone_acknowledges_our_early_media_by_a_prack(tmp_path: Path) -> None:
+    """The 183 with our answer is reliable; the 200 waits for its PRACK, and the phone hears from the 183 on."""
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    with (
+        running("--answer", "ring") as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        linphone.phone(tmp_path / "phone", source, more="100rel_support_level=1", words=("-d", "6")) as phone,
+    ):
+        host, port = service.addresses["udp"]
+        phone.command(f"call sip:service@{host}:{port}")
+        call = next_event(events, "CallReceived", []).call
+        client.progress(call, 183, early_media=True)
+        phone.wait("RAck: 1 20 INVITE")
+        client.answer(call, echo=True)
+        next_event(events, "CallAnswered", [])
+        phone.wait("StreamsRunning")
         phone.command("terminate")
         assert next_event(events, "CallEnded", []).by == "remote"
-        phone.wait("ended (No error)")
-    lines = [line.strip() for line in phone.text.splitlines() if line.startswith("Session-Expires: ")]
-    assert any(line.startswith("Session-Expires: 200;refresher=") for line in lines), lines
+    lines = [line.strip() for line in phone.text.splitlines()]
+    assert lines.index("RSeq: 1") < lines.index("RAck: 1 20 INVITE")

@@ -1,0 +1,22 @@
+"""The real service against real peers: which peer that nobody here wrote proves which feature.
+
+=================  ====================================================================================================
+SIPp               calls in and out over UDP and TCP, IPv4 and IPv6, a hundred a second (test_calls_sipp); in depth, one
+                   scenario a feature (test_calls_in_depth): hold, UPDATE, session timers refreshed by either side, 422,
+                   491, late offers, 100rel, early media, forks, 3xx, CANCEL and its races, REFER with NOTIFY in both
+                   roles, Replaces, INFO, requests of any method both ways, a strict router, bodies and extensions; 401,
+                   407, stale nonces, several realms, MESSAGE, SUBSCRIBE, PUBLISH, MWI, OPTIONS (test_accounts_sipp);
+                   keys by RFC 4733 (test_keys); the audio of G.711 whole (test_audio_sipp)
+Kamailio           registrar and proxy with MD5 and SHA-256 over UDP, TCP and TLS (test_registrar_kamailio); in
+                   the route of every dialog (test_through_kamailio); the telephone of the examples (test_josua)
+linphonec          attended transfer with Replaces in both roles and across shards, SHA-256, session timers that it
+                   refreshes, PRACK to our reliable early media (test_linphone); SRTP (test_srtp)
+baresip            tones heard both ways (test_baresip), in each of its codecs (test_baresip_codecs); hold and blind
+                   transfer from both sides (test_baresip_calls); SRTP (test_srtp); rtcp-mux (test_rtcp_mux)
+sipsak             OPTIONS (test_sipsak)
+openssl s_client   TLS (test_tls)
+rtpengine          audio relayed (test_rtpengine)
+=================  ====================================================================================================
+
+SHA-512-256 has no such peer on Debian: vectors and our two roles show it (tests/sip, tests/dialog).
+"""
