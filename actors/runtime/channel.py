@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -342,6 +343,10 @@ class SupervisorEnd:
                 # It has died: its pidfd tells so, and its successor gets all this anew.
                 self._waiting.clear()
                 return
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                return  # more descriptors are under way than the kernel lets be: the rest goes when some have arrived
             self._waiting.popleft()
 
     def receive(self) -> tuple[list[tuple[FromChild, int | None]], bool]:

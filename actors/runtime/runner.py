@@ -67,7 +67,7 @@ def start_process(birth: Birth, held: Mapping[str, Descriptor], lock: int, serve
     try:
         run.end.hand_over(held)
         run.end.send(Go(), (lock,))
-    except OSError as error:  # more descriptors on their way than the kernel lets be (ETOOMANYREFS)
+    except OSError as error:
         run.close()
         raise LaunchError(f"it could not be given its descriptors: {error}") from error
     return run

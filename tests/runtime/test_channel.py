@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -168,3 +170,24 @@ def test_a_channel_is_a_pair_of_packet_sockets() -> None:
     assert theirs.type == socket.SOCK_SEQPACKET
     supervisor.close()
     theirs.close()
+
+
+CROWDED = """
+import os, resource
+from actors.runtime.channel import Descriptor, channel_pair
+end, theirs = channel_pair()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+if os.geteuid() == 0:
+    os.setuid(65534)  # the kernel counts only for who has no right to more
+end.hand_over({str(number): Descriptor(0, b"") for number in range(600)})
+print(end.pending)
+while end.pending:
+    theirs.recv(65536)  # without room for descriptors: they are closed, and are under way no more
+    end.flush()
+print("all sent")
+"""
+
+
+def test_descriptors_that_are_too_many_under_way_wait_until_some_have_arrived() -> None:
+    done = subprocess.run([sys.executable, "-c", CROWDED], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("True\nall sent\n", "")
