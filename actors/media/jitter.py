@@ -15,10 +15,8 @@ that drifts is followed, too. A frame is added or left out where it is quiet, or
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from actors.media.g711 import is_quiet, patch
-from actors.media.pieces import FRAME, MARKS, Partial, Several
+from actors.media.pieces import FRAME, MARKS, Calm, Partial, Several
 
 # The buffer reaches this far ahead of the cursor, about a second.
 REACH = 8192
@@ -43,32 +41,6 @@ _RARE = 50
 _GUARD = FRAME // 2
 # A quiet frame is waited for so many ticks.
 _WAIT = 150
-
-
-class Calm(NamedTuple):
-    """A buffer in which nothing is out of the ordinary: all that it holds are whole frames on the grid.
-
-    Attributes:
-        cursor: the timestamp of the next sample to play, not wrapped.
-        end: that after the newest sample held.
-        first: that of the first sample since the cursor was set.
-        dry: ticks in a row without anything.
-        window: ticks since the delay was judged.
-        least: what was held at least since then.
-        in_time: a packet came since the last frame was taken.
-        margins: how long before their time packets came since then.
-        frames: position -> codes and their law.
-    """
-
-    cursor: int
-    end: int
-    first: int
-    dry: int
-    window: int
-    least: int
-    in_time: bool
-    margins: list[int]
-    frames: dict[int, tuple[bytes, int]]
 
 
 class JitterBuffer:

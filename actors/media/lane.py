@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from actors.media.g711 import SILENCE
-from actors.media.jitter import WINDOW, Calm
+from actors.media.jitter import WINDOW
 from actors.media.mend import Mender
 from actors.media.peer import MAX_DATAGRAM, Address
-from actors.media.pieces import FRAME
+from actors.media.pieces import FRAME, Calm
 from actors.media.record import Records
 from actors.media.rows import ECHO, MARGINS, PACKET, PLAY, SECOND, SILENT, SLOTS, Rows
 from actors.media.rtp import HEADER

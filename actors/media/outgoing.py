@@ -1,4 +1,4 @@
-"""The packets of a session: frames become packets of the length agreed on, and keys become events or sound.
+"""What a session sends: frames become packets of the length agreed on, and keys become events or sound.
 
 The timestamp is no counter (see `session`); what a pause of the loop cut off is not sent.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.media.g711 import encode
+import numpy as np
+
+from actors.media.g711 import encode, transcode
+from actors.media.line import Line
 from actors.media.pieces import FRAME
 from actors.media.rtp import HEADER, MASK
 from actors.media.session import TICKS, Session
@@ -15,6 +18,32 @@ from actors.media.tones import PAIRS, Tone, samples_of
 from actors.media.voice import Voice
 
 _pack = HEADER.pack
+
+
+def frame_to_send(session: Session, codes: bytes, law: int) -> bytes:
+    """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.
+
+    Args:
+        session: which says it.
+        codes: what the jitter buffer gave.
+        law: their law, 0 for nothing.
+    """
+    if session.line is not None:
+        said = _from_device(session, session.line)  # what is not sent is not kept for later
+        return session.silence if session.muted else said
+    if session.muted or not session.echo:
+        return session.silence
+    if session.voice is not None:
+        return codes or session.silence
+    return transcode(codes, law, session.law) if law else session.silence
+
+
+def _from_device(session: Session, line: Line) -> bytes:
+    """The next 20 ms of what the sound device says."""
+    said = line.say(session.rate // 1000)
+    if said is None:
+        return session.silence
+    return said if session.voice is not None else encode(np.frombuffer(said, np.int16), session.law).tobytes()
 
 
 def packets_of(session: Session, payload: bytes, tick: int) -> Sequence[bytes]:

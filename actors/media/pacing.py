@@ -12,7 +12,7 @@ from actors.media.activity import Activity
 from actors.media.events import DigitReceived, KeysPressed, Noticed
 from actors.media.floor import Floor, tick_of
 from actors.media.intake import Intake
-from actors.media.outgoing import key_packets, key_sound, packets_of
+from actors.media.outgoing import frame_to_send, key_packets, key_sound, packets_of
 from actors.media.peer import Address
 from actors.media.plays import Plays
 from actors.media.reports import closed
@@ -127,7 +127,7 @@ class Pacing:
         if session.sending and destination is not None:
             payload = None if taps is None and session.player is None else self._plays.said(session, tick)
             if payload is None or session.muted:
-                payload = session.frame_to_send(codes, law)
+                payload = frame_to_send(session, codes, law)
             if session.filtered is not None:
                 codes, law, payload = session.through(session.filtered, codes, law, payload)
             if taps is not None and taps.meter is not None:
@@ -169,7 +169,7 @@ class Pacing:
             session.taps.hear(codes, law, tick)
         if session.line is not None:
             session.line.hear(codes, law, session.rate // 1000)
-        for key, lasted in session.keys_heard(codes, law):
+        for key, lasted in () if session.detector is None else session.detector.hear(codes, law):
             self._floor.events.append((session.key, DigitReceived(session.key, key, lasted, "inband")))
         if peer.keys is not None and peer.keys.down:
             peer.pressed += peer.keys.expire(tick)

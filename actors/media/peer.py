@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from actors.media import rtcp
@@ -12,8 +10,9 @@ from actors.media.codecs import Codec
 from actors.media.dtmf import KeyReader, Pressed
 from actors.media.jitter import REACH, TARGET, JitterBuffer
 from actors.media.pieces import FRAME
+from actors.media.reach import reachable
 from actors.media.ring import Ring
-from actors.media.rtp import HEADER, RtpError, Source, payload_span
+from actors.media.rtp import HEADER, Source, payload_of
 
 # As sockets give it: host, port, and for IPv6 flow and scope.
 Address = tuple[Any, ...]
@@ -28,31 +27,6 @@ OPAQUE = 64
 _FRESH = 480
 
 _unpack = HEADER.unpack_from
-
-
-@lru_cache(maxsize=4096)
-def reachable(host: str, *, v6: bool) -> str | None:
-    """`host` as a socket of that family writes it, None where it cannot be reached: a name, 0.0.0.0, multicast."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    if not isinstance(address, IPv4Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_unspecified or address.is_multicast:
-        return None
-    if isinstance(address, IPv4Address):
-        return f"::ffff:{address}" if v6 else str(address)
-    return str(address) if v6 else None
-
-
-def _unusual_payload(data: bytes) -> bytes | None:
-    """The payload behind CSRCs and an extension, without padding; None when the header lies."""
-    try:
-        start, end = payload_span(data)
-    except RtpError:
-        return None
-    return data[start:end]
 
 
 class _Candidate:
@@ -217,7 +191,7 @@ class Peer:
             self.malformed += 1
             return False
         first, second, sequence_number, timestamp, ssrc = _unpack(data)
-        payload = data[12:] if first == 0x80 else _unusual_payload(data)
+        payload = data[12:] if first == 0x80 else payload_of(data)
         if payload is None:
             self.malformed += 1
             return False

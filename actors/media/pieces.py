@@ -1,6 +1,8 @@
-"""What a jitter buffer holds that is no whole frame: one that came in pieces, and packets that cannot be cut."""
+"""What a jitter buffer holds: whole frames where it is calm, else frames in pieces and packets that cannot be cut."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from actors.media.g711 import Law
 
@@ -34,3 +36,29 @@ class Several:
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes, int]] = []
+
+
+class Calm(NamedTuple):
+    """A buffer in which nothing is out of the ordinary: all that it holds are whole frames on the grid.
+
+    Attributes:
+        cursor: the timestamp of the next sample to play, not wrapped.
+        end: that after the newest sample held.
+        first: that of the first sample since the cursor was set.
+        dry: ticks in a row without anything.
+        window: ticks since the delay was judged.
+        least: what was held at least since then.
+        in_time: a packet came since the last frame was taken.
+        margins: how long before their time packets came since then.
+        frames: position -> codes and their law.
+    """
+
+    cursor: int
+    end: int
+    first: int
+    dry: int
+    window: int
+    least: int
+    in_time: bool
+    margins: list[int]
+    frames: dict[int, tuple[bytes, int]]

@@ -73,6 +73,15 @@ def payload_span(data: bytes) -> tuple[int, int]:
     return start, end
 
 
+def payload_of(data: bytes) -> bytes | None:
+    """The payload behind CSRCs and an extension, without padding; None when the header lies."""
+    try:
+        start, end = payload_span(data)
+    except RtpError:
+        return None
+    return data[start:end]
+
+
 def parse(data: bytes) -> Packet:
     """Read one datagram.
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
 from actors.media.activity import Activity
 from actors.media.codecs.companded import Companded
 from actors.media.crossing import Crossing
@@ -20,19 +18,18 @@ from actors.media.events import Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.filters import Filtered
 from actors.media.formats import kinds, packet_length
-from actors.media.g711 import SILENCE, Law, decode, encode, transcode
+from actors.media.g711 import SILENCE, Law
+from actors.media.inband import InbandKeys
 from actors.media.jitter import TARGET, JitterBuffer
 from actors.media.line import Line
 from actors.media.mend import Mender
 from actors.media.peer import Address, Peer
 from actors.media.pieces import FRAME
 from actors.media.player import Playing
-from actors.media.resample import Resampler
 from actors.media.rtp import Source
 from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
 from actors.media.taps import Taps
-from actors.media.tones import KeyDetector
 from actors.media.voice import Voice
 from actors.media.watching import Watching
 
@@ -43,7 +40,6 @@ OPENING = 2
 # A peer that was silent for so long (timestamp units, 5 s) is not answered with silence 50 times a second.
 QUIET = 40_000
 
-_NO_SOUND = np.zeros(FRAME, np.int16)
 _SILENCES = tuple(bytes((code,)) * FRAME for code in SILENCE)
 
 
@@ -93,7 +89,6 @@ class Session:
     """
 
     __slots__ = (
-        "_narrow",
         "_spoken",
         "activity",
         "awake_until",
@@ -179,8 +174,7 @@ class Session:
         self.voice: Voice | None = None
         self.watching: Watching | None = None
         self.inband = False
-        self.detector: KeyDetector | None = None
-        self._narrow: Resampler | None = None
+        self.detector: InbandKeys | None = None
         self.keys: KeySender | None = None
         self.event_type: int | None = None
         self.srtp: Srtp | None = None
@@ -261,7 +255,7 @@ class Session:
             self.peer.keys = None
         elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
             self.peer.keys = KeyReader(rate)
-        self.detector = KeyDetector() if self.inband and not rate else None
+        self.detector = InbandKeys() if self.inband and not rate else None
         self.event_type = None if start.event is None else start.event.payload_type
         if self.keys is not None and self.keys.units != self.clock_rate // TICKS:
             self.keys = None  # what was being pressed is of another clock
@@ -318,37 +312,6 @@ class Session:
             self.mender = Mender()
         return self.mender.mend(buffer.take(), buffer)
 
-    def keys_heard(self, codes: bytes, form: int) -> list[tuple[str, int]]:
-        """The keys that ended in a frame of what was heard, and for how many milliseconds each sounded."""
-        if self.detector is None:
-            return []
-        if not form:
-            return self.detector.hear(_NO_SOUND)
-        if form in tuple(Law):
-            return self.detector.hear(decode(np.frombuffer(codes, np.uint8), form))
-        samples = np.frombuffer(codes, np.int16)
-        if form != 8:
-            if self._narrow is None:
-                self._narrow = Resampler(form * 1000, 8000)
-            samples = self._narrow.process(samples)
-        return self.detector.hear(samples)
-
-    def frame_to_send(self, codes: bytes, law: int) -> bytes:
-        """The next 20 ms for the peer when nothing is played: the echo of what was heard, or silence.
-
-        Args:
-            codes: what the jitter buffer gave.
-            law: their law, 0 for nothing.
-        """
-        if self.line is not None:
-            said = self._from_device(self.line)  # what is not sent is not kept for later
-            return self.silence if self.muted else said
-        if self.muted or not self.echo:
-            return self.silence
-        if self.voice is not None:
-            return codes or self.silence
-        return transcode(codes, law, self.law) if law else self.silence
-
     def through(self, way: Filtered, codes: bytes, law: int, payload: bytes) -> tuple[bytes, int, bytes]:
         """What the peer says and what it is to be said, filtered. A filter that fails is out of the session's way."""
         form = self.form
@@ -359,13 +322,6 @@ class Session:
             self.peer.notices.append(("filter_failed", f"{type(error).__name__}: {error}"))
             return codes, law, payload
         return heard, form, payload if self.muted else said
-
-    def _from_device(self, line: Line) -> bytes:
-        """The next 20 ms of what the sound device says."""
-        said = line.say(self.rate // 1000)
-        if said is None:
-            return self.silence
-        return said if self.voice is not None else encode(np.frombuffer(said, np.int16), self.law).tobytes()
 
     @property
     def calm(self) -> bool:

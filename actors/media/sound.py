@@ -173,6 +173,7 @@ class _Streams:
     def alive(self) -> bool:
         """All run, and have been called back since this was last asked."""
         before, self._beats = self._beats, [side.beats for side in self._sides]
+        # One that was opened since has no beats from before, and is alive until it is asked again.
         moved = all(now != then for now, then in zip(self._beats, before, strict=False))
         return moved and all(stream.active for stream in self._streams)
 
