@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: run test lint types unit packages docs survival-report transport-kills soak bench bench-media bench-audio bench-pacing bench-parse bench-registrations fuzz clean help
+.PHONY: run test lint types unit packages docs site survival-report transport-kills soak bench bench-media bench-audio bench-pacing bench-parse bench-registrations fuzz clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -36,6 +36,10 @@ docs: $(STAMP)  ## write what is made from the code: the machines' diagrams, the
 	$(BIN)/python docs/draw_api.py
 	$(BIN)/python docs/draw_audio.py
 	$(BIN)/python docs/draw_config.py
+
+site: $(STAMP)  ## the documentation as a site in build/site; a warning is an error
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 survival-report: packages $(STAMP)  ## kill each actor 20 times in each phase; print restart times and audio gaps
 	$(BIN)/python benchmarks/survival.py $(ARGS)
