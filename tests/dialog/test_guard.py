@@ -130,6 +130,14 @@ def test_who_sends_from_the_address_of_a_trunk_is_not_asked() -> None:
     assert phone.statuses == [403]
 
 
+def test_fault_42_a_ping_of_a_trunk_says_whether_an_invite_would_be_taken_now() -> None:
+    trunk = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9", register=False)
+    phone = Phone(accounts=(trunk,), realm="sipactors", users=USERS)
+    assert status(phone, message("OPTIONS")) == 200
+    phone.agent.agent.draining = True
+    assert status(phone, message("OPTIONS", cseq=2)) == 503
+
+
 def test_a_nonce_without_counts_serves_once() -> None:
     phone = house()
     raw = signed(message("MESSAGE", body=b"x"), session(algorithm="MD5", qop=()))[1]

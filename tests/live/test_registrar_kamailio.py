@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from actors.control.client import Client, EventStream
 from actors.control.records import AccountChanged, CallAnswered, CallEnded, CallReceived
+from tests.live.kamailio import kamailio
 from tests.live.processes import kill
 from tests.live.registrar import Registrar, account, registrar
 from tests.live.service import running
@@ -137,6 +139,47 @@ def test_unregister_and_register_by_command(tmp_path: Path) -> None:
             (told,) = service.json("accounts")
             assert told["state"] == "registered"
             assert service.command("register", "sip:nobody@example.com").returncode == 1
+
+
+def test_an_account_is_registered_at_two_registrars_at_once_and_one_that_goes_away_fails_alone(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    with registrar(folders[0]) as first, ExitStack() as held:
+        second = held.enter_context(registrar(folders[1], algorithm="SHA-256"))
+        there = f"sip:{second.domain}"
+        config = account(first.domain, "alice", outbound_proxy="", registrars=[there])
+        with running(config=config) as service:
+            with Client(service.run_dir) as client, client.events(0) as events:
+                told = [wait_for(events, becomes("", "registered")).registrar for _ in range(2)]
+                assert sorted(told) == ["", there]
+                assert [list(each.bindings()) for each in (first, second)] == [["alice"], ["alice"]]
+                held.close()
+                client.register(f"sip:alice@{first.domain}")
+                assert wait_for(events, lambda e: isinstance(e, AccountChanged) and e.registrar).state == "failing"
+                states = {each.registrar: each.state for each in client.accounts()}
+                assert states == {"": "registered", there: "failing"}
+            assert service.stop() == 0
+        assert first.bindings() == {}
+
+
+def test_a_302_of_one_registrar_leads_to_another(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    with registrar(folders[1]) as second:
+        moved = f"""
+    append_to_reply("Contact: <sip:{second.domain}>\\r\\n");
+    sl_send_reply("302", "Moved Temporarily");
+"""
+        with kamailio(folders[0], moved) as (ports, _):
+            config = account(f"127.0.0.1:{ports['udp']}", "alice", outbound_proxy="")
+            with running(config=config) as service:
+                with Client(service.run_dir) as client, client.events(0) as events:
+                    wait_for(events, becomes("", "registered"))
+                    assert list(second.bindings()) == ["alice"]
+                assert service.stop() == 0
+        assert second.bindings() == {}, "the removal was led there too"
 
 
 def test_kill_9_of_the_dialog_actor_leaves_the_account_registered(tmp_path: Path) -> None:
