@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.control.client import Client, EventStream
+from actors.control.errors import CommandRefused
 from actors.control.messaging import (
     MessageReceived,
     MessagesWaiting,
@@ -19,6 +20,7 @@ from actors.control.messaging import (
     SubscriptionEnded,
     SubscriptionReceived,
 )
+from actors.control.records import CallEnded
 from tests.live import sipp
 from tests.live.processes import kill
 from tests.live.service import running
@@ -116,6 +118,24 @@ def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> Non
         with running(config=config) as service, Client(service.run_dir) as client:
             client.tell_waiting(f"sip:100@127.0.0.1:{port}", 2, 8)
             held.close()  # it must have gone as the scenario says
+
+
+def test_a_trunk_gets_numbers_and_the_caller_as_it_wants_them_and_no_more_calls_a_second(tmp_path: Path) -> None:
+    with sipp.playing(tmp_path / "uas", "uas_numbers") as (host, port):
+        rules = """
+dial = [{prefix = "+", strip = 1, add = "00"}]
+callers = [{prefix = "+", strip = 1}]
+caller_id = "asserted"
+calls_per_second = 0.01
+"""
+        with running(config=trunk(port) + rules) as service, Client(service.run_dir) as client:
+            order = {"account": f"sip:100@127.0.0.1:{port}", "caller": f"sip:+49305678@{host}"}
+            with client.events() as events:
+                call = client.place(f"sip:+49301234@{host}:{port}", **order)
+                assert wait_for(events, CallEnded, call=call).outcome == "busy"
+            with pytest.raises(CommandRefused) as refused:
+                client.place(f"sip:+49301234@{host}:{port}", **order)
+            assert refused.value.code == "too_fast"
 
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
