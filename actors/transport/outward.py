@@ -71,7 +71,7 @@ class Outward:
         stream, key = connection.stream, chunk_key(connection.token, chunk.offset)
         if not chunk.peer:
             pass  # our own word: nobody waits for it
-        elif chunk.data.startswith(b"SIP/2.0 "):
+        elif not chunk.is_request:
             stream.answered(chunk.data)
         else:
             stream.sent_request(chunk.peer, chunk.key)

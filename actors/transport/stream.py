@@ -38,6 +38,11 @@ class Chunk(NamedTuple):
         """The offset after its last byte."""
         return self.offset + len(self.data)
 
+    @property
+    def is_request(self) -> bool:
+        """Whether it is no response."""
+        return not self.data.startswith(b"SIP/2.0 ")
+
 
 class QueueFullError(Exception):
     """The peer reads too slowly: what waits for it is above the limit."""

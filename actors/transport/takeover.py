@@ -74,6 +74,8 @@ def _adopt(
         connection, written = _restored(connections, sock, note, cell)
         for chunk in connection.stream.resume(written, chunks):
             shell.cells.delete(chunk_key(connection.token, chunk.offset))
+            if chunk.peer and chunk.is_request:  # it may wait for its response still
+                connection.stream.sent_request(chunk.peer, chunk.key)
     except (OSError, GapError):
         return False
     if not connection.closing:

@@ -453,6 +453,22 @@ def test_a_successor_goes_on_with_the_connection(service: Service) -> None:
             service.store(it)
 
 
+def test_a_request_that_a_predecessor_wrote_fails_with_its_connection_too(
+    service: Service, listener: socket.socket
+) -> None:
+    with service.harness() as it:
+        it.send(SHARD, TransmitRequest(KEY, Target("tcp", *listener.getsockname()[:2]), request()))
+        peer = accepted(it, listener)
+        assert read(it, peer, len(request())) == request()
+        it.settle()
+        it.stop()
+        service.store(it)
+    with service.harness(epoch=2) as it:
+        peer.close()
+        assert it.expect(SHARD, TransmitFailed).key == KEY
+        service.store(it)
+
+
 def test_a_successor_without_the_store_tells_that_its_flows_are_dead(service: Service) -> None:
     with service.tcp() as peer, service.harness() as it:
         peer.sendall(request(1))
