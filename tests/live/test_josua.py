@@ -59,7 +59,14 @@ def test_josua_registers_calls_holds_transfers_and_hangs_up(tmp_path: Path) -> N
                 watch = threading.Timer(60.0, program.kill)  # it judges nothing, it only ends a test that hangs
                 watch.start()
                 try:
-                    telephone(program, client, bob, carol.addresses["udp"])
+                    assert telephone(program, client, bob, carol.addresses["udp"]) == [
+                        "registered",
+                        "held",
+                        "off hold",
+                        "transferred",
+                        "hung up",
+                    ]
+                    assert program.wait(30) == 0
                 finally:
                     watch.cancel()
                     program.kill()
@@ -88,20 +95,26 @@ def calling(program: subprocess.Popen[str], client: Client, bob: str) -> str:
     return out
 
 
-def telephone(program: subprocess.Popen[str], client: Client, bob: str, carol: tuple[str, int]) -> None:
+def telephone(program: subprocess.Popen[str], client: Client, bob: str, carol: tuple[str, int]) -> list[str]:
+    """Type what a person would, and wait for what is to be seen of each: what was seen."""
     bound(client, bob)
     typed(program, "register")
     shown(program, "sip:alice@.* is registered until")
+    seen = ["registered"]
     call = calling(program, client, bob)
     typed(program, "hold")
     shown(program, f"{call}  held by us")
+    seen.append("held")
     typed(program, "resume")
     shown(program, f"{call}  off hold")
+    seen.append("off hold")
     typed(program, "transfer sip:echo@{}:{}".format(*carol))
     shown(program, f"{call}  transfer: 200 OK")
     shown(program, f"{call}  ended by local")
+    seen.append("transferred")
     call = calling(program, client, bob)
     typed(program, "hangup")
     shown(program, f"{call}  ended by local")
+    seen.append("hung up")
     typed(program, "quit")
-    assert program.wait(30) == 0
+    return seen
