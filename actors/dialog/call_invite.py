@@ -9,6 +9,7 @@ from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, r
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Outcome
 from actors.dialog.dialog_state import MAX_FORWARDS
+from actors.dialog.errand import contacts_of
 from actors.dialog.events import CallPlaced, PlaceCall
 from actors.dialog.negotiation import (
     abandoned,
@@ -21,7 +22,7 @@ from actors.dialog.negotiation import (
 )
 from actors.dialog.reply import SUPPORTED
 from actors.runtime.machine import Arm, Effects
-from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
+from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
 from actors.sip.bodies import SDP
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
@@ -272,14 +273,3 @@ def _invitation(call: Call, given: Given, hop: str, candidates: tuple[Candidate,
     name = f"invite {call.tries}" if call.tries else "invite"
     state = AttemptState.CHOSEN if candidates else AttemptState.NEW
     return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates)
-
-
-def contacts_of(response: Response) -> tuple[str, ...]:
-    """The URIs that a 3xx names, the most liked first (s21.3); only those that can be called."""
-    try:
-        contacts = [contact for contact in response.contacts if not contact.is_star]
-    except RemoteProtocolError:
-        return ()
-    liked = sorted(contacts, key=lambda contact: -(contact.q if contact.q is not None else 1.0))
-    found = [str(contact.uri) for contact in liked if contact.uri.scheme == "sip" and not contact.uri.headers]
-    return tuple(dict.fromkeys(found))[:MAX_TRIES]

@@ -7,7 +7,7 @@ request is: it is written anew for each candidate (our Contact depends on it) an
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from actors.dialog.attempt import step as step_attempt
 from actors.dialog.authentication import CHALLENGES, Authenticator, Where
 from actors.dialog.call import Agent, Heard, Place
 from actors.dialog.names import Names
-from actors.runtime.machine import Effects, Machine
+from actors.runtime.machine import Arm, Effects, Machine
 from actors.sip import RemoteProtocolError, Response
 from actors.sip.headers import MinExpires
 from actors.sip.vocabulary import Candidate
@@ -165,6 +165,44 @@ def _onward(errand: Errand, desk: Desk) -> tuple[Errand, Effects]:
     attempt = replace(attempt, request=raw)
     attempt, effects = step_attempt(attempt, AttemptInput.SEND, News(desk.names), desk.now)
     return replace(errand, attempt=attempt, proof=proof), effects
+
+
+class Carrier(Protocol):
+    """A machine that has an errand, and `seq` and `proof` to remember of it for the next one."""
+
+    @property
+    def errand(self) -> Errand | None: ...  # noqa: D102
+
+
+C = TypeVar("C", bound=Carrier)
+
+
+def carry(
+    machine: C,
+    given: Any,  # noqa: ANN401 - each table has its own
+    now: float,
+    desk: Callable[[C, Any, float], Desk],
+    conclude: Callable[[C, Any, float, Outcome], tuple[C, Effects]],
+    give_up: Arm,
+) -> tuple[C, Effects]:
+    """Lead the errand of a machine on its way by what came, and conclude once it is over.
+
+    Args:
+        machine: it.
+        given: what its action is given.
+        now: seconds.
+        desk: makes the machine's, of the three before.
+        conclude: makes what it comes to, of those and the outcome.
+        give_up: as long as nothing is over.
+    """
+    led = lead(machine.errand, given.what, desk(machine, given, now))
+    if led is None:
+        return machine, ()
+    machine = replace(machine, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)  # type: ignore[type-var]
+    if led.outcome is None:
+        return machine, (*led.effects, give_up)
+    machine, more = conclude(machine, given, now, led.outcome)
+    return machine, led.effects + more
 
 
 def lead(errand: Errand | None, what: Heard | Place, desk: Desk) -> Led | None:

@@ -117,14 +117,7 @@ def due(mailbox: Mailbox, given: OfAccount, now: float) -> tuple[Mailbox, Effect
 
 def progress(mailbox: Mailbox, given: OfAccount, now: float) -> tuple[Mailbox, Effects]:
     """Lead the NOTIFY on its way, and conclude where it is over."""
-    led = errands.lead(mailbox.errand, given.what, _desk(mailbox, given, now))
-    if led is None:
-        return mailbox, ()
-    mailbox = replace(mailbox, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
-    if led.outcome is None:
-        return mailbox, (*led.effects, _give_up(given, now))
-    mailbox, more = _concluded(mailbox, given, now, led.outcome)
-    return mailbox, led.effects + more
+    return errands.carry(mailbox, given, now, _desk, _concluded, _give_up(given, now))
 
 
 def lost(mailbox: Mailbox, given: OfAccount, now: float) -> tuple[Mailbox, Effects]:

@@ -140,14 +140,7 @@ def _changed(publication: Publication, given: Given) -> Publication:
 
 def progress(publication: Publication, given: Given, now: float) -> tuple[Publication, Effects]:
     """Lead the PUBLISH on its way, and conclude where it is over."""
-    led = errands.lead(publication.errand, given.what, _desk(publication, given, now))
-    if led is None:
-        return publication, ()
-    publication = replace(publication, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
-    if led.outcome is None:
-        return publication, (*led.effects, _give_up(given, now))
-    publication, more = _concluded(publication, given, now, led.outcome)
-    return publication, led.effects + more
+    return errands.carry(publication, given, now, _desk, _concluded, _give_up(given, now))
 
 
 def _concluded(publication: Publication, given: Given, now: float, outcome: Outcome) -> tuple[Publication, Effects]:

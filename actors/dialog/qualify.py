@@ -89,14 +89,7 @@ def _give_up(given: OfAccount, now: float) -> Arm:
 
 def progress(qualify: Qualify, given: OfAccount, now: float) -> tuple[Qualify, Effects]:
     """Lead the OPTIONS on its way, and conclude where it is over."""
-    led = errands.lead(qualify.errand, given.what, _desk(qualify, given, now))
-    if led is None:
-        return qualify, ()
-    qualify = replace(qualify, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
-    if led.outcome is None:
-        return qualify, (*led.effects, _give_up(given, now))
-    qualify, more = _known(qualify, given, now, led.outcome)
-    return qualify, led.effects + more
+    return errands.carry(qualify, given, now, _desk, _known, _give_up(given, now))
 
 
 def lost(qualify: Qualify, given: OfAccount, now: float) -> tuple[Qualify, Effects]:

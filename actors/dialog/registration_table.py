@@ -67,17 +67,15 @@ def begin(registration: Registration, given: OfAccount, now: float) -> tuple[Reg
 def progress(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Lead the REGISTER on its way, and conclude where it is over."""
     registration = _seen(registration, given.what)
-    led = errands.lead(registration.errand, given.what, _desk(registration, given, now))
-    if led is None:
-        return registration, ()
-    registration = replace(registration, errand=led.errand, seq=led.errand.seq, proof=led.errand.proof)
-    if led.outcome is None:
-        return registration, (*led.effects, _give_up(given, now))
-    if led.outcome.success is not None:
-        registration, more = _succeeded(registration, given, now, led.outcome.success)
-    else:
-        registration, more = _refused(registration, given, now, led.outcome)
-    return registration, led.effects + more
+    return errands.carry(registration, given, now, _desk, _concluded, _give_up(given, now))
+
+
+def _concluded(
+    registration: Registration, given: OfAccount, now: float, outcome: Outcome
+) -> tuple[Registration, Effects]:
+    if outcome.success is not None:
+        return _succeeded(registration, given, now, outcome.success)
+    return _refused(registration, given, now, outcome)
 
 
 def _seen(registration: Registration, what: Heard | Place) -> Registration:
