@@ -249,7 +249,7 @@ INVITE = (
 
 def test_a_request_goes_again_with_a_new_branch_and_number_and_all_else_as_it_was() -> None:
     attempt = Attempt(AttemptState.DONE, (), "tag", "invite", "INVITE", INVITE, "us", "sip:example.com")
-    proven = authentication.answer(START, ACCOUNT, attempt, response(challenge()), ACCOUNT.next_hop, 2, TOKEN)
+    proven = authentication.answer(START, ACCOUNT, attempt, response(challenge()), ACCOUNT.outbound_proxy, 2, TOKEN)
     assert proven is not None
     assert proven.attempt.state is AttemptState.CHOSEN
     assert proven.attempt.name == "invite#2"
@@ -268,7 +268,7 @@ def test_a_request_goes_again_with_a_new_branch_and_number_and_all_else_as_it_wa
         ACCOUNT,
         proven.attempt,
         response(challenge(nonce="n2", stale=True)),
-        ACCOUNT.next_hop,
+        ACCOUNT.outbound_proxy,
         3,
         TOKEN,
     )
