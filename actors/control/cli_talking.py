@@ -25,7 +25,7 @@ from actors.control.cli_options import (
 )
 from actors.control.cli_sound import device_option
 from actors.control.client import Client, NoService
-from actors.control.follow import follow_answer, follow_call
+from actors.control.follow import follow_answer, follow_call, interrupts
 
 
 def _audio(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,8 +96,12 @@ def call_command(
     audio = _arguments(options)
     more = ("record", "echo", "loop", "duration", "device")
     only_plays = bool(audio["play"]) and not dtmf and not any(audio[each] for each in more)
-    with _own_service(run_dir, uri, context.obj) as found, connected(found) as client:
-        result = follow_call(client, uri, as_json=as_json, dtmf=dtmf, hang_up_after_play=only_plays, **audio)
+    with (
+        interrupts() as noted,
+        _own_service(run_dir, uri, context.obj, noted) as found,
+        connected(found) as client,
+    ):
+        result = follow_call(client, uri, noted, as_json=as_json, dtmf=dtmf, hang_up_after_play=only_plays, **audio)
     if result is None:
         raise NoServiceFailure("the service stopped before the call ended")
     if result.outcome != "answered":
@@ -106,7 +110,7 @@ def call_command(
 
 @contextmanager
 def _own_service(
-    run_dir: Path | None, uri: str, alone: Callable[[str], AbstractContextManager[Path]]
+    run_dir: Path | None, uri: str, alone: Callable[[str], AbstractContextManager[Path]], noted: list[int]
 ) -> Iterator[Path | None]:
     """The run directory of the service that is meant; of one that is started here where none is and none was named."""
     try:
@@ -114,6 +118,8 @@ def _own_service(
             Client().close()
     except NoService:
         with alone(uri) as made:
+            if noted:  # while it was started: what it had made by then would have been left behind
+                raise SystemExit(128 + noted[0]) from None
             yield made
         return
     yield run_dir
@@ -144,11 +150,13 @@ def answer_command(
     audio = _arguments(options)
     if follow is None:
         follow = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
-    with connected(run_dir) as client:
+    with interrupts() as noted, connected(run_dir) as client:
         if not follow:
             for_call(client, call, lambda whole: client.answer(whole, **audio))
             done(as_json, call=call)
-        elif for_call(client, call, lambda whole: follow_answer(client, whole, as_json=as_json, **audio)) is None:
+        elif (
+            for_call(client, call, lambda whole: follow_answer(client, whole, noted, as_json=as_json, **audio)) is None
+        ):
             raise NoServiceFailure("the service stopped before the call ended")
 
 

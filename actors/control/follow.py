@@ -57,6 +57,7 @@ def uri_of(text: str) -> str:
 def follow_call(
     client: Client,
     uri: str,
+    noted: list[int],
     *,
     as_json: bool,
     dtmf: str = "",
@@ -69,6 +70,7 @@ def follow_call(
     Args:
         client: the connection.
         uri: whom to call.
+        noted: signals that came (see `interrupts`).
         as_json: lines of JSON instead of a live line.
         dtmf: keys to press once it is answered.
         options: those of Client.place.
@@ -85,12 +87,13 @@ def follow_call(
         return call
 
     telephone = Telephone(uri, "calling", time.monotonic())
-    return _followed(client, place, telephone, uri, as_json=as_json, dtmf=dtmf)
+    return _followed(client, place, telephone, uri, noted, as_json=as_json, dtmf=dtmf)
 
 
 def follow_answer(
     client: Client,
     call: str,
+    noted: list[int],
     *,
     as_json: bool,
     **options: Any,  # noqa: ANN401
@@ -100,6 +103,7 @@ def follow_answer(
     Args:
         client: the connection.
         call: its id.
+        noted: signals that came (see `interrupts`).
         as_json: lines of JSON instead of a live line.
         options: those of Client.answer.
 
@@ -112,23 +116,30 @@ def follow_answer(
         client.answer(call, **options)
         return call
 
-    return _followed(client, answer, Telephone(uri, "answering", time.monotonic()), uri, as_json=as_json)
+    return _followed(client, answer, Telephone(uri, "answering", time.monotonic()), uri, noted, as_json=as_json)
 
 
 def _followed(
-    client: Client, begin: Callable[[], str], telephone: Telephone, uri: str, *, as_json: bool, dtmf: str = ""
+    client: Client,
+    begin: Callable[[], str],
+    telephone: Telephone,
+    uri: str,
+    noted: list[int],
+    *,
+    as_json: bool,
+    dtmf: str = "",
 ) -> CallEnded | None:
-    with _interrupts() as interrupts, client.events() as events, Console(sys.stderr, sys.stdin) as console:
+    with client.events() as events, Console(sys.stderr, sys.stdin) as console:
         call = begin()
         conversation = (_Told if as_json else _Shown)(client, call, telephone, console, uri)
         try:
-            return _follow(events, conversation, interrupts, dtmf)
+            return _follow(events, conversation, noted, dtmf)
         finally:
             conversation.close()
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
+def interrupts() -> Iterator[list[int]]:
     """Note SIGTERM in a list, and SIGINT, SIGHUP and SIGQUIT unless they are ignored (a job in the background, nohup).
 
     An exception out of the middle of a receive could lose the very event that is waited for. The second one raises.
@@ -152,7 +163,7 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(events: EventStream, conversation: _Told, interrupts: list[int], dtmf: str) -> CallEnded | None:
+def _follow(events: EventStream, conversation: _Told, noted: list[int], dtmf: str) -> CallEnded | None:
     deadline = None
     while not events.ended:
         event = events.receive(conversation.tick)
@@ -165,7 +176,7 @@ def _follow(events: EventStream, conversation: _Told, interrupts: list[int], dtm
             if isinstance(event, CallAnswered) and dtmf:
                 conversation.press(dtmf)
         leaves = conversation.turn()
-        if (interrupts or leaves) and deadline is None:
+        if (noted or leaves) and deadline is None:
             deadline = time.monotonic() + _GOODBYE
             conversation.hang_up()
         if deadline is not None and time.monotonic() > deadline:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,17 @@ from tests.live.service import ROOT, running
 pytestmark = pytest.mark.live
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def environment(folder: Path) -> dict[str, str]:
+    """One in which no service is to be found."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SIPACTORS_")}
+    return {**environ, "XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder)}
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "actors.service", "call", *words, "--json"],
         cwd=ROOT,
-        env={**environ, "XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder)},
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=120,
@@ -36,6 +43,24 @@ def test_a_call_needs_no_service_beside_it(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert told[-1]["type"] == "CallEnded"
     assert told[-1]["outcome"] == "answered"
+
+
+def test_one_that_is_ended_while_its_service_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "actors.service", "call", "sip:echo@127.0.0.1"],
+        cwd=ROOT,
+        env={**environment(tmp_path), "TMPDIR": str(made)},
+        stderr=subprocess.PIPE,
+    ) as process:
+        while not list(made.glob("sipactors-*")):
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        # On a busy machine it may have begun to call by now.
+        assert process.wait(60) in {128 + signal.SIGTERM, 1}
+    assert list(made.iterdir()) == []
 
 
 def test_a_refused_call_ends_with_1_and_one_of_a_named_service_that_is_not_there_with_3(tmp_path: Path) -> None:
