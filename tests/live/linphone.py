@@ -38,6 +38,26 @@ audio_rtp_port={rtp}
 echocancellation=0
 [net]
 firewall_policy=0
+[audio_codec_0]
+mime=PCMU
+rate=8000
+channels=1
+enabled=1
+[audio_codec_1]
+mime=PCMA
+rate=8000
+channels=1
+enabled=1
+[audio_codec_2]
+mime=G722
+rate=8000
+channels=1
+enabled=1
+[audio_codec_3]
+mime=opus
+rate=48000
+channels=2
+enabled=1
 """
 
 
