@@ -6,23 +6,18 @@ that is refused or removed. Whose turn it is, and the version of the o= line, ar
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
 from typing import NamedTuple
 
-from actors.sip.errors import LocalProtocolError, NotAcceptable, SdpError
-from actors.sip.sdp_attributes import DIRECTIONS, Rtcp, RtpMap, packet_time, read_rtpmap
-from actors.sip.sdp_codecs import Codec, codecs, common, is_event, settled
+from actors.sip.errors import LocalProtocolError, NotAcceptable
+from actors.sip.sdp_attributes import DIRECTIONS
+from actors.sip.sdp_codecs import Codec, common, is_event, settled
 from actors.sip.sdp_crypto import Crypto
-from actors.sip.sdp_lines import Connection, read_connection
 from actors.sip.sdp_model import Line, Media, SessionDescription
 from actors.sip.sdp_protection import OFF, Keys, Protected, protected, protection
+from actors.sip.sdp_reading import NOWHERES, PTIMES, StreamLine, read_line, usable
 
-_PTIMES = (10, 20, 30, 40, 50, 60)  # milliseconds that we send; another wish is passed over
-NOWHERE = "0.0.0.0"  # noqa: S104 - the address that says that nothing is to be sent to it (s8.4)
-_NOWHERE = (NOWHERE, "::")
 _UNPROTECTED = Protected()
-_READ_LATER = ("ptime", "maxptime", "rtcp", "rtcp-mux")
 
 
 class Stream(NamedTuple):
@@ -228,8 +223,8 @@ def _reply(offered: SessionDescription, line: Media, own: Own, stream: Stream) -
         found = protected(line, stream.security, stream.cryptos)
     elif line.protocol != stream.protocol:
         return None
-    theirs = _read(offered, line)
-    if found is None or not _usable(line, theirs.connection, own.host):
+    theirs = read_line(offered, line)
+    if found is None or not usable(line, theirs.connection, own.host):
         return None
     pairs = common(theirs.codecs, stream.codecs)
     if not pairs:
@@ -257,8 +252,8 @@ def _applied(
         if found is None:
             return None
         keys = found.keys
-    mine, theirs = _read(offered, ours), _read(answered, line)
-    if not _usable(line, theirs.connection, "" if mine.connection is None else mine.connection.address):
+    mine, theirs = read_line(offered, ours), read_line(answered, line)
+    if not usable(line, theirs.connection, "" if mine.connection is None else mine.connection.address):
         return None
     pairs = common(theirs.codecs, mine.codecs)
     if not pairs:
@@ -270,72 +265,10 @@ def _applied(
     return agreed._replace(keys=keys, rtcp_mux=mux) if mux or keys is not None else agreed
 
 
-# Reading a line.
+# What is agreed.
 
 
-class _Read(NamedTuple):
-    """A line as far as it matters here."""
-
-    connection: Connection | None
-    codecs: tuple[Codec, ...]
-    direction: str
-    ptime: int  # 0 where none is asked for that we can send
-    limit: float  # maxptime, 0 where there is none
-    rtcp_mux: bool
-    rtcp_port: int  # 0 where the peer does not say
-
-
-def _read(description: SessionDescription, line: Media) -> _Read:
-    """Read the lines below an m= line, once; the session's hold where it has none of its own."""
-    rtpmaps: dict[int, RtpMap] = {}
-    fmtps: dict[str, str] = {}
-    connection = None
-    direction = ""
-    texts: dict[str, str] = {}
-    for letter, value in line.lines:
-        if letter == "a":
-            name, _, text = value.partition(":")
-            if name == "rtpmap":
-                rtpmap = read_rtpmap(text)
-                if rtpmap is not None:
-                    rtpmaps.setdefault(rtpmap.payload_type, rtpmap)
-            elif name == "fmtp":
-                number, _, fmtp = text.partition(" ")
-                fmtps.setdefault(number, fmtp)
-            elif name in _READ_LATER:
-                texts.setdefault(name, text)
-            elif not direction and value in DIRECTIONS:
-                direction = value
-        elif letter == "c" and connection is None:
-            connection = read_connection(value)
-    ptime = packet_time(texts.get("ptime", ""))
-    connection = connection or description.connection
-    return _Read(
-        connection,
-        codecs(line.formats, rtpmaps, fmtps),
-        direction or description.direction or "sendrecv",
-        int(ptime) if ptime in _PTIMES else 0,
-        packet_time(texts["maxptime"]) or 0 if "maxptime" in texts else 0,
-        "rtcp-mux" in texts,
-        _rtcp_port(texts["rtcp"], connection) if "rtcp" in texts else 0,
-    )
-
-
-def _rtcp_port(text: str, connection: Connection | None) -> int:
-    """The port of an rtcp attribute (RFC 3605); 0 where there is none to follow.
-
-    One that names another host than RTP's is not followed: RTP and RTCP have one source here, by which strangers are
-    known.
-    """
-    try:
-        found = Rtcp.parse(text)
-    except SdpError:
-        return 0
-    here = found.connection is None or connection is None or found.connection.address == connection.address
-    return found.port if here and 0 < found.port < 65536 else 0
-
-
-def _may_mux(theirs: _Read, receive: tuple[Codec, ...]) -> bool:
+def _may_mux(theirs: StreamLine, receive: tuple[Codec, ...]) -> bool:
     """Whether the peer wants RTCP on the port of RTP, and nothing in use looks like RTCP there (RFC 5761 s4)."""
     numbers = (codec.payload_type for codec in (*theirs.codecs, *receive))
     return theirs.rtcp_mux and not any(64 <= number <= 95 for number in numbers)
@@ -343,39 +276,21 @@ def _may_mux(theirs: _Read, receive: tuple[Codec, ...]) -> bool:
 
 def _before(line: Media) -> tuple[Codec, ...]:
     """The formats of our own earlier line where its stream goes on."""
-    return _read(SessionDescription(), line).codecs if line.port else ()
-
-
-def _usable(line: Media, connection: Connection | None, own: str) -> bool:
-    """Whether a line can be sent to: a unicast literal address of the family of `own`, or none; a good port."""
-    if connection is None or connection.net_type != "IN" or line.count != 1 or line.port > 65534:
-        return False
-    return connection.address in _NOWHERE or _unicast(connection.address, connection.address_type, own)
-
-
-@lru_cache(maxsize=1024)
-def _unicast(host: str, family: str, own: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False  # a name would have to be looked up where nothing may wait
-    if family != f"IP{address.version}" or (":" in own) != (address.version == 6):
-        return False
-    return not address.is_multicast and host != "255.255.255.255"
+    return read_line(SessionDescription(), line).codecs if line.port else ()
 
 
 def _agreed(
-    line: Media, peer: _Read, theirs: tuple[Codec, ...], receive: tuple[Codec, ...], direction: str, ptime: int
+    line: Media, peer: StreamLine, theirs: tuple[Codec, ...], receive: tuple[Codec, ...], direction: str, ptime: int
 ) -> Negotiated:
     send = next(codec for codec in theirs if not is_event(codec))
     event = next((codec for codec in theirs if is_event(codec) and codec.clock_rate == send.clock_rate), None)
     host = peer.connection.address if peer.connection is not None else ""
-    if host in _NOWHERE:
+    if host in NOWHERES:
         host = ""
         direction = _join(direction, "recvonly")  # RFC 6337 s5.4: the answer's attribute stays as it is
     length = peer.ptime or ptime
     if peer.limit and length > peer.limit:  # RFC 8866 s6.5
-        length = max((time for time in _PTIMES if time <= peer.limit), default=_PTIMES[0])
+        length = max((time for time in PTIMES if time <= peer.limit), default=PTIMES[0])
     # A port that is RTP's own is not followed: they share one only by rtcp-mux (RFC 5761 s5.1.1).
     rtcp_port = peer.rtcp_port if peer.rtcp_port != line.port else 0
     return Negotiated(host, line.port, send, receive, direction, length, event, rtcp_port=rtcp_port)

@@ -11,7 +11,8 @@ from actors.sip.errors import NotAcceptable
 from actors.sip.offer_answer import Codec, Own, Stream
 from actors.sip.sdp import DIRECTIONS, parse
 from actors.sip.sdp_codecs import settled
-from actors.sip.sdp_streams import NOWHERE, Negotiated, answer, apply, offer
+from actors.sip.sdp_reading import NOWHERE
+from actors.sip.sdp_streams import Negotiated, answer, apply, offer
 
 PCMU = Codec(0, "PCMU", 8000)
 PCMA = Codec(8, "PCMA", 8000)
