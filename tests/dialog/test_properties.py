@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from actors.dialog import call_up
 from actors.dialog.call import Call, Given
-from actors.dialog.effects import Cancel, Find, Prepare, Send
+from actors.dialog.effects import Cancel, Find, Prepare, Reply, Send
 from actors.dialog.events import (
     AnswerCall,
     CallEnded,
+    CallPlaced,
     CallReceived,
     CallTransferRequested,
     CommandDone,
@@ -23,9 +25,11 @@ from actors.dialog.events import (
     ProgressCall,
     RejectCall,
     ResumeCall,
+    SendDigits,
     TransferCall,
     Treatment,
 )
+from actors.dialog.request_events import AnswerRequest, CallRequestReceived, RequestAnswered, SendInCall
 from actors.runtime.machine import Effects
 from actors.sip.vocabulary import Candidate, Target
 from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, Cells, Phone, answer_to, invite, message, place
@@ -54,14 +58,14 @@ event = st.one_of(
     st.tuples(st.just("invite"), st.integers(0, 2), st.sampled_from(BODIES), st.sampled_from(ASKED)),
     st.tuples(st.just("reinvite"), small, st.sampled_from(BODIES), st.integers(1, 4)),
     st.tuples(st.just("ack"), small, st.sampled_from(BODIES), st.integers(1, 4)),
-    st.tuples(st.sampled_from(["bye", "options", "info"]), small, st.integers(1, 4)),
+    st.tuples(st.sampled_from(["bye", "options", "info", "foo"]), small, st.integers(1, 4)),
     st.tuples(st.sampled_from(["update", "prack"]), small, st.sampled_from(BODIES), st.integers(1, 9)),
     st.tuples(st.sampled_from(["refer", "notify"]), small, st.integers(1, 9)),
     st.tuples(st.just("cancel"), st.integers(0, 2)),
     st.tuples(
         st.just("response"),
         small,
-        st.sampled_from([100, 180, 183, 200, 202, 302, 422, 486, 487, 491, 503]),
+        st.sampled_from([100, 180, 183, 200, 202, 302, 422, 481, 486, 487, 491, 503]),
         st.sampled_from(["callee", "other"]),
         st.sampled_from(BODIES),
         st.sampled_from(CONTACTS),
@@ -73,6 +77,7 @@ event = st.one_of(
     st.tuples(st.sampled_from(["prepared", "prepared", "prepared", "lost", "refused", "closed", "played"]), small),
     st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0]), st.booleans()),
     st.tuples(st.sampled_from(["answer", "reject", "hang_up", "hold", "resume", "transfer", "progress"]), small),
+    st.tuples(st.sampled_from(["ask", "press", "respond", "decline"]), small),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0, 100.0])),
     st.tuples(st.sampled_from(["transactions_lost", "media_lost"])),
 )
@@ -96,7 +101,7 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
     number = rest[0] if rest else 0
     if kind == "invite":
         phone.request(invite(rest[1], branch=f"b{number}", Call_ID=f"in{number}@peer", **rest[2]))
-    elif kind in ("reinvite", "ack", "bye", "options", "info", "update", "prack", "refer", "notify"):
+    elif kind in ("reinvite", "ack", "bye", "options", "info", "foo", "update", "prack", "refer", "notify"):
         method = "INVITE" if kind == "reinvite" else kind.upper()
         call = of([c for c in phone.calls if c.dialog is not None], number)
         tag = call.tag if call else "none"
@@ -130,7 +135,7 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
             getattr(phone, kind)(prepare.session, *host)
     elif kind == "place":
         order = {"call": f"call-{number}", "ring_timeout": rest[1], "late_offer": rest[2], "session_expires": 90}
-        phone.command(place(ref=f"p{len(phone.effects)}", **order))
+        phone.command(place(ref=f"place{len(phone.effects)}", **order))
     elif kind == "wait":
         phone.wait(number)
     elif kind == "transactions_lost":
@@ -149,22 +154,34 @@ def _server_key(number: int) -> Any:
 
 
 def _command(phone: Phone, kind: str, call: str) -> None:
-    ref = f"c{len(phone.effects)}"
+    ref = f"{kind}{len(phone.effects)}"
     if kind == "answer":
         phone.command(AnswerCall(ref, call, Treatment(play="/a.wav", hang_up_after_play=True), 7.0))
     elif kind == "reject":
         phone.command(RejectCall(ref, call, 486, ""))
     elif kind == "transfer":
         phone.command(TransferCall(ref, call, "sip:carol@192.0.2.7"))
+    elif kind == "ask":
+        phone.command(SendInCall(ref, call, ref, "INFO", body=b"hello"))
+    elif kind == "press":
+        phone.command(SendDigits(ref, call, "1,2", 90, "relay"))
+    elif kind in ("respond", "decline"):
+        asked = [each for each in phone.reports(CallRequestReceived) if each.call == call]
+        asked += [each for each in phone.reports(CallTransferRequested) if each.call == call and each.request]
+        for each in asked[-1:]:
+            phone.command(AnswerRequest(ref, call, each.request, 200 if kind == "respond" else 603))
     else:
         kinds = {"hang_up": HangUp, "hold": HoldCall, "resume": ResumeCall, "progress": ProgressCall}
         phone.command(kinds[kind](ref, call))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["echo", "ring"]), st.lists(event, max_size=25))
-def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(mode: str, events: list[Any]) -> None:
-    phone = Phone(mode, refer="follow", refer_hosts=("*",), replaces=True)
+@given(st.sampled_from(["echo", "ring"]), st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
+def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(
+    mode: str, refer: str, events: list[Any]
+) -> None:
+    """Every request of the application has one answer, too, and every one of the peer has one from us."""
+    phone = Phone(mode, refer=refer, refer_hosts=("*",), replaces=True, methods=("FOO",))
     for what in events:
         happen(phone, what)
         assert phone.agent.calls.number == sum(1 for key in phone.cells if not key.startswith(b"~"))
@@ -176,9 +193,14 @@ def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(mod
     phone.wait(300)
     assert not phone.cells
     assert not phone.cells.deadlines
-    begun = [done for done in phone.reports(CommandDone) if done.ref.startswith("p")]
-    referred = [asked for asked in phone.reports(CallTransferRequested) if asked.placed]
-    assert len(phone.reports(CallEnded)) == len(phone.reports(CallReceived)) + len(begun) + len(referred)
+    begun = [done for done in phone.reports(CommandDone) if done.ref.startswith("place")]
+    assert len(phone.reports(CallEnded)) == len(phone.reports(CallReceived)) + len(phone.reports(CallPlaced))
+    referred = {asked.placed for asked in phone.reports(CallTransferRequested)}
+    assert len([placed for placed in phone.reports(CallPlaced) if placed.call not in referred]) == len(begun)
+    sent = {done.ref for done in phone.reports(CommandDone) if done.ref.startswith("ask")}
+    assert sorted(each.request for each in phone.reports(RequestAnswered)) == sorted(sent)
+    finals = Counter(each.key for each in phone.all(Reply) if each.key.method == "FOO")
+    assert set(finals.values()) <= {1}
     refs = [done.ref for done in (*phone.reports(CommandDone), *phone.reports(CommandFailed))]
     assert len(refs) == len(set(refs))
 
@@ -203,9 +225,9 @@ class LiveCells(Cells):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(["echo", "ring"]), st.lists(event, max_size=25))
-def test_a_restart_at_every_step_equals_an_uninterrupted_run(mode: str, events: list[Any]) -> None:
-    settings_of = {"refer": "follow", "refer_hosts": ("*",), "replaces": True}
+@given(st.sampled_from(["echo", "ring"]), st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
+def test_a_restart_at_every_step_equals_an_uninterrupted_run(mode: str, refer: str, events: list[Any]) -> None:
+    settings_of = {"refer": refer, "refer_hosts": ("*",), "replaces": True, "methods": ("FOO",)}
     restarted, steady = Phone(mode, **settings_of), Phone(mode, **settings_of)
     steady.cells = LiveCells()
     steady.start()
