@@ -41,6 +41,7 @@ class Engine:
         talk: it is told when peers begin and end to speak.
         network: a bad one, simulated for what comes to every session; None for none.
         process: a user's filter that every session goes through; None for none.
+        phase: seconds by which ticks are behind those of other processes: below a tick's, the same after a restart.
 
     Attributes:
         floor: the sessions, and what they share.
@@ -60,7 +61,9 @@ class Engine:
         talk: bool = False,
         network: Network | None = None,
         process: Filter | None = None,
+        phase: float = 0.0,
     ) -> None:
+        self._phase = phase  # the clock of all that is below is so much behind
         self.floor = Floor(
             ports, records, disk, token, target, inband=inband, talk=talk, network=network, process=process
         )
@@ -94,7 +97,7 @@ class Engine:
             floor.records.write(pair.slot, generation, body)
         session.generation = 2
         if not floor.busy:
-            floor.tick = tick_of(now)
+            floor.tick = tick_of(now - self._phase)
         floor.watch(session)
         return session
 
@@ -106,7 +109,7 @@ class Engine:
         """
         session = self.sessions[key]
         if not session.started:
-            session.report_due = now + self.floor.interval(session)
+            session.report_due = now - self._phase + self.floor.interval(session)
         protected = session.srtp is not None
         session.apply(start)
         if session.srtp is not None and not protected:
@@ -134,7 +137,7 @@ class Engine:
         session = self.sessions[key]
         self.floor.recordings.end(session, self.floor.tick + 1)
         if record.path:
-            self.floor.recordings.begin(session, record, start=max(self.floor.tick, tick_of(now)) + 1)
+            self.floor.recordings.begin(session, record, start=max(self.floor.tick, tick_of(now - self._phase)) + 1)
         self.floor.wake(session)
 
     def press(self, key: str, keys: str, duration: int) -> None:
@@ -167,7 +170,7 @@ class Engine:
     def close(self, key: str, now: float, wall: float) -> SessionClosed | None:
         """Say BYE and give the ports back. None while a recording is being ended: then an event tells."""
         session = self.sessions[key]
-        packet = farewell(session, now, wall)
+        packet = farewell(session, now - self._phase, wall)
         if packet is not None:
             self.floor.send_control(session, packet)
         waits = session.recorder is not None
@@ -197,13 +200,13 @@ class Engine:
         Returns:
             The sessions that are lost, and why: nothing of them is used.
         """
-        return restore(self.floor, self._plays, sessions, now)
+        return restore(self.floor, self._plays, sessions, now - self._phase)
 
     # The tick.
 
     def next_wake(self) -> float | None:
         """When the next tick is due; None while there is nothing to do."""
-        return (self.floor.tick + 1) / TICKS if self.floor.busy else None
+        return (self.floor.tick + 1) / TICKS + self._phase if self.floor.busy else None
 
     def tick(self, now: float, wall: float) -> None:
         """Do what is due.
@@ -212,4 +215,4 @@ class Engine:
             now: seconds of CLOCK_BOOTTIME.
             wall: seconds since 1970, for the NTP times of RTCP.
         """
-        self._pacing.tick(now, wall)
+        self._pacing.tick(now - self._phase, wall)

@@ -13,6 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from actors.media import floor, rtcp, rtp
+from actors.media.actor import phase_of
+from actors.media.engine import Engine
 from actors.media.events import Play, PlayFinished, Record, RecordFailed, SessionClosed, SessionLost
 from actors.media.g711 import Law, decode, encode, transcode
 from actors.media.peer import Address, Peer
@@ -549,3 +551,28 @@ def test_a_muted_session_sends_silence_in_place_of_echo_and_file_and_goes_on_whe
     heard = [packet.payload for packet in phone.heard()]
     assert heard[0] != SILENCE
     assert heard[-1] == SILENCE
+
+
+def test_a_process_ticks_in_a_phase_of_its_own_and_its_clocks_agree(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        words = iter(range(1, 10_000))
+        engine = Engine(rig.ports, rig.records, rig.disk, rig.loader, lambda: next(words), phase=0.015)
+        phone = rig.phone()
+        assert engine.prepare("a", rig.now) is not None
+        engine.start("a", phone.start("a"), rig.now)
+        wake = engine.next_wake()
+        assert wake is not None
+        assert 0 < wake - rig.now <= 0.02
+        assert (wake - 0.015) * 50 == pytest.approx(round((wake - 0.015) * 50))
+        engine.tick(wake - 0.001, 0.0)
+        assert phone.heard() == []
+        engine.tick(wake, 0.0)
+        assert len(phone.heard()) == 1
+        assert engine.next_wake() == pytest.approx(wake + 0.02)
+        assert 1.0 < engine.sessions["a"].report_due - (rig.now - 0.015) < 6.0
+
+
+def test_processes_have_phases_within_a_tick_that_stay() -> None:
+    phases = {phase_of(Path(f"/run/media-{number}/sessions")) for number in range(20)}
+    assert len(phases) == 20
+    assert all(0 <= phase < 0.02 for phase in phases)
