@@ -1,10 +1,10 @@
-"""How the command line shows things: tables, times, one line an event, and the progress line of a call."""
+"""How the command line shows things: tables, times, and one line an event."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from actors.control.messaging import (
     CallRequestReceived,
@@ -226,30 +226,3 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     ServiceStarted: lambda _: "service started",
     UnknownEvent: lambda event: f"{event.type} {event.fields}",
 }
-
-
-class Progress:
-    """One line that is written over and over, on a terminal; nothing elsewhere.
-
-    Args:
-        stream: where to; a terminal shows it.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._shown = ""
-        self._terminal = stream.isatty()
-
-    def show(self, text: str) -> None:
-        """Let the line say `text`."""
-        if self._terminal and text != self._shown:
-            self._stream.write(f"\r\x1b[K{printable(text)}")
-            self._stream.flush()
-            self._shown = text
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._shown = ""
