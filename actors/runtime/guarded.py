@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,21 @@ class GuardedRouter(Router):
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.setsockopt(zmq.ZAP_DOMAIN, b"sipactors")
         try:
-            self._socket.bind(_known(address, port))
+            self._bind(address, port)
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             raise OSError(f"{address}: {error}") from error
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
         _write(port, self.address.rpartition(":")[2])
+
+    def _bind(self, address: str, port: Path) -> None:
+        """Where clients look for us after a restart, if the port is left to the system and can still be had."""
+        host, _, number = address.rpartition(":")
+        if number == "0" and port.exists():
+            with suppress(zmq.ZMQError):  # somebody else has it now
+                self._socket.bind(f"{host}:{port.read_text('ascii')}")
+                return
+        self._socket.bind(address)
 
     def zap_fileno(self) -> int:
         """What to poll for connections that want to be let in; edge-triggered."""
@@ -100,12 +110,6 @@ class GuardedRouter(Router):
         """Close it, once what was sent has left or the time to linger has passed."""
         self._zap.close()
         super().close()
-
-
-def _known(address: str, port: Path) -> str:
-    """Where clients look for us after a restart, where the configuration leaves the port to the system."""
-    host, _, number = address.rpartition(":")
-    return f"{host}:{port.read_text('ascii')}" if number == "0" and port.exists() else address
 
 
 def _write(path: Path, text: str) -> None:
