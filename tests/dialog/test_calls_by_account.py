@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from actors.dialog.accounts import Account, Secret
 from actors.dialog.effects import Cancel, Find, Reply, Send
@@ -11,7 +12,7 @@ from actors.sip import Request, parse
 from actors.sip.credentials import Challenge, Credentials, parse_credentials
 from actors.sip.digest import ha1, verify
 from actors.sip.vocabulary import Candidate, Target, TransactionKey
-from tests.dialog.phone import OFFER, Phone, answer_to, invite, line, place
+from tests.dialog.phone import OFFER, Phone, answer_to, invite, line, message, place
 from tests.dialog.registrar import ALICE, Line
 
 change = msgspec.structs.replace
@@ -225,6 +226,21 @@ def test_a_call_in_names_the_account_it_came_for() -> None:
     other.receive_call()
     assert other.reports(CallReceived)[0].account == ""
     assert line(other.last(Reply).raw, "To")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "SUBSCRIBE"])
+def test_fault_48_who_is_called_here_and_who_is_not_get_the_same_answer_to_the_byte(method: str) -> None:
+    """Nobody learns which users there are by asking for them."""
+    answers = []
+    for user in (b"alice", b"nobody", b"100"):
+        asked = Phone(accounts=(TRUNK, ALICE))
+        raw = invite() if method == "INVITE" else message(method, body=b"hi", Event="presence")
+        asked.request(raw.replace(b"sip:us@192.0.2.1:5060", b"sip:%s@192.0.2.1:5060" % user, 1))
+        if method == "INVITE":
+            asked.prepared(asked.session)
+        answers.append([reply.raw for reply in asked.all(Reply)])
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]
 
 
 def up_by_trunk() -> Caller:
