@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from actors.control import records
 from actors.control.client import Lost
-from actors.control.render import Progress, calls_table, children_table, ended, event_line, printable, span, table
+from actors.control.render import calls_table, children_table, ended, event_line, printable, span, table
 
 
 @pytest.mark.parametrize(
@@ -78,20 +76,7 @@ def test_how_a_call_ended_says_why() -> None:
     assert ended(end("no_answer", 408, "Request Timeout")) == "no answer: 408 Request Timeout"
     assert ended(end("unreachable", 0, "no route")) == "unreachable: no route"
     assert ended(end("cancelled", 0, "")) == "cancelled"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_progress_line_is_for_terminals_only() -> None:
-    screen, file = Terminal(), io.StringIO()
-    for stream in (screen, file):
-        progress = Progress(stream)
-        progress.show("ringing\x1b")
-        progress.show("ringing\x1b")
-        progress.clear()
-        progress.clear()
-    assert screen.getvalue() == "\r\x1b[Kringing?\r\x1b[K"
-    assert file.getvalue() == ""
+    assert (
+        ended(end("unreachable", 503, "Connection refused")._replace(by="error")) == "unreachable: Connection refused"
+    )
+    assert ended(end("unreachable", 503, "Draining")) == "unreachable: 503 Draining"
