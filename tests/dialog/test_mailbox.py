@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.dialog.accounts import Account, Secret
 from actors.dialog.effects import Find, Send
@@ -216,3 +218,56 @@ def test_what_is_no_longer_configured_is_forgotten() -> None:
     house.start()
     house._did(house.agent.begin(*house.clock))
     assert not house.cells
+
+
+# Whatever happens
+
+STEPS = st.lists(
+    st.one_of(st.integers(0, 99), st.sampled_from(["200", "503", "408", "silence", "nowhere", "lost", "kill", "wait"])),
+    max_size=20,
+)
+
+
+class Lamp(House):
+    """A mailbox with a phone that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        super().__init__(waiting_to=(LAMP,))
+
+    def answers(self, how: str) -> None:
+        """All that was sent, or asked to be located, since the last time is answered."""
+        while self.done < len(self.effects):
+            effect = self.effects[self.done]
+            self.done += 1
+            if isinstance(effect, Find):
+                self.located(effect.ref, *(() if how == "nowhere" else (FAR,)))
+            elif isinstance(effect, Send) and how == "silence":
+                self.failed(effect.key)
+            elif isinstance(effect, Send):
+                self.response(answer_to(effect.raw, int(how) if how.isdigit() else 200), effect.key)
+
+
+@given(STEPS)
+def test_whatever_happens_the_last_state_arrives_once_the_phone_answers(steps: list[int | str]) -> None:
+    house, told = Lamp(), []
+    for step in steps:
+        match step:
+            case int():
+                told.append(f"{step}/0")
+                house.tell(told[-1])
+            case "kill":
+                house.start()
+            case "lost":
+                house._did(house.agent.transactions_lost(*house.clock))
+            case "wait":
+                house.wait(60.0)
+            case _:
+                house.answers(step)
+    for _ in range(200):  # longer than any wait for another try
+        house.answers("200")
+        house.wait(10.0)
+    assert house.told[-1:] == told[-1:]
+    assert not house.cells.deadlines
+    numbers = [request.cseq.number for request in house.sent("NOTIFY")]
+    assert numbers == sorted(set(numbers)), "no number is used twice"
