@@ -325,3 +325,26 @@ def test_many_records_written_at_once_read_as_those_written_one_by_one(tmp_path:
 
 def test_the_lane_writes_the_part_of_a_record_that_the_session_does() -> None:
     assert BEHIND + FAST.itemsize == ROW
+
+
+def test_without_io_uring_the_sockets_are_served_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_sizes: int) -> None:
+        raise UringError(1, "Operation not permitted")
+
+    monkeypatch.setattr(wire, "RingWire", forbidden)
+    assert isinstance(wire.open_wire(1, 2048, 172), wire.SocketWire)
+
+
+def test_a_batch_may_be_longer_than_the_ring() -> None:
+    try:
+        ring = Uring()
+    except UringError as error:
+        pytest.skip(f"the kernel has no io_uring for us: {error}")
+    requests = ring.requests(3_000)  # an operation of 0 does nothing
+    requests["token"] = np.arange(3_000)
+    requests["operation"][1_500] = 255  # there is none of that number
+    results = ring.run(requests, np.arange(3_000))
+    assert results[1_500] < 0
+    assert not results[:1_500].any()
+    assert not results[1_501:].any()
+    ring.close()
