@@ -1,4 +1,4 @@
-"""Accounts and requests of their own: ``accounts register unregister message options subscribe``."""
+"""Accounts and requests of their own: ``accounts register unregister waiting message options subscribe``."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ def unregister_command(run_dir: Path | None, account: str, everything: bool, as_
     """Remove the binding of an account; it stays so until it is registered again."""
     with connected(run_dir) as client:
         client.unregister(account, everything=everything)
+    done(as_json, account=account)
+
+
+@click.command("waiting", cls=Examples, examples=("sipactors waiting sip:alice@example.com 2 8",))
+@_account_argument
+@click.argument("new", type=click.IntRange(0))
+@click.argument("old", type=click.IntRange(0), default=0)
+@click.option(
+    "--kind", default="voice-message", show_default=True, help="What waits; or fax-message, text-message, ..."
+)
+@json_option
+@run_dir_option
+def waiting_command(run_dir: Path | None, account: str, new: int, old: int, kind: str, as_json: bool) -> None:
+    """Tell how many messages wait for an account: NEW ones, and OLD ones that were heard (RFC 3842)."""
+    with connected(run_dir) as client:
+        client.tell_waiting(account, new, old, kind=kind)
     done(as_json, account=account)
 
 
@@ -170,6 +186,7 @@ COMMANDS = (
     accounts_command,
     register_command,
     unregister_command,
+    waiting_command,
     message_command,
     _options_command("options"),
     _options_command("ping"),

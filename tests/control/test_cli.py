@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.dialog import events as dialog
+from actors.dialog.feed_events import TellWaiting
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
 from tests.control.api import PATIENCE, ROOT, control
 from tests.runtime.harness import Harness
@@ -567,6 +568,21 @@ def test_calls_are_muted_and_unmuted(house: Harness, words: tuple[str, ...], wha
         muted = house.expect("dialog-0", dialog.MuteCall, timeout=PATIENCE)
         assert (muted.call, muted.what) == ("c1", what)
         house.send("dialog-0", dialog.CommandDone(muted.ref))
+        assert done.done()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "waiting", "counts"),
+    [(("2", "8"), True, ("voice-message", "2/8")), (("0", "--kind", "fax-message"), False, ("fax-message", "0/0"))],
+)
+def test_every_shard_is_told_how_many_messages_wait(
+    house: Harness, words: tuple[str, ...], waiting: bool, counts: tuple[str, str]
+) -> None:
+    with command(house, "waiting", "sip:alice@example.com", *words) as done:
+        for dialog_shard in [peer for peer in house.peers if peer.startswith("dialog-")]:
+            told = house.expect(dialog_shard, TellWaiting, timeout=PATIENCE)
+            assert (told.account, told.waiting, told.counts) == ("sip:alice@example.com", waiting, (counts,))
+            house.send(dialog_shard, dialog.CommandDone(told.ref))
         assert done.done()[0] == 0
 
 
