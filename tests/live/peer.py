@@ -78,6 +78,18 @@ class Caller:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", f"m=audio {port} RTP/AVP 0"]
         self._send("INVITE", f"<{self._uri}>", "".join(f"{line}\r\n" for line in lines))
 
+    def patient_final(self) -> int:
+        """As final; the INVITE is sent again where nothing comes, as over UDP it has to be (RFC 3261 s17.1.1.2)."""
+        self._socket.settimeout(1.0)
+        for _ in range(round(PATIENCE)):
+            try:
+                self._socket.recv(1, socket.MSG_PEEK)
+                break
+            except TimeoutError:
+                self.invite()
+        self._socket.settimeout(PATIENCE)
+        return self.final()
+
     def final(self) -> int:
         """Wait for the final response, acknowledge it; its status."""
         while int((text := self.receive("SIP/2.0 "))[8:11]) < 200:
