@@ -66,6 +66,7 @@ class Inward:
         """Take in what has come; return whether to come again, which is so until there is nothing new."""
         if connection.closing:
             return self._spill(connection)
+        self._shell.cells.get(connection.key)  # whatever breaks from here on spoils this connection, which ends then
         stream = connection.stream
         begin = stream.read_offset
         framed = stream.release() or self._frame(connection, now)

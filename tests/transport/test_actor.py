@@ -219,6 +219,24 @@ def test_what_is_whole_before_a_broken_message_is_served_then_the_connection_end
         assert len(service.descriptors) == 2  # nothing is left in the store
 
 
+def test_a_stream_ends_on_which_a_step_of_ours_breaks_and_no_other_does(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with service.harness() as it, service.tcp() as peer, service.tcp() as other:
+        other.sendall(request(1))
+        it.expect(SHARD, Received)
+        with monkeypatch.context() as broken:
+            broken.setattr(it.actor._reception, "take", break_down)  # type: ignore[attr-defined]
+            peer.sendall(request(2))
+            assert ended(it, peer) == b""
+        other.sendall(request(3))
+        assert _next_received(it).head.call_id == "3"
+        service.store(it)
+
+
 def test_a_message_that_takes_too_long_ends_its_connection(tmp_path: Path) -> None:
     service = Service(tmp_path, message_timeout=0.05)
     with service.harness() as it, service.tcp() as slow, service.tcp() as idle:
