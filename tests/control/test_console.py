@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import select
 import termios
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,7 +36,11 @@ def test_the_line_is_drawn_once_for_each_change_without_what_steers_a_terminal(
         console.show("ringing\x1b")
         console.clear()
         console.clear()
-    assert os.read(master, 4096) == b"\r\x1b[Kringing?\r\x1b[K"
+        print("over", end="", file=drawn, flush=True)
+    shown = b""
+    while not shown.endswith(b"over"):
+        shown += os.read(master, 4096)
+    assert shown == b"\r\x1b[Kringing?\r\x1b[Kover"
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
@@ -51,6 +56,7 @@ def test_keys_come_one_by_one_and_the_terminal_is_set_back(screen: tuple[int, Te
     with suppress(KeyError), Console(drawn, typed) as console:
         assert not termios.tcgetattr(master)[3] & (termios.ICANON | termios.ECHO)
         os.write(master, b"5")
+        select.select([typed], [], [], 30.0)
         assert console.keys() == "5"
         assert console.keys() == ""
         raise KeyError
