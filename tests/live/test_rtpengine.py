@@ -38,7 +38,8 @@ def test_tones_go_both_ways_before_and_after_a_hold(tmp_path: Path) -> None:
     music = write_wav(tmp_path / "music.wav", tone(MUSIC, SECONDS))
     later = write_wav(tmp_path / "later.wav", tone(LATER, SECONDS))
     heard = {side: tmp_path / f"{side}-heard.wav" for side in ("west", "east")}
-    with running("--answer", "ring") as west, running("--answer", "ring") as east:
+    patient = "[media]\njitter = 200\n"
+    with running("--answer", "ring", config=patient) as west, running("--answer", "ring", config=patient) as east:
         routes = {"east": "sip:east@{}:{}".format(*east.addresses["udp"])}
         with (
             rtpengine.relay(tmp_path, routes) as (proxy, ports),

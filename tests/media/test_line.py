@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.media.g711 import Law, encode
 from actors.media.line import RATES, Frame, Line, pack, unpack
+from tests.media.rig import Rig
 
 
 def sound(khz: int, value: int = 1000) -> bytes:
@@ -50,3 +54,25 @@ def test_a_frame_of_another_rate_is_not_said() -> None:
     line = Line("a", lambda _: None)
     line.take(Frame("a", 16, sound(16)))
     assert line.say(8) is None
+
+
+def test_fault_72_the_clock_of_rtp_runs_on_while_the_card_is_gone_and_after(tmp_path: Path) -> None:
+    line, loud = Line("a", lambda _: None), sound(8, 5000)
+    with Rig(tmp_path) as rig:
+        phone = rig.phone()
+        port = rig.call("a", phone)
+        rig.engine.connect("a", line)
+        heard = []
+        for tick in range(90):
+            if not 30 <= tick < 60:  # it is gone in between
+                line.take(Frame("a", 8, loud))
+            phone.say(b"\xff" * 160, port)
+            rig.step()
+            heard += phone.heard()
+    assert len(heard) == 90
+    for one, after in itertools.pairwise(heard):
+        assert (after.sequence_number - one.sequence_number) & 0xFFFF == 1
+        assert (after.timestamp - one.timestamp) & 0xFFFFFFFF == 160
+    assert len({packet.ssrc for packet in heard}) == 1
+    said = [packet.payload != b"\xff" * 160 for packet in heard]
+    assert said == [True] * 30 + [False] * 30 + [True] * 30
