@@ -110,6 +110,7 @@ def test_an_event_shows_its_fields_its_number_and_its_type() -> None:
         "display_name": "Ann",
         "time": 12.5,
         "account": "",
+        "route": "",
         "headers": [],
     }
 
