@@ -381,8 +381,11 @@ class Nursery:
                 run.end.send(channel.Tree(ref, tuple(one.status for one in self._children)))
             case channel.AskReload(ref):
                 error, names = self._on_reload()
+                own = [child.name for child in self._children if child.run is run]
+                self.renew([name for name in names if name not in own])
+                # Whoever hears this speaks with the new ones from now on.
                 run.end.send(channel.Reloaded(ref, error, names))
-                self.renew(names)
+                self.renew([name for name in names if name in own])
             case channel.AskStop():
                 self.stop(drain=True)
 
