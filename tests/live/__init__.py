@@ -9,7 +9,7 @@ SIPp               calls in and out over UDP and TCP, IPv4 and IPv6, a hundred a
                    keys by RFC 4733 (test_keys); the audio of G.711 whole (test_audio_sipp)
 Kamailio           registrar and proxy with MD5 and SHA-256 over UDP, TCP and TLS (test_registrar_kamailio); in
                    the route of every dialog (test_through_kamailio); the telephone of the examples (test_josua)
-linphonec          attended transfer with Replaces in both roles and across shards, SHA-256, session timers that it
+linphonec          attended transfer with Replaces in every role and across shards, SHA-256, session timers that it
                    refreshes, PRACK to our reliable early media (test_linphone); SRTP (test_srtp)
 baresip            tones heard both ways (test_baresip), in each of its codecs (test_baresip_codecs); hold and blind
                    transfer from both sides (test_baresip_calls); SRTP (test_srtp); rtcp-mux (test_rtcp_mux)

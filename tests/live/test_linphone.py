@@ -1,4 +1,4 @@
-"""linphonec proves: attended transfer with Replaces across shards, both roles; SHA-256; session timers; PRACK.
+"""linphonec proves: attended transfer with Replaces in every role, across shards; SHA-256; session timers; PRACK.
 
 It says that it can do 100rel only where `100rel_support_level` is set; then it sends PRACK to our reliable 183.
 
@@ -155,3 +155,41 @@ def test_a_phone_acknowledges_our_early_media_by_a_prack(tmp_path: Path) -> None
         assert next_event(events, "CallEnded", []).by == "remote"
     lines = [line.strip() for line in phone.text.splitlines()]
     assert lines.index("RSeq: 1") < lines.index("RAck: 1 20 INVITE")
+
+
+def test_a_phone_sends_us_into_the_place_of_its_call_with_another(tmp_path: Path) -> None:
+    """Its REFER has a Replaces: our INVITE takes it along, and the other puts us in the phone's place.
+
+    The Refer-To has the host of whom it called, not the port: a route leads us there.
+    """
+    source = tmp_path / "said.wav"
+    write_wav(source, tone(440, 3000))
+    policy = '[calls]\nrefer = "follow"\nrefer_hosts = ["127.0.0.1"]\nrefer_replaces = true\n[sip]\n'
+    with ExitStack() as held:
+        target = held.enter_context(running("--answer", "echo", config="[calls]\nreplaces = true\n"))
+        policy += 'routes = ["sip:{}:{};lr"]\n'.format(*target.addresses["udp"])
+        service = held.enter_context(running("--answer", "echo", config=policy))
+        client = held.enter_context(Client(service.run_dir))
+        events = held.enter_context(client.events())
+        there = held.enter_context(Client(target.run_dir))
+        told = held.enter_context(there.events())
+        phone = held.enter_context(linphone.phone(tmp_path / "phone", source, words=("-d", "6")))
+        phone.command("call sip:echo@{}:{}".format(*service.addresses["udp"]))
+        phone.wait("StreamsRunning")
+        phone.command("pause")  # it has one call at a time that is not
+        assert next_event(events, "CallHoldChanged", []).remote
+        phone.wait("to LinphoneCallPaused")
+        phone.command("call sip:echo@{}:{}".format(*target.addresses["udp"]))
+        next_event(told, "CallAnswered", [])
+        phone.wait("Connected to LinphoneCallStreamsRunning", times=2)
+        phone.command("transfer 1 --to-call 2")
+        requested = next_event(events, "CallTransferRequested", [])
+        assert "Replaces=" in requested.target
+        next_event(events, "CallAnswered", [])
+        assert {next_event(events, "CallEnded", []).by} == {"remote"}
+        assert next_event(told, "CallEnded", []).by == "local"
+        (ours,) = client.calls()
+        (theirs,) = there.calls()
+        assert (ours.call, ours.direction, theirs.direction) == (requested.placed, "out", "in")
+        client.hangup(ours.call)
+        assert next_event(told, "CallEnded", []).by == "remote"
