@@ -365,6 +365,8 @@ def test_calls_are_listed_for_people_and_for_programs(house: Harness) -> None:
             "since": 1.0,
             "answered": 2.0,
             "held": "",
+            "claimed": False,
+            "worker": "",
         }
     ]
 
