@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVED := $(VENV)/.served
 STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
@@ -12,7 +13,7 @@ JOBS ?= 2
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
 
-run: $(STAMP)  ## install what is missing and start the service with its defaults (ARGS="--answer ring" to alter them)
+run: $(SERVED)  ## install what is missing and start the service with its defaults (ARGS="--answer ring" to alter them)
 	@exec $(BIN)/sipactors run $(ARGS)
 
 test: packages $(STAMP)  ## lint, types and every test
@@ -78,9 +79,13 @@ fuzz: $(STAMP)  ## fuzz what reads peers' bytes, a minute a target (ARGS="--seco
 clean:  ## remove what was made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(STAMP): pyproject.toml
+$(SERVED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/packages python3-venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+$(STAMP): $(SERVED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tests]'
 	@touch $@
