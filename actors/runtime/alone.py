@@ -110,11 +110,12 @@ class Alone:
         self._thread.start()
         until = clock() + PATIENCE
         while not self._is_ready:
-            if self._words or not self._thread.is_alive() or clock() > until:
+            over = not self._thread.is_alive() or clock() > until  # seen before its last words are read
+            self._turn(LOOK)
+            if self._words or (over and not self._is_ready):
                 words = self._words.strip().rpartition("\n")[2]
                 self._close()
                 raise StartupError(f"{self._context.name}: {words or 'it does not start'}")
-            self._turn(LOOK)
         return self
 
     def __exit__(
