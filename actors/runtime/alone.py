@@ -114,6 +114,8 @@ class Alone:
             self._turn(LOOK)
             if self._words or (over and not self._is_ready):
                 words = self._words.strip().rpartition("\n")[2]
+                if words:
+                    self._thread.join(PATIENCE)  # it is about to end
                 self._close()
                 raise StartupError(f"{self._context.name}: {words or 'it does not start'}")
         return self
