@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from actors import config as configuration
-from actors.account_config import accounts, users
 from actors.config import AnswerSection, Config, RouteSection, SimulateSection
+from actors.config.accounts import accounts, users
 from actors.control.settings import ControlSettings
 from actors.dialog.accounts import Accounts
 from actors.dialog.settings import Answer, DialogSettings, Route

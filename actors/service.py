@@ -25,10 +25,10 @@ from actors import config as configuration
 from actors import layers
 from actors.announcement import announce, own_version, treatment
 from actors.config import Config, ConfigError
+from actors.config.hooks import check_hooks, hooked
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
-from actors.hook_config import check_hooks, hooked
 from actors.media import echo, srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.filters import FilterError, load

@@ -19,13 +19,13 @@ from actors.config.calling import (
 )
 from actors.config.checks import checked
 from actors.config.derived import control_address, listeners, parse_listener, tls
+from actors.config.environment import overridden
 from actors.config.explain import allowed, explained
 from actors.config.kinds import ConfigError
 from actors.config.network import DnsSection, NameSection, PeersSection, SipSection, TlsSection
 from actors.config.running import ControlSection, HooksSection, LogSection, ServiceSection
 from actors.config.sound import MediaSection, SimulateSection, SoundSection
 from actors.config.whole import Config
-from actors.environment import overridden
 
 __all__ = [
     "AccountSection",

@@ -91,7 +91,7 @@ class RuleSection(Section, frozen=True, kw_only=True):
 
 
 class AccountSection(Section, frozen=True, kw_only=True):
-    """[[accounts]]: who the service is towards a registrar or a trunk; :mod:`actors.account_config` reads it.
+    """[[accounts]]: who the service is towards a registrar or a trunk; :mod:`actors.config.accounts` reads it.
 
     Attributes:
         aor: its address-of-record, a SIP URI.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from actors import config, layers
-from actors.account_config import accounts
 from actors.config import ConfigError
+from actors.config.accounts import accounts
 from actors.dialog.accounts import Account
 
 MINIMAL = '[[accounts]]\naor = "sip:alice@example.com"\n'
