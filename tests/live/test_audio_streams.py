@@ -21,6 +21,7 @@ import pytest
 from actors.control.async_client import AsyncClient
 from actors.control.audio import Audio, AudioEnded, Heard
 from actors.control.client import Client, CommandRefused
+from actors.control.tapping import Mark
 from actors.media.g711 import Law
 from actors.media.g711 import encode as compress
 from tests.chaos.killing import calling, next_event
@@ -76,6 +77,12 @@ def sound(found: list[Heard]) -> Any:
     return np.frombuffer(b"".join(frame.data for frame in found), np.int16)
 
 
+def wait_past(peer: RtpPeer, mark: Mark) -> None:
+    """Wait until a packet behind the mark has come: on a loaded machine the peer lags behind what the service says."""
+    while (peer.packets[-1].timestamp - mark.timestamp) & 0xFFFFFFFF not in range(1, 1 << 31):
+        peer.wait_for(1)
+
+
 def said_of(peer: RtpPeer) -> list[bytes]:
     """What the peer heard, but for silence."""
     return [packet.payload for packet in peer.packets if packet.payload != QUIET]
@@ -106,6 +113,7 @@ def test_another_program_hears_what_the_peer_says_and_is_heard(service: Service,
         assert same(sound(found), said)
         wide = sound(frames(other, 90))  # they waited: two seconds of them, the last
         assert len(wide) == 90 * 960
+        wait_past(peer, mark)
         heard = decoded(b"".join(said_of(peer)), "PCMU")
         assert len(heard) == 2 * RATE
         assert abs(pitch(heard) - 700.0) < 1.0
@@ -124,8 +132,9 @@ def test_a_flush_cuts_where_it_says_and_writing_goes_on_behind_it(service: Servi
         assert (cut.written, mark.cut, mark.played) == (2 * RATE + 800, True, False)
         assert 0 < cut.at < 2 * RATE
         audio.write(said[3 * RATE : 4 * RATE].tobytes())
-        assert audio.wait(audio.mark(), 20.0)
-        peer.wait_for(5)
+        end = audio.mark()
+        assert audio.wait(end, 20.0)
+        wait_past(peer, end)
         assert b"".join(said_of(peer)) == codes[: cut.at] + codes[3 * RATE : 4 * RATE]
         last = next(packet for packet in peer.packets if packet.payload == codes[cut.at - 160 : cut.at])
         assert (last.timestamp + 160) & 0xFFFFFFFF == cut.timestamp
@@ -151,6 +160,7 @@ def test_a_kill_of_the_media_process_leaves_a_counted_gap_and_nothing_written_is
         assert audio.lost > 0
         assert audio.lost == sum(frame.lost for frame in found)
         assert np.abs(sound(found[-20:])).max() > LEVEL
+        wait_past(peer, mark)
         heard = said_of(peer)
         whole = [codes[at : at + 160] for at in range(0, len(codes), 160)]
         places = [heard.index(frame) for frame in whole if frame in heard]
