@@ -250,7 +250,7 @@ class DialogActor(LayerActor):
         if effect.record:
             self.tell(peer, media.Record(effect.session, effect.record))
         if effect.device:
-            self.tell(peer, media.UseDevice(effect.session, effect.device))
+            self.tell(peer, media.UseDevice(effect.session, effect.device, effect.stage))
 
 
 def _changing(hook: Hook, deed: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -11,10 +11,9 @@ from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, replace, tell
 from actors.dialog.call_parts import Early, Outcome
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.effects import Report
 from actors.dialog.events import CallProgressed
 from actors.dialog.names import Names
-from actors.dialog.negotiation import agreed, answered, answering, start
+from actors.dialog.negotiation import agreed, answered, answering, awaited, start
 from actors.dialog.reply import description_in, shown
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, Response
@@ -40,12 +39,13 @@ def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
             return _reliable(call, rseq, given, now, effects)
         call, more = _unreliable(call, heard.head.to_tag, described(heard.response))
         effects += more
-    return call, (*effects, _told(call, heard, given))
+    return call, (*effects, *_told(call, heard, given))
 
 
-def _told(call: Call, heard: Heard, given: Given) -> Report:
+def _told(call: Call, heard: Heard, given: Given) -> Effects:
     assert heard.response is not None
-    return tell(CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response)))
+    progressed = CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response))
+    return (*awaited(call, "ringing" if heard.status == 180 else "early"), tell(progressed))
 
 
 def rseq_of(response: Response) -> int:
@@ -133,7 +133,7 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     early = replace(early, dialog=dialog, rseq=rseq)
     call, started = _heard(call, inside, early)
     call = replace(call, requests=(*call.requests, prack))
-    effects = (*effects, *more, *started, _told(call, heard, given))
+    effects = (*effects, *more, *started, *_told(call, heard, given))
     return (call, effects) if not bad else (replace(call, outcome=Outcome("failed", 488, bad, "error")), effects)
 
 

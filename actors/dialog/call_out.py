@@ -18,6 +18,7 @@ from actors.dialog.negotiation import (
     agreed,
     answered,
     answering,
+    awaited,
     unopened,
 )
 from actors.dialog.policy import outcome_of, told_cause
@@ -220,7 +221,11 @@ def _cancel(call: Call, given: Given, now: float, outcome: Outcome) -> tuple[Cal
     silent = call.attempt.state is AttemptState.TRYING
     patience = SILENCE * given.agent.settings.t1 if silent else 2 * given.agent.give_up
     invite, effects = attempt_step(call.attempt, AttemptInput.CANCEL, News(given.agent.names), now)
-    return replace(call, attempt=invite, outcome=outcome), (*effects, Arm(Input.GIVE_UP, now + patience))
+    return replace(call, attempt=invite, outcome=outcome), (
+        *effects,
+        *awaited(call, "over"),
+        Arm(Input.GIVE_UP, now + patience),
+    )
 
 
 def refused_after_cancel(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -107,7 +107,13 @@ class Start(Effect, frozen=True):
 
 
 class Treat(Effect, frozen=True):
-    """Echo, play, record and use sound devices as the call's treatment says."""
+    """Echo, play, record and use sound devices as the call's treatment says.
+
+    Attributes:
+        process, session: where.
+        echo, play, loop, record, device: see Treatment.
+        stage: of a call out that is not up: ringing, early, or over; else empty. The device is told of it.
+    """
 
     process: int
     session: str
@@ -116,6 +122,7 @@ class Treat(Effect, frozen=True):
     loop: bool
     record: str
     device: str = ""
+    stage: str = ""
 
 
 class Press(Effect, frozen=True):

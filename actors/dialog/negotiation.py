@@ -335,6 +335,16 @@ def rung(call: Call) -> Effects:
     return (Treat(call.media.process, call.media.session, echo=False, play="", loop=False, record="", device="ring"),)
 
 
+def awaited(call: Call, stage: str) -> Effects:
+    """Have the devices of a call out know its stage before it is up: where it rings they do (RFC 3960 s3.2)."""
+    media, device = call.media, call.treatment.device
+    if not device or not media.open:
+        return ()
+    return (
+        Treat(media.process, media.session, echo=False, play="", loop=False, record="", device=device, stage=stage),
+    )
+
+
 def unopened(media: Media) -> Media:
     """`media` whose session is over."""
     return replace(media, open=False)

@@ -13,9 +13,10 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from actors.media import device_events, events
+from actors.media import device_events, events, ring_back
 from actors.media.audio_doors import AudioDoors, Listener
 from actors.media.audio_events import Open
+from actors.media.device_events import BELL, RING_BACK
 from actors.media.disk import Disk
 from actors.media.engine import Engine
 from actors.media.facts import Facts
@@ -76,6 +77,7 @@ class MediaActor(LayerActor):
         super().__init__(context)
         self._writer: threading.Thread | None = None
         self._reader: threading.Thread | None = None
+        self._unheard: set[str] = set()  # sessions of calls out whose devices wait for the peer's first packet
         self._commands: dict[type[Event], Callable[[str, bytes, Any, Any, float], None]] = {
             events.PrepareSession: self._on_prepare,
             events.StartSession: self._on_start,
@@ -184,6 +186,8 @@ class MediaActor(LayerActor):
         """A tick is due."""
         self._lines.read()
         self._engine.tick(now, time.time())
+        if self._unheard:
+            self._listen()
         if self._streams.tick():
             self.mailbox.again(self._audio)
         self._tell_events()
@@ -294,25 +298,50 @@ class MediaActor(LayerActor):
         self._engine.echo(message.session)
 
     def _on_device(self, peer: str, key: bytes, facts: Facts, message: events.UseDevice, _now: float) -> None:
-        self.cells.put(key, replace(facts, device=message))
-        self._connect(peer, message)
+        device = ring_back.following(facts.device, message)
+        if message.stage and device == facts.device:
+            return
+        self.cells.put(key, replace(facts, device=device))
+        if device is None:
+            self._disconnect(message.session)
+        else:
+            self._connect(peer, device)
+
+    def _listen(self) -> None:
+        """Whoever of the unheard said something is heard from now on, and hears."""
+        for session in [each for each in self._unheard if self._lines.open(each).heard]:
+            key = _key(session)
+            facts: Facts = self.cells.get(key)
+            assert facts.device is not None
+            device = ring_back.heard(facts.device)
+            self.cells.put(key, replace(facts, device=device))
+            self._connect(facts.owner, device)
 
     def _connect(self, owner: str, message: events.UseDevice) -> None:
         """Lead a session to the sound device, where there is one."""
         session = message.session
         if DEVICE not in self.context.peers:
+            if message.stage:
+                return  # it is told of once the call is up
             text = "the service has no sound device: enabled = true in [sound] of its configuration gives it one"
             self.tell(owner, events.Noticed(session, "device_failed", text))
             return
         line = self._lines.open(session)
         if message.device == events.RING:
-            self.tell(DEVICE, device_events.OpenLine(session, ring=True))
+            self.tell(DEVICE, device_events.OpenLine(session, tone=BELL))
             return
         self._engine.connect(session, line)
         source, _, sink = message.device.partition(":")
-        self.tell(DEVICE, device_events.OpenLine(session, source, sink))
+        if message.stage:
+            self._unheard.add(session)
+        else:
+            self._unheard.discard(session)
+        if message.stage != events.EARLY:
+            tone = RING_BACK if message.stage else ""
+            self.tell(DEVICE, device_events.OpenLine(session, source, sink, tone))
 
     def _disconnect(self, session: str) -> None:
+        self._unheard.discard(session)
         if self._lines.drop(session):
             self.tell(DEVICE, device_events.CloseLine(session))
 

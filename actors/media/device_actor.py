@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import msgspec
 
-from actors.media.device_events import CloseLine, FromMedia, LineNoticed, OpenLine
+from actors.media.device_events import BELL, CloseLine, FromMedia, LineNoticed, OpenLine
 from actors.media.driver import Driver, Wanted
 from actors.media.line import MAX_DATAGRAM, Frame, pack, unpack
 from actors.media.lines import DEVICE, SOUND, sound_socket
@@ -36,7 +36,7 @@ class OpenedLine(msgspec.Struct, array_like=True, frozen=True):
     owner: str
     input: str
     output: str
-    ring: bool = False
+    tone: str = ""
 
 
 class DeviceActor(LayerActor):
@@ -64,7 +64,7 @@ class DeviceActor(LayerActor):
         """A line is to be opened or closed."""
         key = message.session.encode("utf-8", "surrogateescape")
         if isinstance(message, OpenLine):
-            self.cells.put(key, OpenedLine(peer, message.input, message.output, message.ring))
+            self.cells.put(key, OpenedLine(peer, message.input, message.output, message.tone))
             self.defer(self._want, key)
         elif isinstance(message, CloseLine):
             self._close_line(key)
@@ -74,8 +74,11 @@ class DeviceActor(LayerActor):
         if line is not None:
             settings = self._settings
             source, sink = line.input or settings.input, line.output or settings.output
-            devices = Wanted(source, sink, cancel=settings.echo_cancellation)
-            self._driver.want(_name(key), Wanted("", settings.ring, ring=True) if line.ring else devices)
+            if line.tone:
+                wanted = Wanted("", settings.ring if line.tone == BELL else sink, line.tone)
+            else:
+                wanted = Wanted(source, sink, cancel=settings.echo_cancellation)
+            self._driver.want(_name(key), wanted)
 
     def _close_line(self, key: bytes) -> None:
         self.cells.delete(key)

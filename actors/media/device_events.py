@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from actors.runtime.machine import Event
 
+BELL, RING_BACK = "bell", "ringback"
+
 
 class OpenLine(Event, frozen=True):
     """Let a session speak and be heard through sound devices, until CloseLine. Repeating it does no harm.
@@ -11,13 +13,13 @@ class OpenLine(Event, frozen=True):
     Attributes:
         session: its id.
         input, output: names or numbers of devices as `sipactors devices` lists them; empty for the configured one.
-        ring: only let the configured device ring.
+        tone: only let a device sound: BELL, the one that is configured to ring; RING_BACK, the output.
     """
 
     session: str
     input: str = ""
     output: str = ""
-    ring: bool = False
+    tone: str = ""
 
 
 class CloseLine(Event, frozen=True):

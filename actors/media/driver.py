@@ -18,14 +18,14 @@ _RETRY = 2
 
 
 class Wanted(NamedTuple):
-    """Which devices a line is to have, empty for the system's default; with `ring` its output rings, no more.
+    """Which devices a line is to have, empty for the system's default; with a `tone` its output sounds, no more.
 
     With `cancel` the echo of the output is taken out of the input.
     """
 
     input: str
     output: str
-    ring: bool = False
+    tone: str = ""
     cancel: bool = False
 
 
@@ -128,7 +128,7 @@ class Driver:
         try:
             if not self.cards and (session in self._lost or not first):
                 sound.anew()  # PortAudio knows only the cards that were there when it started
-            card = Ringer(wanted.output) if wanted.ring else Card(*wanted[:2], cancel=wanted.cancel)
+            card = Ringer(wanted.output, wanted.tone) if wanted.tone else Card(*wanted[:2], cancel=wanted.cancel)
         except SoundError as error:
             if first and session not in self._lost:
                 self._tell(session, "device_failed", str(error))
@@ -136,7 +136,7 @@ class Driver:
         self._had[session] = wanted
         self.cards[session] = card
         self._failing.pop(session, None)
-        if not wanted.ring:
+        if not wanted.tone:
             self._tell(session, "device_back" if session in self._lost else "device_opened", card.name)
         self._lost.discard(session)
 

@@ -132,6 +132,8 @@ class Echo(Event, frozen=True):
 
 
 RING = "ring"
+# Stages of a call out that is not answered yet: it rings there; something else became of it; it is being given up.
+RINGING, EARLY, OVER = "ringing", "early", "over"
 
 
 class UseDevice(Event, frozen=True):
@@ -140,10 +142,13 @@ class UseDevice(Event, frozen=True):
     Attributes:
         device: `IN:OUT`, names or numbers; either may be empty for the configured one. RING: the configured one rings
             until the session starts.
+        stage: empty for a call that is up. RINGING: the output gives the ring-back tone until the peer is heard
+            (RFC 3960 s3.2); EARLY: all is silent until then. OVER: they are not used any more.
     """
 
     session: str
     device: str
+    stage: str = ""
 
 
 class SendDigits(Event, frozen=True):

@@ -62,9 +62,13 @@ class Line:
     Args:
         session: its id.
         send: takes a datagram for the device.
+
+    Attributes:
+        heard: the peer said something.
     """
 
     def __init__(self, session: str, send: Callable[[bytes], None]) -> None:
+        self.heard = False
         self._session = session
         self._send = send
         self._said: deque[Frame] = deque(maxlen=_WAITING)
@@ -77,6 +81,8 @@ class Line:
             form: 0 where the peer is silent.
             khz: the session's own rate, at which an answer is wanted.
         """
+        if form:
+            self.heard = True
         if form in _LAWS:
             samples = decode(np.frombuffer(codes, np.uint8), form).tobytes()
         else:

@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actors.media.device import Elastic
+from actors.media.device_events import BELL, RING_BACK
 from actors.media.echo import DeskEcho, EchoError
 from actors.media.resample import Resampler
-from actors.media.tones import Tone, samples_of
+from actors.media.tones import TONES, Tone, samples_of
 
 # Seconds of delay that a card is asked for.
 _LATENCY = 0.04
 _USUAL_RATE = 48_000
-# Of a bell of two frequencies, twice and a pause.
-_RINGING = Tone((440.0, 480.0), (0.4, 0.2, 0.4, 2.0))
+# The bell has two frequencies, twice and a pause.
+_SOUNDING = {BELL: Tone((440.0, 480.0), (0.4, 0.2, 0.4, 2.0)), RING_BACK: TONES["ringback"]}
 
 
 class SoundError(Exception):
@@ -188,24 +189,26 @@ class _Streams:
 
 
 class Ringer(_Streams):
-    """A device that rings.
+    """A device that rings, or gives the ring-back tone.
 
     Args:
         wanted: its name or number; empty for the system's default.
+        tone: BELL or RING_BACK.
 
     Raises:
         SoundError: it is not there or cannot be opened.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, tone: str) -> None:
         super().__init__()
         sink = self._find(wanted, "output")
         self.name = sink["name"]
+        self._tone = _SOUNDING[tone]
         self._position = 0
         self._start("RawOutputStream", sink, self._ring)
 
     def _ring(self, side: _Side, data: Any, count: int) -> None:  # noqa: ANN401
-        data[:] = samples_of(_RINGING, self._position, count, side.ring.rate).tobytes()
+        data[:] = samples_of(self._tone, self._position, count, side.ring.rate).tobytes()
         self._position += count
         side.beats += 1
 

@@ -579,3 +579,34 @@ def test_under_a_sips_uri_our_contact_is_one_too(uri: bytes, route: bytes) -> No
 def test_a_sips_uri_deeper_in_a_request_changes_nothing() -> None:
     deep = b"Route: <sip:p;lr>\r\nRoute: <sips:q;lr>\r\n"
     assert b"<sip:us@" in stamped(UNSTAMPED % (b"sip:sips:b@b", deep), TLS, "z9hG4bKa", "us")
+
+
+def stages(phone: Phone) -> list[str]:
+    return [treat.stage for treat in phone.all(Treat)]
+
+
+def test_the_device_of_a_call_out_is_told_that_it_rings_and_that_it_is_up() -> None:
+    phone = Phone()
+    phone.place_call(treatment=Treatment(device=":"))
+    respond(phone, 100)
+    assert stages(phone) == []
+    respond(phone, 183, body=OFFER)
+    respond(phone, 180)
+    respond(phone, 200, body=OFFER)
+    assert stages(phone) == ["early", "ringing", ""]
+
+
+def test_the_device_of_a_call_out_is_quiet_from_its_cancel_on() -> None:
+    phone = Phone()
+    phone.place_call(treatment=Treatment(device=":"))
+    respond(phone, 180)
+    hang_up(phone)
+    assert stages(phone) == ["ringing", "over"]
+
+
+def test_a_call_out_without_a_device_tells_media_nothing_of_its_ringing() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 180)
+    hang_up(phone)
+    assert stages(phone) == []

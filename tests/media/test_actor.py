@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,8 +43,9 @@ PEERS = {"dialog-0": events.ToDialog, "dialog-1": events.ToDialog}
 class Place:
     """What outlives the actor: its directories and the supervisor's sockets."""
 
-    def __init__(self, path: Path, pairs: int = 3) -> None:
+    def __init__(self, path: Path, pairs: int = 3, peers: Mapping[str, object] = PEERS) -> None:
         self.path = path
+        self.peers = peers
         self.sockets = [sock for _ in range(pairs) for sock in pair(HOST)]
         self.phone = Phone(HOST)
         self.epoch = 0
@@ -57,7 +58,7 @@ class Place:
             MediaActor,
             "media-0",
             MediaSettings(),
-            peers=PEERS,
+            peers=self.peers,
             tmp_path=self.path,
             epoch=self.epoch,
             descriptors=store,

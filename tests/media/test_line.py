@@ -43,6 +43,15 @@ def test_codes_are_passed_on_as_samples_and_silence_as_nothing() -> None:
     assert abs(int(np.frombuffer(frames[0].samples, np.int16)[0]) - 1000) < 40
 
 
+def test_a_peer_is_heard_with_its_first_sound_and_not_before() -> None:
+    line = Line("a", lambda _: None)
+    line.hear(b"", 0, 8)
+    assert not line.heard
+    line.hear(sound(16), 16, 16)
+    line.hear(b"", 0, 16)
+    assert line.heard
+
+
 def test_two_frames_wait_at_most_and_the_newest_do() -> None:
     line = Line("a", lambda _: None)
     for value in (1, 2, 3):
