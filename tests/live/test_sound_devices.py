@@ -16,6 +16,7 @@ import pytest
 
 from actors.control.client import Client
 from actors.control.records import CallAnswered, CallInfo, CallNoticed, CallReceived
+from tests.live import sipp
 from tests.live.processes import kill
 from tests.live.service import ROOT, Service, running
 from tests.live.sound import pitch, read_wav, tone, write_wav
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.live
 SOUND = '[sound]\nenabled = true\ninput = "micmon"\noutput = "spk"\n'
 PATIENCE = 40.0
 PEER, WE = 700, 1200  # Hz
+RING_BACK = 425
 
 
 @pytest.fixture
@@ -166,6 +168,50 @@ def test_a_device_rings_for_a_call_in_until_it_is_answered(card: SoundCard, spok
         wait_for(lambda: 435 < pitch(card.hear(0.5), RATE) < 485, "ringing")
         client.answer(received.call, device=":")
         wait_for(lambda: heard(card), "tone of the peer, and no ringing")
+
+
+def rings_back(card: SoundCard) -> bool:
+    """The ring-back tone is on the card within a whole cadence."""
+    samples = card.hear(6.5)
+    return any(sounds(samples[at : at + RATE // 3], RATE, RING_BACK) for at in range(0, len(samples), RATE // 6))
+
+
+def test_a_call_out_rings_back_on_its_device_until_early_media_comes_and_over_kills(
+    card: SoundCard, spoken: Path
+) -> None:
+    with (
+        running("--answer", "none", config=SOUND) as service,
+        running("--answer", "ring") as peer,
+        Client(peer.run_dir) as other,
+        Client(service.run_dir) as client,
+        other.events() as events,
+    ):
+        client.place(uri(peer), device=":")
+        received = events.receive(PATIENCE)
+        assert isinstance(received, CallReceived)
+        wait_for(lambda: rings_back(card), "ring-back tone")
+        for name in ("device", "media-0", "dialog-0"):
+            kill(service.pid(name))
+        wait_for(lambda: rings_back(card), "ring-back tone after the kills")
+        other.progress(received.call, play=str(spoken), loop=True)
+        wait_for(lambda: heard(card), "early media")
+        assert not rings_back(card)
+
+
+def test_a_description_alone_lets_it_ring_back_and_an_answer_ends_it(card: SoundCard, tmp_path: Path) -> None:
+    with (
+        running("--answer", "none", config=SOUND) as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        sipp.playing(tmp_path, "../sipp/callee_rings", patience=60) as (host, port),
+    ):
+        call = client.place(f"sip:tester@{host}:{port}", device=":")
+        assert rings_back(card)
+        while not isinstance(events.receive(PATIENCE), CallAnswered):
+            pass
+        notice(service, "device_opened")
+        assert not rings_back(card)
+        client.hangup(call)
 
 
 def sipactors(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
