@@ -610,3 +610,12 @@ def test_a_call_out_without_a_device_tells_media_nothing_of_its_ringing() -> Non
     respond(phone, 180)
     hang_up(phone)
     assert stages(phone) == []
+
+
+def test_a_180_after_the_cancel_brings_no_ringing_back() -> None:
+    phone = Phone()
+    phone.place_call(treatment=Treatment(device=":"))
+    hang_up(phone)
+    respond(phone, 180)
+    respond(phone, 180)
+    assert stages(phone) == ["over"]
