@@ -8,6 +8,7 @@ import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -98,35 +99,34 @@ def test_silence_of_any_length_costs_little(tmp_path: Path) -> None:
 
 @settings(max_examples=30)
 @given(st.integers(0, 20_000), st.booleans())
-def test_a_kill_anywhere_keeps_all_whole_pages_and_what_comes_later_stands_in_its_place(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, ended: bool
-) -> None:
-    path = tmp_path_factory.mktemp("ogg") / "a.ogg"
-    first = Writer(path)
-    for _ in range(4):
-        first.append(tone(700.0, 0.5))
-    if ended:
-        first.close()
-    os.truncate(path, min(cut, path.stat().st_size))
-    again = Writer(path, append=True)
-    kept = again.length
-    assert kept % 4000 == 0
-    if cut >= 20_000:
-        assert kept == 16_000, "no page was cut"
-    again.pad(16_000)
-    again.append(tone(1150.0, 0.5))
-    again.close()
-    samples = heard(path)[:, 0]
-    assert len(samples) == 20_000
-    assert likeness(samples[16_400:19_600], tone(1150.0, 0.5)[400:3600]) > 15
-    if kept:
-        assert likeness(samples[400 : kept - 100], np.tile(tone(700.0, 0.5), 4)[400 : kept - 100]) > 15
-    assert np.abs(samples[kept + 800 : 15_900]).max(initial=0) < 200
-    data = path.read_bytes()
-    found = list(ogg.pages(data, SERIAL))
-    assert found[-1].end == len(data)
-    assert [page.number for page in found] == list(range(len(found)))
-    assert [bool(page.flags & ogg.LAST) for page in found] == [False] * (len(found) - 1) + [True]
+def test_a_kill_anywhere_keeps_all_whole_pages_and_what_comes_later_stands_in_its_place(cut: int, ended: bool) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.ogg"
+        first = Writer(path)
+        for _ in range(4):
+            first.append(tone(700.0, 0.5))
+        if ended:
+            first.close()
+        os.truncate(path, min(cut, path.stat().st_size))
+        again = Writer(path, append=True)
+        kept = again.length
+        assert kept % 4000 == 0
+        if cut >= 20_000:
+            assert kept == 16_000, "no page was cut"
+        again.pad(16_000)
+        again.append(tone(1150.0, 0.5))
+        again.close()
+        samples = heard(path)[:, 0]
+        assert len(samples) == 20_000
+        assert likeness(samples[16_400:19_600], tone(1150.0, 0.5)[400:3600]) > 15
+        if kept:
+            assert likeness(samples[400 : kept - 100], np.tile(tone(700.0, 0.5), 4)[400 : kept - 100]) > 15
+        assert np.abs(samples[kept + 800 : 15_900]).max(initial=0) < 200
+        data = path.read_bytes()
+        found = list(ogg.pages(data, SERIAL))
+        assert found[-1].end == len(data)
+        assert [page.number for page in found] == list(range(len(found)))
+        assert [bool(page.flags & ogg.LAST) for page in found] == [False] * (len(found) - 1) + [True]
 
 
 def test_a_file_of_another_shape_begins_anew(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -86,10 +87,8 @@ def test_a_gap_is_no_burst(rig: Rig) -> None:
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.floats(0, 0.3)), min_size=1, max_size=5), st.sampled_from([10, 20, 30])
 )
-def test_no_sequence_number_is_used_twice_over_any_kills(
-    tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, float]], ptime: int
-) -> None:
-    with Rig(tmp_path_factory.mktemp("kills")) as rig:
+def test_no_sequence_number_is_used_twice_over_any_kills(kills: list[tuple[int, float]], ptime: int) -> None:
+    with TemporaryDirectory() as folder, Rig(Path(folder)) as rig:
         phone = rig.phone()
         port = rig.call("a", phone, ptime=ptime)
         rig.engine.echo("a")

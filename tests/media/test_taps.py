@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_type_hints
 
 import msgpack
@@ -270,8 +271,8 @@ def test_the_timestamp_of_a_frame_is_that_of_the_packet_it_came_in(rig: Rig) -> 
 
 
 @given(ticks=st.integers(1, 40))
-def test_what_the_peer_heard_is_what_the_cut_says(tmp_path_factory: pytest.TempPathFactory, ticks: int) -> None:
-    with Rig(tmp_path_factory.mktemp("taps")) as rig:
+def test_what_the_peer_heard_is_what_the_cut_says(ticks: int) -> None:
+    with TemporaryDirectory() as folder, Rig(Path(folder)) as rig:
         phone = rig.phone()
         rig.call("a", phone)
         outlet = Outlet()
@@ -293,10 +294,8 @@ def test_what_the_peer_heard_is_what_the_cut_says(tmp_path_factory: pytest.TempP
 
 
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(1, 9), st.booleans()), min_size=1, max_size=8))
-def test_at_every_tick_a_successor_would_know_how_far_it_was_played(
-    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[int, int, bool]]
-) -> None:
-    with Rig(tmp_path_factory.mktemp("taps")) as rig:
+def test_at_every_tick_a_successor_would_know_how_far_it_was_played(acts: list[tuple[int, int, bool]]) -> None:
+    with TemporaryDirectory() as folder, Rig(Path(folder)) as rig:
         rig.call("a", rig.phone())
         kept: list[bytes] = []
         taps = tapped(rig, "a", kept)

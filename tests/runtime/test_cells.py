@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lmdb
 import msgspec
@@ -140,49 +141,48 @@ def state(cells: Cells) -> dict[bytes, tuple[Value, float | None]]:
 
 @settings(max_examples=150, deadline=None)
 @given(operations=st.lists(OPERATIONS, max_size=40))
-def test_undo_takes_back_one_step_and_a_restart_all_since_the_commit(
-    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[object, ...]]
-) -> None:
-    journal = Journal(tmp_path_factory.mktemp("cells") / "cells.mdb", epoch=1)
-    try:
-        cells = Cells(journal, Value)
-        now: dict[object, object] = {}
-        settled: dict[object, object] = {}
-        committed: dict[object, object] = {}
-        for name, *arguments in operations:
-            if name == "put":
-                key, number, deadline = arguments
-                cells.put(key, Value(number), deadline)  # type: ignore[arg-type]
-                now[key] = (Value(number), deadline)  # type: ignore[arg-type]
-            elif name == "delete":
-                cells.delete(arguments[0])  # type: ignore[arg-type]
-                now.pop(arguments[0], None)
-            elif name == "quarantine":  # of a step that was undone, and never to be undone itself
-                cells.undo()
-                cells.quarantine(arguments[0])  # type: ignore[arg-type]
-                settled.pop(arguments[0], None)
-                now = dict(settled)
-            elif name == "get":
-                assert cells.get(arguments[0]) == now.get(arguments[0], (None,))[0]  # type: ignore[index, arg-type]
-            elif name == "undo":
-                cells.undo()
-                now = dict(settled)
-            else:
-                cells.settle()
-                settled = dict(now)
-                if name == "commit":
-                    commit(journal, cells)
-                    committed = dict(settled)
-                elif name == "restart":
-                    cells = Cells(journal, Value)
-                    now, settled = dict(committed), dict(committed)
-            assert set(cells.keys()) == set(now)
-            assert cells.number(b"b") == (b"b" in now) + (b"bb" in now)
-        assert state(cells) == now
-        earliest = min((deadline for _, deadline in now.values() if deadline is not None), default=NEVER)  # type: ignore[misc]
-        assert cells.next_deadline == earliest
-    finally:
-        journal.close()
+def test_undo_takes_back_one_step_and_a_restart_all_since_the_commit(operations: list[tuple[object, ...]]) -> None:
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "cells.mdb", epoch=1)
+        try:
+            cells = Cells(journal, Value)
+            now: dict[object, object] = {}
+            settled: dict[object, object] = {}
+            committed: dict[object, object] = {}
+            for name, *arguments in operations:
+                if name == "put":
+                    key, number, deadline = arguments
+                    cells.put(key, Value(number), deadline)  # type: ignore[arg-type]
+                    now[key] = (Value(number), deadline)  # type: ignore[arg-type]
+                elif name == "delete":
+                    cells.delete(arguments[0])  # type: ignore[arg-type]
+                    now.pop(arguments[0], None)
+                elif name == "quarantine":  # of a step that was undone, and never to be undone itself
+                    cells.undo()
+                    cells.quarantine(arguments[0])  # type: ignore[arg-type]
+                    settled.pop(arguments[0], None)
+                    now = dict(settled)
+                elif name == "get":
+                    assert cells.get(arguments[0]) == now.get(arguments[0], (None,))[0]  # type: ignore[index, arg-type]
+                elif name == "undo":
+                    cells.undo()
+                    now = dict(settled)
+                else:
+                    cells.settle()
+                    settled = dict(now)
+                    if name == "commit":
+                        commit(journal, cells)
+                        committed = dict(settled)
+                    elif name == "restart":
+                        cells = Cells(journal, Value)
+                        now, settled = dict(committed), dict(committed)
+                assert set(cells.keys()) == set(now)
+                assert cells.number(b"b") == (b"b" in now) + (b"bb" in now)
+            assert state(cells) == now
+            earliest = min((deadline for _, deadline in now.values() if deadline is not None), default=NEVER)  # type: ignore[misc]
+            assert cells.next_deadline == earliest
+        finally:
+            journal.close()
 
 
 def restored(journal: Journal) -> Cells:

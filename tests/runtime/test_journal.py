@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from select import select
+from tempfile import TemporaryDirectory
 
 import lmdb
 import pytest
@@ -65,24 +66,25 @@ def test_an_acknowledgement_drops_the_outbox_up_to_its_mark_and_no_other_peers(j
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.lists(st.booleans(), max_size=6), st.integers(0, 6)), max_size=12))
 def test_an_outbox_holds_what_was_sent_after_the_last_acknowledgement_however_batches_and_gaps_fall(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[list[bool], int]]
+    batches: list[tuple[list[bool], int]],
 ) -> None:
-    journal = Journal(tmp_path_factory.mktemp("j") / "x.mdb", epoch=1)
-    sequence = mark = 0
-    model: dict[int, bytes] = {}
-    for kept, behind in batches:
-        sent = []
-        for journalled in kept:
-            sequence += 1
-            if journalled:
-                sent.append(("up", sequence, b"%d" % sequence * (sequence % 3)))
-                sent.append(("down", sequence, b"d"))
-        mark = max(mark, sequence - behind)
-        write(journal, sent=list(sent), acked={"up": mark})
-        model.update({number: envelope for peer, number, envelope in sent if peer == "up"})
-        model = {number: envelope for number, envelope in model.items() if number > mark}
-        assert journal.outbox("up") == sorted(model.items())
-    journal.close()
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "x.mdb", epoch=1)
+        sequence = mark = 0
+        model: dict[int, bytes] = {}
+        for kept, behind in batches:
+            sent = []
+            for journalled in kept:
+                sequence += 1
+                if journalled:
+                    sent.append(("up", sequence, b"%d" % sequence * (sequence % 3)))
+                    sent.append(("down", sequence, b"d"))
+            mark = max(mark, sequence - behind)
+            write(journal, sent=list(sent), acked={"up": mark})
+            model.update({number: envelope for peer, number, envelope in sent if peer == "up"})
+            model = {number: envelope for number, envelope in model.items() if number > mark}
+            assert journal.outbox("up") == sorted(model.items())
+        journal.close()
 
 
 def test_a_journal_of_another_format_is_discarded(path: Path) -> None:
@@ -109,20 +111,21 @@ def test_a_journal_of_another_format_is_discarded(path: Path) -> None:
         max_size=30,
     )
 )
-def test_the_deadlines_always_agree_with_the_cells(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bytes, bytes | None, float | None]]
-) -> None:
-    journal = Journal(tmp_path_factory.mktemp("j") / "x.mdb", epoch=1)
-    model: dict[bytes, tuple[bytes, float | None]] = {}
-    for key, snapshot, deadline in steps:
-        write(journal, cells={key: (snapshot, deadline)})
-        if snapshot is None:
-            model.pop(key, None)
-        else:
-            model[key] = (snapshot, deadline)
-    assert {key: journal.cell(key) for key in list(journal.keys())} == {key: value for key, (value, _) in model.items()}
-    assert journal.deadlines() == sorted((when, key) for key, (_, when) in model.items() if when)
-    journal.close()
+def test_the_deadlines_always_agree_with_the_cells(steps: list[tuple[bytes, bytes | None, float | None]]) -> None:
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "x.mdb", epoch=1)
+        model: dict[bytes, tuple[bytes, float | None]] = {}
+        for key, snapshot, deadline in steps:
+            write(journal, cells={key: (snapshot, deadline)})
+            if snapshot is None:
+                model.pop(key, None)
+            else:
+                model[key] = (snapshot, deadline)
+        assert {key: journal.cell(key) for key in list(journal.keys())} == {
+            key: value for key, (value, _) in model.items()
+        }
+        assert journal.deadlines() == sorted((when, key) for key, (_, when) in model.items() if when)
+        journal.close()
 
 
 def test_a_restart_finds_the_same_journal_and_a_stale_start_is_refused(path: Path) -> None:
