@@ -301,6 +301,7 @@ def _start(effect: Start) -> media.StartSession:
         None if agreed.keys is None else media.Protection(*agreed.keys),
         effect.muted,
         agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
+        effect.held,
     )
 
 
