@@ -2,6 +2,9 @@
 
 Whatever ends this program, but SIGKILL, leaves the terminal as it was; stopped (Ctrl-Z) it leaves it to the shell, and
 takes it again when it is brought back. In the background it neither draws nor reads.
+
+It draws through a descriptor of its own: sounddevice points stderr elsewhere while drivers are loaded, and the
+service of a single call does that in a thread of this program.
 """
 
 from __future__ import annotations
@@ -36,12 +39,15 @@ class Console:
         self.drawing = drawn.isatty()
         self.keyed = self.drawing and typed.isatty()
         self._drawn = drawn
+        self._screen = -1
         self._fd = typed.fileno() if self.keyed else -1
         self._saved: list[Any] | None = None
         self._shown = ""
         self._kept: Any = None
 
     def __enter__(self) -> Self:
+        if self.drawing:
+            self._screen = os.dup(self._drawn.fileno())
         if self.keyed:
             self._kept = signal.signal(signal.SIGTSTP, self._stop)
             self._take()
@@ -54,6 +60,8 @@ class Console:
         if self.keyed:
             self._give_back()
             signal.signal(signal.SIGTSTP, self._kept)
+        if self.drawing:
+            os.close(self._screen)
 
     def _take(self) -> None:
         """Have keys come one by one and unseen, unless somebody else has the terminal."""
@@ -79,13 +87,25 @@ class Console:
     @property
     def width(self) -> int:
         """How many columns a line may have: one less than the terminal, for the cursor."""
-        return (os.get_terminal_size(self._drawn.fileno()).columns or _WIDTH) - 1
+        try:
+            columns = os.get_terminal_size(self._screen).columns
+        except OSError:  # it was closed: SIGHUP says so
+            columns = 0
+        return (columns or _WIDTH) - 1
 
     def show(self, text: str) -> None:
         """Let the line say `text`, which fits in `width`."""
-        if self.drawing and text != self._shown and not background(self._drawn.fileno()):
+        if self.drawing and text != self._shown and not background(self._screen):
             self._write(f"\r\x1b[K{printable(text)}")
             self._shown = text
+
+    def say(self, text: str) -> None:
+        """Show a line that stays, above the one that is drawn over; on stderr where nothing is drawn."""
+        self.clear()
+        if self.drawing:
+            self._write(f"{text}\n")
+        else:
+            print(text, file=self._drawn, flush=True)
 
     def clear(self) -> None:
         """Take the line away."""
@@ -95,8 +115,7 @@ class Console:
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):  # the terminal was closed: SIGHUP says so
-            self._drawn.write(text)
-            self._drawn.flush()
+            os.write(self._screen, text.encode(self._drawn.encoding, "replace"))
 
     def keys(self) -> str:
         """What was typed since the last time."""

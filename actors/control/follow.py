@@ -240,13 +240,13 @@ class _Shown(_Told):
         elif isinstance(event, CallAnswered) and self._console.drawing:
             self._listen()
             if self._console.keyed:
-                self._say(HELP)
+                self._console.say(HELP)
         elif (
             (isinstance(event, CallNoticed) and event.kind in _OF_DEVICES)
             or isinstance(event, CallRecordFailed)
             or (isinstance(event, CallPlayFinished) and event.error)
         ):
-            self._say(f"sipactors: {printable(sentence(event))}")  # the call goes on
+            self._console.say(f"sipactors: {printable(sentence(event))}")  # the call goes on
 
     def turn(self) -> bool:
         """Draw, and do what the keys ask for; whether that is to hang up."""
@@ -258,7 +258,7 @@ class _Shown(_Told):
             try:
                 self._do(wanted)
             except CommandRefused as error:
-                self._say(f"sipactors: {error}")
+                self._console.say(f"sipactors: {error}")
         self._measure()
         self._draw()
         return leaves
@@ -293,11 +293,6 @@ class _Shown(_Told):
         if self._console.drawing:
             line = self._telephone.line(time.monotonic(), self._figures, self._console.width)
             self._console.show(line)
-
-    def _say(self, text: str) -> None:
-        """A line of its own, above the live one."""
-        self._console.clear()
-        click.echo(text, err=True)
 
     def _listen(self) -> None:
         """Have figures of the call, where they are to be had."""

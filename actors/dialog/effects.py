@@ -98,12 +98,13 @@ class Prepare(Effect, frozen=True):
 
 
 class Start(Effect, frozen=True):
-    """Apply what offer and answer agreed on; `muted` sends silence."""
+    """Apply what offer and answer agreed on; `muted` sends silence, and `held` that in place of the sound device."""
 
     process: int
     session: str
     agreed: Negotiated
     muted: bool = False
+    held: bool = False
 
 
 class Treat(Effect, frozen=True):

@@ -319,7 +319,7 @@ def start(media: Media, agreed: Negotiated) -> Start:
     """Have media apply `agreed`, muted as it is to be."""
     if media.muted == "rtp":
         agreed = agreed._replace(direction=_SILENT.get(agreed.direction, agreed.direction))
-    return Start(media.process, media.session, agreed, media.muted == "sound")
+    return Start(media.process, media.session, agreed, media.muted == "sound", media.held_by_us)
 
 
 def treated(call: Call) -> Effects:

@@ -62,6 +62,7 @@ class StartSession(Event, frozen=True):
         muted: silence is sent in place of whatever would be; keys are pressed all the same.
         protection: the keys where SRTP was agreed; a session that has them never goes back to plain RTP.
         rtcp_port: where RTCP goes (RFC 3605), `port` itself where both share one (RFC 5761); 0 for `port` + 1.
+        held: we hold the peer: it is sent what is played to it, and silence in place of what the sound device says.
     """
 
     session: str
@@ -75,6 +76,7 @@ class StartSession(Event, frozen=True):
     protection: Protection | None = None
     muted: bool = False
     rtcp_port: int = 0
+    held: bool = False
 
 
 class Play(Event, frozen=True):

@@ -30,7 +30,7 @@ def frame_to_send(session: Session, codes: bytes, law: int) -> bytes:
     """
     if session.line is not None:
         said = _from_device(session, session.line)  # what is not sent is not kept for later
-        return session.silence if session.muted else said
+        return session.silence if session.muted or session.held else said
     if session.muted or not session.echo:
         return session.silence
     if session.voice is not None:

@@ -76,6 +76,7 @@ class Session:
         line: to the sound device, None while it is not used.
         sending: the direction and an address allow it.
         muted: it sends silence in place of whatever it would.
+        held: it sends silence in place of what the sound device says.
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
         crossing: the simulated network that the peer's packets come through; None for none.
@@ -102,6 +103,7 @@ class Session:
         "event_type",
         "filtered",
         "generation",
+        "held",
         "identity",
         "inband",
         "key",
@@ -195,7 +197,7 @@ class Session:
         self.awake_until = self.calm_from = 0
         self.place = -1
         self.served = self.pressed = 0
-        self.muted = False
+        self.muted = self.held = False
         self.key_begun: int | None = None
         self.slow = b""
         self.slow_source: Source | None = None
@@ -223,6 +225,7 @@ class Session:
         peer.reach(start.host, start.port, v6=self.pair.v6, rtcp_port=start.rtcp_port)
         self.sending = peer.destination is not None and start.direction in ("sendrecv", "sendonly")
         self.muted = start.muted
+        self.held = start.held
         self.started = True
         self.touch()
 

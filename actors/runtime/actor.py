@@ -24,7 +24,7 @@ from actors.runtime.cells import Cells
 from actors.runtime.channel import Reloaded, Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
-from actors.runtime.journal import Journal
+from actors.runtime.journal import KEY_LIMIT, Journal
 from actors.runtime.ledger import Ledger
 from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
@@ -309,7 +309,7 @@ class LayerActor(pykka.Actor):
     def _drain(self, pipes: list[Pipe], now: float) -> None:
         """Handle what the pipes have read."""
         for pipe in pipes:
-            careful = self._slot.suspect is not None
+            careful = self._slot.careful
             for effect in pipe.take(now, one_by_one=careful):
                 if type(effect) is Deliver:
                     self._deliver(pipe, effect, now)
@@ -344,7 +344,7 @@ class LayerActor(pykka.Actor):
     def _expire(self, now: float) -> None:
         """Handle what is due. With a suspect one by one: a deadline that was taken is gone with the next commit."""
         slot, left = self._slot, EXPIRIES
-        while left and (keys := self.cells.due(now, left if slot.suspect is None else 1)):
+        while left and (keys := self.cells.due(now, 1 if slot.careful else left)):
             left -= len(keys)
             for key in keys:
                 self._expire_one(key, now)
@@ -356,7 +356,7 @@ class LayerActor(pykka.Actor):
         slot = self._slot
         number = zlib.crc32(key) + 1
         slot.hold(poison.EXPIRE, number)
-        if slot.suspect is None:
+        if not slot.careful:
             self._step(key, self.expire, key, now)
         elif not self._quarantine.leaves_out(poison.EXPIRE, number, now):
             slot.note(key)
@@ -378,8 +378,23 @@ class LayerActor(pykka.Actor):
         while deferred := self._ledger.commit(now):
             self._slot.release()
             for function, args in deferred:
-                self._step(None, function, *args)
+                self._do_deferred(function, args, now)
         self._slot.release()
+
+    def _do_deferred(self, function: Callable[..., object], args: tuple[Any, ...], now: float) -> None:
+        """One that was in hand at a death, in the start or later, is left out when it is fatal."""
+        slot = self._slot
+        number, key = poison.deferred(function, args)
+        slot.hold(poison.DEFERRED, number)
+        if slot.suspect is None:
+            self._step(None, function, *args)
+        elif not self._quarantine.leaves_out(poison.DEFERRED, number, now):
+            suspected = slot.suspect == (poison.DEFERRED, number)
+            if suspected:
+                slot.note(key[:KEY_LIMIT])  # until it touches one
+            self._step(None, function, *args)
+            if suspected:
+                self._quarantine.acquit()
 
 
 def run(actor_class: type[LayerActor], context: Context) -> None:

@@ -10,7 +10,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,22 @@ def source(name: str) -> int:
 
 
 EXPIRE = source("expire")  # of deadlines: the number of one stands for its key, not for its turn
+DEFERRED = source("deferred")  # of deferred functions, as above: see `deferred`
+
+
+def deferred(function: Callable[..., object], args: Sequence[object]) -> tuple[int, bytes]:
+    """A number for a deferred function that is the same in the next start, and the key of the cell that it is for.
+
+    Args:
+        function: the function.
+        args: what it is called with; the key is what is one itself, or knows its own as `key`. Empty for none.
+    """
+    name = getattr(function, "__qualname__", "").encode()
+    for each in args:
+        key = each if type(each) is bytes else getattr(each, "key", None)
+        if type(key) is bytes:
+            return zlib.crc32(key, zlib.crc32(name)) + 1, key
+    return zlib.crc32(name) + 1, b""
 
 
 class PoisonError(Exception):
@@ -44,7 +60,7 @@ class Slot:
         last_death: how the actor's last start ended, as the supervisor tells.
 
     Attributes:
-        suspect: (source, number) that was in hand when a fault came, or None. Until it is past, take one at a time.
+        suspect: (source, number) that was in hand when a fault came, or None.
         strikes: how many there are against it.
         key: of the cell that it touched first, empty if that is not known.
         hold: takes number `number` of source `of` in hand: called before its step, as ``hold(of, number)``.
@@ -88,6 +104,14 @@ class Slot:
         _HAND.pack_into(self._map, 0, 0, 0)
         _STRIKES.pack_into(self._map, _STRIKES_AT, 0, 0, 0)
 
+    @property
+    def careful(self) -> bool:
+        """Whether to take one message or deadline at a time, until the suspect is past.
+
+        A deferred function is one by itself, and nothing tells that it will not come any more.
+        """
+        return self.suspect is not None and self.suspect[0] != DEFERRED
+
     def release(self) -> None:
         """Nothing is in hand: after the commit."""
         self.hold(0, 0)
@@ -104,7 +128,8 @@ class Slot:
 
     def is_past(self, of: int, number: int) -> bool:
         """Whether the suspect was before this, so it is harmless or will not come."""
-        return self.suspect is not None and self.suspect[0] == of != EXPIRE and number > self.suspect[1]
+        suspect = self.suspect
+        return suspect is not None and suspect[0] == of not in {EXPIRE, DEFERRED} and number > suspect[1]
 
     def acquit(self) -> None:
         """The suspect is past, or can not come any more."""

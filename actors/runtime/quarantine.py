@@ -100,6 +100,8 @@ class Quarantine:
             return True
         if slot.is_past(source, number):
             self.acquit()
+        elif slot.suspect == (source, number):
+            slot.note(b"")  # what others touched in this life is no cell of its
         return False
 
     def acquit(self) -> None:

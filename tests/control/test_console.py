@@ -9,6 +9,7 @@ import select
 import termios
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -43,11 +44,31 @@ def test_the_line_is_drawn_once_for_each_change_without_what_steers_a_terminal(
     assert shown == b"\r\x1b[Kringing?\r\x1b[Kover"
 
 
+def test_the_line_is_drawn_while_drivers_are_loaded_and_stderr_points_elsewhere(
+    screen: tuple[int, TextIO, TextIO],
+) -> None:
+    master, drawn, _ = screen
+    with Console(drawn, io.StringIO()) as console, Path(os.devnull).open("w") as nothing:
+        kept = os.dup(drawn.fileno())
+        os.dup2(nothing.fileno(), drawn.fileno())  # as sounddevice does
+        assert console.width == 79
+        console.show("ringing")
+        console.say("the card is gone")
+        os.dup2(kept, drawn.fileno())
+        os.close(kept)
+    shown = b""
+    while not shown.endswith(b"gone\r\n"):
+        shown += os.read(master, 4096)
+    assert shown == b"\r\x1b[Kringing\r\x1b[Kthe card is gone\r\n"
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     file = io.StringIO()
     with Console(file, io.StringIO()) as console:
         console.show("ringing")
-    assert (file.getvalue(), console.drawing) == ("", False)
+        assert (file.getvalue(), console.drawing) == ("", False)
+        console.say("the card is gone")
+    assert file.getvalue() == "the card is gone\n"
 
 
 def test_keys_come_one_by_one_and_the_terminal_is_set_back(screen: tuple[int, TextIO, TextIO]) -> None:

@@ -55,6 +55,16 @@ def test_a_mute_stays_through_hold_resume_and_a_restart() -> None:
     assert now(phone) == ("recvonly", False)
 
 
+def test_media_is_told_whom_we_hold_for_its_microphone_is_ours_alone_then() -> None:
+    phone = up()
+    phone.command(HoldCall("h", phone.call.call))
+    respond(phone, "INVITE", 200, body=OFFER + b"a=recvonly\r\n")
+    assert phone.last(Start).held
+    phone.command(ResumeCall("r", phone.call.call))
+    respond(phone, "INVITE", 200, body=OFFER)
+    assert not phone.last(Start).held
+
+
 def test_a_call_that_rings_is_muted_from_its_start() -> None:
     phone = Phone()
     phone.receive_call(invite())

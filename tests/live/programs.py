@@ -74,12 +74,14 @@ class Program:
 
 
 @contextmanager
-def program(service: Service, *words: str, terminal: bool = False, shell: str = "") -> Iterator[Program]:
-    """Run `sipactors words` against a service; killed at the end. On a terminal it can be typed to.
+def program(service: Service | None, *words: str, terminal: bool = False, shell: str = "") -> Iterator[Program]:
+    """Run `sipactors words` against a service, or none; killed at the end. On a terminal it can be typed to.
 
     `shell` is a script that runs it, as its ``"$@"``.
     """
-    command = [sys.executable, "-m", "actors.service", *words, "--run-dir", str(service.run_dir)]
+    command = [sys.executable, "-m", "actors.service", *words]
+    if service is not None:
+        command += ["--run-dir", str(service.run_dir)]
     if shell:
         command = ["bash", "-c", shell, "bash", *command]
     with ExitStack() as held:

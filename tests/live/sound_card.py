@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from tests.live.service import ROOT
-from tests.live.sound import Samples
+from tests.live.sound import Samples, pitch
 
 SCRIPT = ROOT.parent / "shared" / "tools" / "vsnd.sh"
 RATE = 48_000
+PATIENCE = 40.0  # seconds; nothing is judged by it, it only ends a test that hangs
 PROGRAMS = {"pulseaudio": "pulseaudio", "pactl": "pulseaudio-utils", "parec": "pulseaudio-utils"}
 PLUGINS = "/usr/lib/*-linux-gnu/alsa-lib/libasound_module_pcm_pulse.so"
 
@@ -128,10 +129,29 @@ class SoundCard:
 
 
 @contextmanager
-def sound_card(folder: Path) -> Iterator[SoundCard]:
-    """A card for a test."""
+def plugged_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[SoundCard]:
+    """A card for a test, the only one of the programs that it starts; skips where it cannot be made."""
+    skip_without_card()
     card = SoundCard(folder)
     try:
+        for name, value in card.environment.items():
+            patch.setenv(name, value)
         yield card
     finally:
         card.pull_out()
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Ask again and again until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"no {what}"
+
+
+def sounds(samples: Samples, rate: int, frequency: float) -> bool:
+    """Its strongest tone is of this frequency, within half a per cent and what so short a time can tell."""
+    return (
+        len(samples) >= rate // 4
+        and samples.std() > 500
+        and abs(pitch(samples, rate) - frequency) < frequency / 200 + 2
+    )

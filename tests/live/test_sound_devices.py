@@ -8,10 +8,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from actors.control.client import Client
@@ -20,22 +19,18 @@ from tests.live import sipp
 from tests.live.processes import kill
 from tests.live.service import ROOT, Service, running
 from tests.live.sound import pitch, read_wav, tone, write_wav
-from tests.live.sound_card import RATE, SoundCard, skip_without_card, sound_card
+from tests.live.sound_card import PATIENCE, RATE, SoundCard, plugged_in, sounds, wait_for
 
 pytestmark = pytest.mark.live
 
 SOUND = '[sound]\nenabled = true\ninput = "micmon"\noutput = "spk"\n'
-PATIENCE = 40.0
 PEER, WE = 700, 1200  # Hz
 RING_BACK = 425
 
 
 @pytest.fixture
 def card(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundCard]:
-    skip_without_card()
-    with sound_card(tmp_path_factory.mktemp("snd")) as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
+    with plugged_in(tmp_path_factory.mktemp("snd"), monkeypatch) as made:
         yield made
 
 
@@ -43,21 +38,6 @@ def card(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 def spoken(tmp_path: Path) -> Path:
     """What the peer says."""
     return write_wav(tmp_path / "peer.wav", tone(PEER, 60))
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"no {what}"
-
-
-def sounds(samples: np.ndarray, rate: int, frequency: float) -> bool:
-    """Its strongest tone is of this frequency, within half a per cent and what so short a time can tell."""
-    return (
-        len(samples) >= rate // 4
-        and samples.std() > 500
-        and abs(pitch(samples, rate) - frequency) < frequency / 200 + 2
-    )
 
 
 def heard(card: SoundCard) -> bool:

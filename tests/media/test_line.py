@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.media.g711 import Law, encode
 from actors.media.line import RATES, Frame, Line, pack, unpack
@@ -63,6 +64,23 @@ def test_a_frame_of_another_rate_is_not_said() -> None:
     line = Line("a", lambda _: None)
     line.take(Frame("a", 16, sound(16)))
     assert line.say(8) is None
+
+
+def test_whom_we_hold_does_not_hear_the_microphone(tmp_path: Path) -> None:
+    line = Line("a", lambda _: None)
+    with Rig(tmp_path) as rig:
+        phone = rig.phone()
+        port = rig.call("a", phone)
+        rig.engine.connect("a", line)
+        said = []
+        for held in (False, True, False):
+            rig.engine.start("a", replace(phone.start("a"), held=held), rig.now)
+            for _ in range(5):
+                line.take(Frame("a", 8, sound(8, 5000)))
+                phone.say(b"\xff" * 160, port)
+                rig.step()
+            said += [packet.payload != b"\xff" * 160 for packet in phone.heard()]
+    assert said == [True] * 5 + [False] * 5 + [True] * 5
 
 
 def test_fault_72_the_clock_of_rtp_runs_on_while_the_card_is_gone_and_after(tmp_path: Path) -> None:

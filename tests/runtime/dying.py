@@ -16,6 +16,8 @@ from actors.runtime.machine import Event
 from tests.runtime.harness import context_for
 
 HARMLESS = b"harmless"
+DOOMED = b"doomed"
+BLIND = b"blind"
 
 
 class Do(Event, frozen=True):
@@ -40,13 +42,28 @@ class Times(msgspec.Struct, frozen=True, array_like=True):
 class Dying(LayerActor):
     """Counts what it does to each key; "abort" and "kill" are its end, "late" aborts when the deadline comes.
 
-    So does "overtaken", just behind the deadline of another cell, which is harmless.
+    So does "overtaken", just behind the deadline of another cell, which is harmless; "unseen" touches no cell before.
+    For each cell that there is at a start it defers a function, which aborts where the cell's key is of the DOOMED, and
+    before it has touched any where it is of the BLIND.
     """
 
     accepts = {"user": Do}  # noqa: RUF012
     cell_type = Times
 
+    def started(self) -> None:
+        for key in self.cells.keys():  # noqa: SIM118 - not a dict
+            self.defer(self._revive, key)
+
+    def _revive(self, key: bytes) -> None:
+        if key.startswith(BLIND):
+            os.abort()
+        self.cells.get(key)
+        if key.startswith(DOOMED):
+            os.abort()
+
     def handle(self, peer: str, message: Do, now: float) -> None:
+        if message.what == "unseen":
+            os.abort()
         times = (self.cells.get(message.key) or Times(0)).times + 1
         if message.what == "abort":
             os.abort()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.runtime.mailbox import clock
-from actors.runtime.poison import Slot, source
+from actors.runtime.poison import Slot, deferred, source
 from tests.runtime import dying
 from tests.runtime.dying import Do, Done, LeftOut
 from tests.runtime.harness import Peer, context_for
@@ -93,6 +93,50 @@ def test_a_deadline_that_kills_loses_only_its_cell(dangerous: Dangerous) -> None
 def test_a_deadline_that_kills_is_found_behind_another_that_is_due(dangerous: Dangerous) -> None:
     dangerous.peer.send(Do(b"b", "overtaken"))
     assert dangerous.hear(2) == [Done(b"b", 1), LeftOut(b"b", "PoisonError")]
+    assert dangerous.deaths == ["signal:6"] * 2
+
+
+def test_a_deferred_function_that_kills_at_each_start_loses_only_its_cell(dangerous: Dangerous) -> None:
+    for key in (b"a", b"doomed", b"b"):
+        dangerous.peer.send(Do(key))
+    assert dangerous.hear(3) == [Done(b"a", 1), Done(b"doomed", 1), Done(b"b", 1)]
+    dangerous.peer.send(Do(b"a", "kill"))  # the starts that follow it defer
+    dangerous.peer.send(Do(b"b"))
+    assert dangerous.hear(3) == [LeftOut(b"doomed", "PoisonError"), LeftOut(b"a", "PoisonError"), Done(b"b", 2)]
+    assert dangerous.deaths == ["kill", "signal:6", "signal:6", *["kill"] * 4]
+
+
+def test_a_deferred_function_that_kills_before_it_touches_a_cell_loses_the_one_it_is_for(dangerous: Dangerous) -> None:
+    for key in (b"a", b"blind", b"b"):
+        dangerous.peer.send(Do(key))
+    dangerous.hear(3)
+    dangerous.peer.send(Do(b"a", "abort"))
+    for key in (b"blind", b"b"):
+        dangerous.peer.send(Do(key))
+    assert dangerous.hear(4) == [
+        LeftOut(b"blind", "PoisonError"),
+        LeftOut(b"a", "PoisonError"),
+        Done(b"blind", 1),
+        Done(b"b", 2),
+    ]
+
+
+def test_a_deferred_function_has_the_same_number_in_the_next_start_and_another_for_another_cell() -> None:
+    class Thing:
+        key = b"a"
+
+    number, key = deferred(Dangerous.start, (Thing(), 1.0))
+    assert (number, key) == deferred(Dangerous.start, (b"a",))
+    assert deferred(Dangerous.start, (b"b",))[0] != number != deferred(Dangerous.close, (b"a",))[0]
+    assert deferred(Dangerous.start, (1.0,))[1] == b""
+
+
+def test_a_message_that_kills_before_it_touches_a_cell_costs_nobody_elses(dangerous: Dangerous) -> None:
+    dangerous.peer.send(Do(b"a"))
+    dangerous.hear(1)
+    dangerous.peer.send(Do(b"b", "unseen"))
+    dangerous.peer.send(Do(b"a"))
+    assert dangerous.hear(1) == [Done(b"a", 2)]
     assert dangerous.deaths == ["signal:6"] * 2
 
 
