@@ -18,6 +18,7 @@ from actors.media.peer import MAX_DATAGRAM, Address
 from actors.media.pieces import FRAME, Calm
 from actors.media.record import Records
 from actors.media.rows import ECHO, MARGINS, PACKET, PLAY, SECOND, SILENT, SLOTS, Rows
+from actors.media.rtcp import shares
 from actors.media.rtp import HEADER
 from actors.media.session import QUIET, Session
 from actors.media.snapshot import BEHIND, FAST, ROW, slow_row
@@ -227,6 +228,8 @@ class Lane:
     def receive(self, sessions: list[Session] | None, arrival: int) -> list[tuple[Session, bytes, Address]]:
         """Read a datagram of each of these, of all where None; what is unusual comes back, its session out.
 
+        RTCP comes back, too, and its session stays.
+
         Args:
             sessions: those that have something; one that is not in the lane any more waits.
             arrival: now, in timestamp units of the local clock.
@@ -245,9 +248,10 @@ class Lane:
             (self.sessions[row], self._wire.inbox[row, : lengths[row]].tobytes(), self._wire.address(row))
             for row in strange.tolist()
         ]
-        for session, _, _ in found:
-            self.leave(session)
-            session.calm_from = self._tick + _REST
+        for session, data, _ in found:
+            if not shares(data, session.peer.formats):
+                self.leave(session)
+                session.calm_from = self._tick + _REST
         return found
 
     # A tick.

@@ -239,6 +239,24 @@ def test_a_stream_that_runs_is_a_row_and_one_that_falters_is_not(by: str, tmp_pa
         assert in_lane(rig, "a")
 
 
+def test_reports_on_the_port_of_rtp_are_heard_and_leave_a_row_where_it_is(by: str, tmp_path: Path) -> None:
+    assert by in WIRES
+    with Rig(tmp_path) as rig:
+        phone = rig.phone()
+        port = rig.call("a", phone)
+        talk(rig, phone, port, 3)
+        peer = rig.engine.floor.sessions.get("a").peer  # type: ignore[union-attr]
+        phone.rtp.sendto(struct.pack(">BBHI", 0x80, 201, 1, phone.ssrc), ("127.0.0.1", port))
+        talk(rig, phone, port, 2)
+        assert in_lane(rig, "a")
+        assert peer.control_heard > 0
+        stranger = rig.phone(ssrc=7)
+        stranger.rtp.sendto(struct.pack(">BBHI", 0x80, 201, 1, 7), ("127.0.0.1", port))
+        talk(rig, phone, port, 1)
+        assert in_lane(rig, "a")
+        assert peer.invalid == 1
+
+
 def test_who_looks_at_a_session_finds_what_its_row_knew(by: str, tmp_path: Path) -> None:
     assert by in WIRES
     with Rig(tmp_path) as rig:
