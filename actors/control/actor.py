@@ -91,7 +91,8 @@ class ControlActor(Front):
             self.mailbox.watch(fd, self._readable)
         if self._socket.remote is not None:
             self.log.info("listening", address=self._socket.remote.address)
-            self.mailbox.watch(self._socket.remote.zap_fileno(), self._asked_in)
+            for fd in self._socket.remote.filenos_of_comers():
+                self.mailbox.watch(fd, self._asked_in)
         self.mailbox.again(self._fd)
 
     def _restore(self) -> None:

@@ -157,7 +157,8 @@ class MediaActor(LayerActor):
         if doors.remote is not None:
             self._remote = doors.remote
             self.log.info("listening", address=doors.remote.address)
-            self.mailbox.watch(doors.remote.zap_fileno(), self._asked_in)
+            for fd in doors.remote.filenos_of_comers():
+                self.mailbox.watch(fd, self._asked_in)
 
     def _audio_address(self) -> str:
         """The ports behind that of the control API are the media processes', in their order."""
