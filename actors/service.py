@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import click
 import msgspec
@@ -258,8 +258,11 @@ def check(path: Path | None) -> Checked:
 
 
 @contextmanager
-def alone(uri: str) -> Iterator[Path]:
-    """A service for one call to `uri`, as threads of this program; its run directory. It takes no calls.
+def alone(uri: str, sound: bool) -> Iterator[Path]:
+    """A service for one call to `uri`; its run directory. It takes no calls.
+
+    It is threads of this program, which start in less time than processes; with `sound` devices it is processes, where
+    that can be: drivers crash and block, and what plays has to be in time whatever else is done.
 
     Raises:
         click.ClickException: it cannot start.
@@ -268,16 +271,17 @@ def alone(uri: str) -> Iterator[Path]:
     here = "127.0.0.1" if re.match(r"127\.|localhost\b", host) else "::1" if host.startswith("[::1]") else ""
     family = "::" if host.startswith("[") else "0.0.0.0"  # noqa: S104 - nobody else is served: it refuses every call
     listen = tuple(f"{transport}:{host_port(here or family, 0)}" for transport in ("udp", "tcp"))
+    placement: Literal["process", "thread"] = "process" if sound and sys.platform == "linux" else "thread"
     with ExitStack() as held:
         for left in reversed(range(_WINDOWS)):
             # Out of the way of a service with its defaults; others alone, or anybody, may have these, too.
             first = 18_400 + 100 * secrets.randbelow(143)
             config = Config(
-                service=configuration.ServiceSection(placement="thread"),
+                service=configuration.ServiceSection(placement=placement),
                 sip=configuration.SipSection(listen=listen),
                 answer=configuration.AnswerSection(mode="none"),
                 media=configuration.MediaSection(ports=(first, first + 99)),
-                sound=configuration.SoundSection(enabled=True),
+                sound=configuration.SoundSection(enabled=sound),
                 log=configuration.LogSection(level="error"),
             )
             try:

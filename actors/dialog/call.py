@@ -31,6 +31,7 @@ from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
 from actors.dialog.identity import Identity
+from actors.dialog.limits import Limits, alone
 from actors.dialog.names import Names
 from actors.dialog.settings import Answer, DialogSettings
 from actors.runtime.machine import Machine
@@ -247,6 +248,7 @@ class Agent:
         self.draining = draining
         self.shard = 0  # the number of ours
         self.shard_of: Callable[[str], int] = lambda _: 0  # whose the dialogs and calls with this id are
+        self.limits = Limits(alone())  # of the calls of accounts
         self.allow = ("Allow", ", ".join(dict.fromkeys((*METHODS, *settings.methods))))
         self.refusal = 0  # the status that every call in is refused with: do not disturb
         self.accounts = Accounts(settings.accounts)

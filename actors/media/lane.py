@@ -18,11 +18,13 @@ from actors.media.peer import MAX_DATAGRAM, Address
 from actors.media.pieces import FRAME, Calm
 from actors.media.record import Records
 from actors.media.rows import ECHO, MARGINS, PACKET, PLAY, SECOND, SILENT, SLOTS, Rows
+from actors.media.rtcp import shares
 from actors.media.rtp import HEADER
 from actors.media.session import QUIET, Session
 from actors.media.snapshot import BEHIND, FAST, ROW, slow_row
 from actors.media.snapshot import row as snapshot
-from actors.media.taps import Hearing, Taps
+from actors.media.speaking import Speaking
+from actors.media.taps import Hearing
 from actors.media.wire import open_wire
 
 # Ticks that a session serves itself after a packet that was not the next one: a bad stream does not go to and fro.
@@ -51,8 +53,7 @@ class Lane:
         self.sessions: list[Session] = []
         self._tick = 0
         # Taps, found anew when rows change.
-        self._hearing: Hearing | None = None
-        self._speaking: list[tuple[int, Taps]] | None = None
+        self._taps: tuple[Hearing, Speaking] | None = None
         self._records = records
         self._wire = open_wire(max(1, min(rows, _MOST)), MAX_DATAGRAM, PACKET)
         self._rows = Rows(self._wire.inbox, self._wire.outbox, ROW, FAST, BEHIND)
@@ -133,7 +134,7 @@ class Lane:
     def _changed(self) -> None:
         """Rows came, went, or moved."""
         self._rows.changed()
-        self._hearing = self._speaking = None
+        self._taps = None
 
     def _hold(self, row: int, calm: Calm) -> None:
         """Give a row what the session's buffer holds."""
@@ -227,6 +228,8 @@ class Lane:
     def receive(self, sessions: list[Session] | None, arrival: int) -> list[tuple[Session, bytes, Address]]:
         """Read a datagram of each of these, of all where None; what is unusual comes back, its session out.
 
+        RTCP comes back, too, and its session stays.
+
         Args:
             sessions: those that have something; one that is not in the lane any more waits.
             arrival: now, in timestamp units of the local clock.
@@ -245,9 +248,10 @@ class Lane:
             (self.sessions[row], self._wire.inbox[row, : lengths[row]].tobytes(), self._wire.address(row))
             for row in strange.tolist()
         ]
-        for session, _, _ in found:
-            self.leave(session)
-            session.calm_from = self._tick + _REST
+        for session, data, _ in found:
+            if not shares(data, session.peer.formats):
+                self.leave(session)
+                session.calm_from = self._tick + _REST
         return found
 
     # A tick.
@@ -290,25 +294,20 @@ class Lane:
 
     # Taps.
 
-    def _heard_by(self) -> Hearing:
-        """Those that other programs hear."""
+    def _tapped(self) -> tuple[Hearing, Speaking]:
+        """Those that other programs hear, and those that they may speak in."""
         tapped = [(row, session.taps) for row, session in enumerate(self.sessions) if session.taps is not None]
-        self._hearing = Hearing([row for row, _ in tapped], [taps for _, taps in tapped])
-        return self._hearing
+        rows, taps = [row for row, _ in tapped], [taps for _, taps in tapped]
+        self._taps = Hearing(rows, taps), Speaking(rows, taps)
+        return self._taps
 
-    def _speak(self, tick: int) -> None:
+    def _speak(self, speaking: Speaking, tick: int) -> None:
         """What other programs write goes before what is said otherwise."""
-        if self._speaking is None:
-            tapped = [(row, session.taps) for row, session in enumerate(self.sessions) if session.taps is not None]
-            self._speaking = [(row, taps) for row, taps in tapped if taps.speaker is not None]
-        if not self._speaking:
-            return
-        said = [(row, taps.written(tick)) for row, taps in self._speaking]
-        self._rows.say(
-            [row for row, samples in said if samples is not None],
-            b"".join([each[1] for each in said if each[1] is not None]),
-        )
-        self._rows.hush([row for row, samples in said if samples is None])
+        for rows, samples in speaking.say(tick, self._rows.numbers["base"]):
+            if samples is None:
+                self._rows.hush(rows)
+            else:
+                self._rows.say(rows, samples)
 
     # Reports.
 
@@ -347,11 +346,11 @@ class Lane:
             return 0
         rows = self._rows
         rows.advance()
-        hearing = self._hearing or self._heard_by()
+        hearing, speaking = self._taps or self._tapped()
         if len(hearing.rows):
             hearing.give(*rows.frames(hearing.rows), tick)
         rows.compose(tick)
-        self._speak(tick)
+        self._speak(speaking, tick)
         bodies = rows.keep(tick)
         # Written before anything is sent: what a successor reads as next was not used yet.
         self._records.write_rows(self._slots[:count], rows.of("generation"), bodies)

@@ -31,6 +31,7 @@ _HALF = 1 << 31
 
 _TRANSCODED = {laws: np.frombuffer(table, np.uint8) for laws, table in TRANSCODED.items()}
 
+_SILENCE = np.array(SILENCE, np.uint8)
 _OTHER = {int(Law.PCMU): int(Law.PCMA), int(Law.PCMA): int(Law.PCMU)}
 
 # A number each, of 64 bits: what is heard, how it is held, what is said; `at` and `left` are frames of what is played.
@@ -273,21 +274,18 @@ class Rows:
         cursor = self.numbers["cursor"][rows]
         return self.codes[rows, self.frame_at[rows]], self.frame_law[rows], (cursor - FRAME) & _MASK
 
-    def say(self, rows: list[int], samples: bytes) -> None:
+    def say(self, rows: Indexes, samples: npt.NDArray[np.int16]) -> None:
         """Say these samples in these rows, 20 ms each, in place of what was composed."""
-        if not rows:
-            return
-        words = np.frombuffer(samples, np.uint16).reshape(len(rows), FRAME)
-        laws = self.numbers["send_law"][rows]
+        words, laws = samples.view(np.uint16), self.numbers["send_law"][rows]
         for law in set(laws.tolist()):
             which = laws == law
-            self._out_payload[np.array(rows)[which]] = ENCODED[law][words[which]]
+            self._out_payload[rows[which]] = ENCODED[law].take(words[which])
 
-    def hush(self, rows: list[int]) -> None:
+    def hush(self, rows: Indexes) -> None:
         """Say nothing in these rows but what they say otherwise."""
-        silent = [row for row in rows if self.numbers["kind"][row] == SILENT]
-        if silent:
-            self._out_payload[silent] = np.array(SILENCE, np.uint8)[self.numbers["send_law"][silent]][:, None]
+        silent = rows[self.numbers["kind"][rows] == SILENT]
+        if len(silent):
+            self._out_payload[silent] = _SILENCE[self.numbers["send_law"][silent]][:, None]
 
     def keep(self, tick: int) -> npt.NDArray[np.uint8]:
         """The records as of `tick`."""
