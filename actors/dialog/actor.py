@@ -312,6 +312,7 @@ def _start(effect: Start) -> media.StartSession:
         effect.muted,
         agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
         effect.held,
+        None if agreed.noise is None else _format(agreed.noise),
     )
 
 

@@ -114,6 +114,7 @@ class MediaActor(LayerActor):
             target,
             inband=inband,
             talk=settings.talk_events,
+            suppress=settings.comfort_noise,
             network=settings.network,
             process=load(settings.filter) if settings.filter else None,
             phase=phase_of(self._records.path),
