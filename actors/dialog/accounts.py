@@ -66,6 +66,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         contact: host or host:port where peers reach us; empty: what the registrar says it sees (RFC 3581).
         q: of its Contact (RFC 3261 s20.10), empty for none.
         instance: the value of ``+sip.instance`` (RFC 5626 s4.1), a URN; empty for none.
+        outbound: ask for its calls to come by the flow it registered on (RFC 5626); has an `instance`.
         qualify: how often OPTIONS asks its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
         waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
@@ -92,6 +93,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
     q: str = ""
     instance: str = ""
+    outbound: bool = False
     qualify: float = 0.0
     max_calls: int = 0
     waiting_to: tuple[str, ...] = ()

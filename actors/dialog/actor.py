@@ -223,9 +223,7 @@ class DialogActor(LayerActor):
             ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
-            KeepFlow: lambda e: tell(
-                "transport", transport.KeepAlive(e.target, e.owner, e.interval, agreed=e.interval > 0)
-            ),
+            KeepFlow: lambda e: tell("transport", _alive(e)),
             LetFlowGo: lambda e: tell("transport", transport.LetGo(e.target, e.owner)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host, e.call)),
@@ -274,6 +272,12 @@ def _totals(m: media.SessionClosed) -> Totals:
     return Totals(m.packets_sent, m.packets_received, m.packets_lost, m.jitter, m.round_trip, m.burst, m.mos)
 
 
+def _alive(effect: KeepFlow) -> transport.KeepAlive:
+    agreed = effect.agreed or effect.interval > 0
+    by = "stun" if effect.agreed else "crlf"
+    return transport.KeepAlive(effect.target, effect.owner, effect.interval, agreed=agreed, by=by)
+
+
 def _steering(
     session: str, command: events.PlayAudio | events.AlterPlayback | events.RecordAudio
 ) -> media.Play | media.Record | media.SeekPlaying | media.StopPlaying | media.PausePlaying:
@@ -308,6 +312,7 @@ def _start(effect: Start) -> media.StartSession:
         effect.muted,
         agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
         effect.held,
+        None if agreed.noise is None else _format(agreed.noise),
     )
 
 

@@ -256,7 +256,8 @@ class Agent:
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}
-        self.codecs = offered(settings.codecs)
+        self.codecs = offered(settings.codecs, noise=settings.comfort_noise)
+        self.taken = offered(settings.codecs, noise=True)  # what is answered where it is offered
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart

@@ -46,6 +46,12 @@ def user(identity: Identity, agent: Agent) -> str:
     return account.user if account is not None else agent.settings.user
 
 
+def by_flow(identity: Identity, agent: Agent) -> bool:
+    """Whether requests of the peer are to come by the flow that the INVITE takes (RFC 5626 s4.3)."""
+    account = agent.accounts.get(identity.aor)
+    return account is not None and account.outbound
+
+
 def seq(call: Call) -> int:
     """The CSeq number of the INVITE of a call out."""
     return FIRST_SEQ + call.tries if call.identity is None else call.identity.seq

@@ -65,7 +65,8 @@ class Registrations(SenderUsage[Registration]):
         said = next((each for each in registrations if each.bound), registrations[0] if registrations else None)
         if said is not None and said.service_route:
             return said.service_route
-        return (account.outbound_proxy,) if uri_is_loose(account.outbound_proxy) else ()
+        proxy = account.outbound_proxy if said is None else said.proxy(account)
+        return (proxy,) if uri_is_loose(proxy) else ()
 
     def located_at(self, account: Account) -> tuple[str, ...]:
         """The addresses at which the registrars of an account were found last; not where they sent us."""
@@ -108,7 +109,9 @@ class Registrations(SenderUsage[Registration]):
         A registrar that closes its connections by itself after each response (no `token`) calls us on new ones.
         """
         registration = self.cell(tag)
-        if registration is not None and token and registration.state is State.REGISTERED:
+        if registration is None or registration.state is not State.REGISTERED:
+            return ()
+        if token or (registration.flow and registration.over_datagrams):
             self.put(_due(registration, now + FLOOR, sooner=True))
         return ()
 
@@ -129,7 +132,10 @@ class Registrations(SenderUsage[Registration]):
     def given(self, machine: Registration, what: Any, wall: float) -> OfAccount | None:  # noqa: ANN401
         """With the account."""
         account = self.agent.accounts.get(machine.aor)
-        return None if account is None else OfAccount(self.agent, account, wall, what)
+        if account is None:
+            return None
+        spare = account.outbound and any(each.flow and each.tag != machine.tag for each in self.of(account))
+        return OfAccount(self.agent, account, wall, what, spare)
 
     def news(self, machine: Registration, now: float, wall: float) -> tuple[Registration, Effects]:
         """What is true of it, where control was told something else."""

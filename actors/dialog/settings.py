@@ -56,6 +56,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         incoming: the routes of calls in.
         ring_timeout: how long a call in rings before 480.
         codecs: encoding names in the order we offer them.
+        comfort_noise: that is offered, too; it is taken in any case.
         ptime: milliseconds of audio in a packet.
         srtp: off, optional or required: see :mod:`actors.sip.sdp_protection`.
         srtp_suites: those that are offered and taken, the most liked first.
@@ -86,6 +87,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     incoming: tuple[Route, ...] = ()
     ring_timeout: float = 180.0
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    comfort_noise: bool = False
     ptime: int = 20
     srtp: Literal["off", "optional", "required"] = "off"
     srtp_suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)

@@ -205,9 +205,10 @@ def common(subscription: Subscription, agent: Agent, candidate: Candidate, expir
     order = subscription.order
     account = agent.accounts.get(order.account)
     user = agent.settings.user if account is None else account.user
+    ob = account is not None and account.outbound  # its NOTIFYs come by this flow (RFC 5626 s4.3)
     accept = accept_of(order)
     return [
-        ("Contact", contact_value(user, candidate.sent_by, candidate.target.transport)),
+        ("Contact", contact_value(user, candidate.sent_by, candidate.target.transport, ob=ob)),
         ("Event", order.event),
         ("Expires", str(expires)),
         *([("Accept", accept)] if accept else []),
