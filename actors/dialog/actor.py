@@ -129,6 +129,8 @@ class DialogActor(LayerActor):
         }
         self.defer(calls.count_used)
         self._carry_out(agent.begin(clock(), time.time()))
+        if self.context.settings.former:
+            self._each(agent.renewed)
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""
