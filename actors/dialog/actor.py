@@ -158,7 +158,7 @@ class DialogActor(LayerActor):
 
         One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
         """
-        self._user_agent.calls.count()
+        self._user_agent.calls.recount()
         self.defer(self._user_agent.calls.count_used)
         asked, self._asked = self._asked, None
         if asked is not None:
