@@ -361,7 +361,7 @@ def test_a_batch_may_be_longer_than_the_ring() -> None:
     requests = ring.requests(3_000)  # an operation of 0 does nothing
     requests["token"] = np.arange(3_000)
     requests["operation"][1_500] = 255  # there is none of that number
-    results = ring.run(requests, np.arange(3_000))
+    results = ring.run(requests)
     assert results[1_500] < 0
     assert not results[:1_500].any()
     assert not results[1_501:].any()
