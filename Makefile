@@ -72,7 +72,7 @@ bench-parse: $(STAMP)  ## how long messages take to read and print, beside libos
 bench-registrations: $(STAMP)  ## 5,000 accounts register with digest: seconds, CPU, memory (under 4 minutes)
 	$(BIN)/python benchmarks/registrations.py $(ARGS)
 
-fuzz: $(STAMP)  ## fuzz what reads peers' bytes, a minute a target (ARGS="--seconds 600 message uri" to alter that)
+fuzz: $(STAMP)  ## fuzz what reads peers' bytes, and the API, a minute a target (ARGS="--seconds 600 message api" to alter that)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
 

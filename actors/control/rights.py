@@ -102,10 +102,10 @@ class Rights:
         allowed = ASKS if grant.role is Role.OBSERVE else ASKS | HEARS
         if grant.role is not Role.CONTROL and type(command) not in allowed:
             return Denied("denied", f"a key of the role {grant.role.value} may not do this", "op")
-        for field, path in _texts(command, FILES):
+        for field, path in texts(command, FILES):
             if path and not path.startswith("tone:") and not self._inside(path, grant):
                 return Denied("denied", f"{path} is not in a folder that clients may use", field)
-        for field, uri in _texts(command, URIS):
+        for field, uri in texts(command, URIS):
             if uri and not _may_reach(grant, uri):
                 return Denied("denied", f"this key may not call {uri}", field)
         if isinstance(command, messaging.Respond) and command.status == FOLLOWED and grant.limited:
@@ -140,14 +140,14 @@ class Rights:
         return None
 
 
-def _texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401
+def texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401
     """The texts of a command in the fields so named, and of the records in it."""
     for name, value in record._asdict().items():
         if hasattr(value, "_asdict"):
-            yield from _texts(value, names, f"{path}{name}.")
+            yield from texts(value, names, f"{path}{name}.")
         elif name in names:
-            texts = (value,) if isinstance(value, str) else value
-            yield from ((path + name, text) for text in texts)
+            several = (value,) if isinstance(value, str) else value
+            yield from ((path + name, text) for text in several)
 
 
 def _may_reach(grant: Grant, text: str) -> bool:

@@ -155,9 +155,12 @@ class Accounts:
 
     Args:
         accounts: no two of one address-of-record.
+        former: as they were before the configuration was read again: removed, or changed since; the latest last.
     """
 
-    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+    def __init__(self, accounts: Iterable[Account] = (), former: tuple[Account, ...] = ()) -> None:
+        self.former = former
+        self._removed = {account.aor: account for account in former}
         self._by_aor = {account.aor: account for account in accounts}
         self._by_user: dict[str, list[Account]] = {}
         for account in self._by_aor.values():
@@ -179,6 +182,14 @@ class Accounts:
     def get(self, aor: str) -> Account | None:
         """The account of this address-of-record."""
         return self._by_aor.get(aor)
+
+    def known(self, aor: str) -> Account | None:
+        """The account of this address-of-record, be it removed since: what it began goes on, or ends, in its name."""
+        return self._by_aor.get(aor) or self._removed.get(aor)
+
+    def removed(self, aor: str) -> bool:
+        """Whether an account of this address-of-record was removed."""
+        return aor in self._removed and aor not in self._by_aor
 
     def of_peer(self, address: str) -> Account | None:
         """The trunk at this address: an account that does not register and names it among its hosts."""

@@ -129,6 +129,8 @@ class DialogActor(LayerActor):
         }
         self.defer(calls.count_used)
         self._carry_out(agent.begin(clock(), time.time()))
+        if self.context.settings.former:
+            self._each(agent.renewed)
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""
@@ -156,7 +158,7 @@ class DialogActor(LayerActor):
 
         One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
         """
-        self._user_agent.calls.count()
+        self._user_agent.calls.recount()
         self.defer(self._user_agent.calls.count_used)
         asked, self._asked = self._asked, None
         if asked is not None:

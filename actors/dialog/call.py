@@ -251,7 +251,7 @@ class Agent:
         self.limits = Limits(alone())  # of the calls of accounts
         self.allow = ("Allow", ", ".join(dict.fromkeys((*METHODS, *settings.methods))))
         self.refusal = 0  # the status that every call in is refused with: do not disturb
-        self.accounts = Accounts(settings.accounts)
+        self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)

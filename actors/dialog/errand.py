@@ -98,6 +98,7 @@ class OfAccount(NamedTuple):
         wall: seconds since the Unix epoch.
         what: the input brought.
         spare: whether calls come by another flow of the account meanwhile (RFC 5626 s4.5).
+        version: of what the account's registrations are made of.
     """
 
     agent: Agent
@@ -105,6 +106,7 @@ class OfAccount(NamedTuple):
     wall: float
     what: Any = None
     spare: bool = False
+    version: str = ""
 
 
 class Outcome(NamedTuple):

@@ -78,6 +78,7 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
         targets: where else they say it may go.
         flow: whether the registrar sends our calls by the flow that we registered on (RFC 5626 s4.2.1).
         plain: whether the first hop could not do that (439), so that it is not asked for any more.
+        version: of the account, as the last request said it.
     """
 
     state: State
@@ -109,6 +110,7 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
     targets: tuple[str, ...] = ()
     flow: bool = False
     plain: bool = False
+    version: str = ""
 
     def at(self, account: Account) -> str:
         """The Request-URI of its next request."""

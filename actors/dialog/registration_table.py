@@ -59,7 +59,8 @@ def _send(registration: Registration, given: OfAccount, now: float) -> tuple[Reg
     seq = registration.seq + 1
     where = registration.proxy(given.account) or registration.at(given.account)
     errand, effects = errands.begin(desk, registration.tag, "REGISTER", where, seq, registration.proof)
-    return replace(registration, errand=errand, seq=seq), (*effects, _give_up(given, now))
+    registration = replace(registration, errand=errand, seq=seq, version=given.version)
+    return registration, (*effects, _give_up(given, now))
 
 
 def _give_up(given: OfAccount, now: float) -> Arm:

@@ -77,6 +77,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         hook: ``module:function`` of the application that may change what is sent, empty for none: see actors.sip.hooks.
         packages: the event packages that others may subscribe to; the application tells their state.
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
+        former: accounts as they were before a reload removed or changed them, the latest last.
     """
 
     shards: int = 1
@@ -104,6 +105,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     t1: float = 0.5
     t2: float = 4.0
     accounts: tuple[Account, ...] = ()
+    former: tuple[Account, ...] = ()
     realm: str = ""
     users: tuple[User, ...] = ()
     hook: str = ""

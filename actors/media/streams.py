@@ -16,6 +16,7 @@ from actors.media.audio_events import (
     RATES,
     Ask,
     AudioError,
+    Closed,
     Flush,
     Leave,
     Mark,
@@ -68,11 +69,12 @@ class _Client:
         """That of a tap, None where it may not speak, or no more."""
         session = self.taps.get(tap)
         speaker = None if session is None or session.taps is None else session.taps.speaker
-        return speaker if speaker is not None and speaker.tap == tap else None
+        return speaker if speaker is not None and speaker.tap == tap and speaker.outlet is self.outlet else None
 
     def leave(self, tap: str) -> Session:
         """Forget a tap; whose it was."""
         self.places = {place: each for place, each in self.places.items() if each != tap}
+        self._known = (b"", -1, None)
         return self.taps.pop(tap)
 
     def write(self, writes: Writes, changes: int) -> None:
@@ -209,7 +211,7 @@ class Streams:
         if session is not None and taps is None:  # it is over
             client.leave(ask.tap)
         if type(ask) is Write:  # what nearly all of them are
-            if taps is not None and (speaker := taps.speaker) is not None and speaker.tap == ask.tap:
+            if (speaker := client.speaker(ask.tap)) is not None:
                 speaker.write(ask)
         elif isinstance(ask, Open):
             self._open(client, ask)
@@ -223,7 +225,7 @@ class Streams:
         elif isinstance(ask, Measure):
             self._wake(session)
             client.outlet.told.append(_measured(ask.tap, session, taps))
-        elif (speaker := taps.speaker) is None or speaker.tap != ask.tap:
+        elif (speaker := client.speaker(ask.tap)) is None:
             return
         elif isinstance(ask, Mark):
             speaker.mark(ask)
@@ -251,13 +253,30 @@ class Streams:
             session.taps = Taps(session, self._ears, self._keeper(session.pair.slot))
         copies = self._positions.read(session.pair.slot)
         kept = Kept.unpacked(copies[0].body) if copies else None
+        spoke = session.taps.speaker
+        before = client.outlet if spoke is None else spoke.outlet
         if not session.taps.open(wanted, client.outlet, kept):
             return False
+        if wanted.speak and before is not client.outlet:
+            self._oust(session, wanted.tap, before)
+        self._move(client, session, wanted.tap)
         client.taps[wanted.tap] = session
         if wanted.place >= 0:
             client.places[wanted.place] = wanted.tap
         self._wake(session)
         return True
+
+    def _oust(self, session: Session, tap: str, outlet: Outlet) -> None:
+        """A client comes back on another connection, as its program restarts, or another one uses the same token."""
+        for client in self._clients.values():
+            if client.outlet is outlet and client.taps.get(tap) is session:
+                outlet.told.append(Closed(tap, "the tap was opened on another connection"))
+                self._leave(client, tap)
+
+    def _move(self, client: _Client, session: Session, tap: str) -> None:
+        """A tap that was in another call leaves that."""
+        if client.taps.get(tap, session) is not session:
+            self._leave(client, tap)
 
     def _keeper(self, slot: int) -> Callable[[bytes], None]:
         copies = self._positions.read(slot)
@@ -273,7 +292,7 @@ class Streams:
     def _leave(self, client: _Client, tap: str) -> None:
         session = client.leave(tap)
         if session.taps is not None:
-            session.taps.leave(tap)
+            session.taps.leave(tap, client.outlet)
             if session.taps.empty:
                 session.taps = None
             self._wake(session)

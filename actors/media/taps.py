@@ -28,6 +28,7 @@ from actors.media.speech import Speeches
 _LAWS = frozenset(map(int, Law))
 _PLACE, _TIMESTAMP = struct.Struct("<H"), struct.Struct("<I")
 Numbers = npt.NDArray[np.int64]
+Tap = tuple[str, Outlet]  # its token, and its client's: two programs may have the same token
 
 
 class Tapped(Protocol):
@@ -197,7 +198,7 @@ class Taps:
         self._all = ears
         self._session = session
         self._keep = keep
-        self._listeners: dict[int, dict[str, Listener]] = {}
+        self._listeners: dict[int, dict[Tap, Listener]] = {}
         self._ears: dict[int, _Way] = {}
         self._mouth = _Way()
 
@@ -217,8 +218,13 @@ class Taps:
         speaker = self.speaker
         if wanted.speak and speaker is not None and speaker.tap != wanted.tap:
             return False
+        if speaker is not None and speaker.tap == wanted.tap:
+            if speaker.rate != wanted.rate if wanted.speak else speaker.outlet is outlet:
+                self._hush()
+            speaker = self.speaker
+        self._deafen(wanted.tap, outlet, but=wanted.rate if wanted.hear else 0)
         if wanted.hear:
-            self._listeners.setdefault(wanted.rate, {})[wanted.tap] = Listener(
+            self._listeners.setdefault(wanted.rate, {})[wanted.tap, outlet] = Listener(
                 wanted.tap, frame_head(wanted.tap), outlet, wanted.place
             )
             self._ears.setdefault(wanted.rate, _Way())
@@ -250,12 +256,16 @@ class Taps:
             self.speaker.end()
             self.speaker = None
 
-    def leave(self, tap: str) -> None:
-        """End a tap."""
-        if self.speaker is not None and self.speaker.tap == tap:
+    def leave(self, tap: str, outlet: Outlet) -> None:
+        """End a tap of this client: another's of the same name stays."""
+        if self.speaker is not None and self.speaker.tap == tap and self.speaker.outlet is outlet:
             self._hush()
+        self._deafen(tap, outlet)
+
+    def _deafen(self, tap: str, outlet: Outlet, *, but: int = 0) -> None:
+        """It hears no more, but at one rate."""
         for rate, listeners in tuple(self._listeners.items()):
-            if listeners.pop(tap, None) is not None and not listeners:
+            if rate != but and listeners.pop((tap, outlet), None) is not None and not listeners:
                 del self._listeners[rate], self._ears[rate]
 
     def flush(self, to: int) -> None:
@@ -268,10 +278,10 @@ class Taps:
 
     def close(self, reason: str) -> None:
         """The session is over: tell all of them."""
-        taps = {listener.tap: listener.outlet for each in self._listeners.values() for listener in each.values()}
+        taps = dict.fromkeys(tap for each in self._listeners.values() for tap in each)
         if self.speaker is not None:
-            taps[self.speaker.tap] = self.speaker.outlet
-        for tap, outlet in taps.items():
+            taps[self.speaker.tap, self.speaker.outlet] = None
+        for tap, outlet in taps:
             outlet.told.append(Closed(tap, reason))
         self._hush()
         self._listeners.clear()
@@ -286,7 +296,7 @@ class Taps:
             self._all.hear(self, codes, form, tick, heard_timestamp(self._session))
 
     @property
-    def listeners(self) -> dict[int, dict[str, Listener]]:
+    def listeners(self) -> dict[int, dict[Tap, Listener]]:
         """Who hears, by rate and tap."""
         return self._listeners
 

@@ -364,6 +364,73 @@ def test_a_place_is_one_taps_alone_until_it_leaves_and_what_is_written_to_no_tap
     house.serve(lambda: house.written("b") == [160])
 
 
+def test_two_programs_with_the_same_token_both_hear(house: House) -> None:
+    house.call("a", house.rig.phone())
+    one, two = house.client(), house.client()
+    for each in (one, two):
+        assert isinstance(each.asked(Open("t", "call-a", 8000, speak=False)), Opened)
+    house.step(5)
+    for each in (one, two):
+        each.read(PATIENCE)
+        assert each.frames
+    assert isinstance(two.asked(Leave("t"), Measure("t"), Open("u", "call-a", 8000, speak=False)), Opened)
+    one.frames.clear()
+    house.step(5)
+    one.read(PATIENCE)
+    assert one.frames
+    house.rig.engine.close("a", house.rig.now, 0.0)
+    house.step()
+    one.read(PATIENCE)
+    assert isinstance(one.told[-1], Closed)
+
+
+def test_a_tap_that_is_opened_on_another_connection_speaks_there_and_its_last_one_is_told(house: House) -> None:
+    house.call("a", house.rig.phone())
+    one, two = house.client(), house.client()
+    assert isinstance(one.asked(Open("t", "call-a", 8000, place=1)), Opened)
+    assert isinstance(one.asked(Write("t", 0, bytes(3200)), Mark("t", "begin", 0)), Marked)
+    assert isinstance(two.asked(Open("t", "call-a", 8000)), Opened)
+    house.step()
+    one.read(PATIENCE)
+    assert isinstance(one.told[-1], Closed)
+    one.ask(Write("t", 1600, bytes(3200)), Mark("t", "m", 0))
+    marked = two.asked(Mark("t", "mine", 0))
+    assert isinstance(marked, Marked)
+    assert marked.name == "mine"
+    one.socket.close(linger=0)
+    for _ in range(PATIENCE):
+        house.step()
+        if len(house.streams._clients) == 1:
+            break
+    assert isinstance(two.asked(Mark("t", "still", 0)), Marked)
+    taps = house.rig.engine.sessions["a"].taps
+    assert taps is not None
+    assert taps.speaker is not None
+    assert taps.speaker.written == 1600
+
+
+def test_a_tap_that_is_opened_again_is_as_it_was_opened_last(house: House) -> None:
+    house.call("a", house.rig.phone())
+    house.call("b", house.rig.phone())
+    client = house.client()
+    assert isinstance(client.asked(Open("t", "call-a", 8000)), Opened)
+    wide = client.asked(Open("t", "call-a", 16_000))
+    assert isinstance(wide, Opened)
+    assert (wide.rate, wide.window) == (16_000, 32_000)
+    house.step(3)
+    client.read(PATIENCE)
+    assert {len(frame.data) for frame in client.frames} == {640}
+    listener = client.asked(Open("t", "call-a", 16_000, speak=False))
+    assert isinstance(listener, Opened)
+    assert listener.window == 0
+    other = house.client()
+    assert isinstance(other.asked(Open("o", "call-a", 8000, hear=False)), Opened)
+    assert isinstance(client.asked(Open("t", "call-b", 8000)), Opened)
+    taps = house.rig.engine.sessions["a"].taps
+    assert taps is not None
+    assert not taps.listeners
+
+
 def test_more_frames_than_a_message_holds_come_in_several() -> None:
     outlet = Outlet()
     places = b"".join(each.to_bytes(2, "little") for each in range(300))
