@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import click
 import msgspec
@@ -25,10 +25,12 @@ from actors import config as configuration
 from actors import layers
 from actors.announcement import announce, own_version, treatment
 from actors.config import Config, ConfigError
+from actors.config.accounts import accounts
 from actors.config.hooks import check_hooks, hooked
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.dialog.accounts import Account
 from actors.media import echo, srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.filters import FilterError, load
@@ -48,8 +50,13 @@ USAGE = 2
 _WINDOWS = 20  # ranges of RTP ports that a call without a service tries
 
 
-def tree(config: Config) -> tuple[ChildSpec, ...]:
-    """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last."""
+def tree(config: Config, former: tuple[Account, ...] = ()) -> tuple[ChildSpec, ...]:
+    """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last.
+
+    Args:
+        config: what holds.
+        former: the accounts that a reload has removed or changed.
+    """
     transactions = tuple(f"transaction-{n}" for n in range(config.service.shards))
     dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
     others = [tuple(other for other in dialogs if other != name) for name in dialogs]  # for calls that concern both
@@ -74,7 +81,12 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             for name in devices
         ),
         *(
-            child(name, layers.dialog(config), (lower, "transport", *medias, "control", *beside), shutdown=last_bye)
+            child(
+                name,
+                layers.dialog(config, former),
+                (lower, "transport", *medias, "control", *beside),
+                shutdown=last_bye,
+            )
             for name, lower, beside in zip(dialogs, transactions, others, strict=True)
         ),
     )
@@ -209,7 +221,7 @@ def run(options: RunOptions) -> int:
             Path(service.state_dir),
             service.placement,
             on_ready=lambda ready: announce(ready, config, time.monotonic() - began),
-            reread=lambda: reread(options, service),
+            reread=Rereading(options, config),
             systemd=Systemd(os.environ),
         )
         code = supervisor.run()
@@ -218,20 +230,36 @@ def run(options: RunOptions) -> int:
     return complain(supervisor.failure, code) if supervisor.failure else code
 
 
-def reread(options: RunOptions, before: configuration.ServiceSection) -> tuple[ChildSpec, ...]:
-    """The tree of the configuration as it is now, for a reload.
+class Rereading:
+    """Reads the configuration again for a reload, and remembers accounts: one that is removed leaves as what it was.
 
-    Raises:
-        StartupError: it is wrong, or differs in what a running service cannot change.
+    Args:
+        options: where it stands.
+        config: as it was read first.
     """
-    try:
-        config = configured(options)
-        specs = tree(config)
-    except ConfigError as error:
-        raise StartupError(str(error)) from error
-    if config.service != before:
-        raise StartupError("service: what stands there is changed by a restart only")
-    return specs
+
+    def __init__(self, options: RunOptions, config: Config) -> None:
+        self._options = options
+        self._service = config.service
+        self._accounts = dict.fromkeys(accounts(config.accounts))  # every one that there was, the latest last
+
+    def __call__(self) -> tuple[ChildSpec, ...]:
+        """The tree of the configuration as it is now.
+
+        Raises:
+            StartupError: it is wrong, or differs in what a running service cannot change.
+        """
+        try:
+            config = configured(self._options)
+            now = accounts(config.accounts)
+            former = [account for account in self._accounts if account not in now]
+            specs = tree(config, tuple(former))
+        except ConfigError as error:
+            raise StartupError(str(error)) from error
+        if config.service != self._service:
+            raise StartupError("service: what stands there is changed by a restart only")
+        self._accounts = dict.fromkeys((*former, *now))
+        return specs
 
 
 def check(path: Path | None) -> Checked:
@@ -258,8 +286,11 @@ def check(path: Path | None) -> Checked:
 
 
 @contextmanager
-def alone(uri: str) -> Iterator[Path]:
-    """A service for one call to `uri`, as threads of this program; its run directory. It takes no calls.
+def alone(uri: str, sound: bool) -> Iterator[Path]:
+    """A service for one call to `uri`; its run directory. It takes no calls.
+
+    It is threads of this program, which start in less time than processes; with `sound` devices it is processes, where
+    that can be: drivers crash and block, and what plays has to be in time whatever else is done.
 
     Raises:
         click.ClickException: it cannot start.
@@ -268,16 +299,17 @@ def alone(uri: str) -> Iterator[Path]:
     here = "127.0.0.1" if re.match(r"127\.|localhost\b", host) else "::1" if host.startswith("[::1]") else ""
     family = "::" if host.startswith("[") else "0.0.0.0"  # noqa: S104 - nobody else is served: it refuses every call
     listen = tuple(f"{transport}:{host_port(here or family, 0)}" for transport in ("udp", "tcp"))
+    placement: Literal["process", "thread"] = "process" if sound and sys.platform == "linux" else "thread"
     with ExitStack() as held:
         for left in reversed(range(_WINDOWS)):
             # Out of the way of a service with its defaults; others alone, or anybody, may have these, too.
             first = 18_400 + 100 * secrets.randbelow(143)
             config = Config(
-                service=configuration.ServiceSection(placement="thread"),
+                service=configuration.ServiceSection(placement=placement),
                 sip=configuration.SipSection(listen=listen),
                 answer=configuration.AnswerSection(mode="none"),
                 media=configuration.MediaSection(ports=(first, first + 99)),
-                sound=configuration.SoundSection(enabled=True),
+                sound=configuration.SoundSection(enabled=sound),
                 log=configuration.LogSection(level="error"),
             )
             try:

@@ -23,7 +23,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     "transport": {"actor", "sockets", "resolver", "finder", "network", "counters", "datagrams", "acceptor"}
     | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward", "inward"},
     "transaction": {"actor", "observing"},
-    "dialog": {"actor"},
+    "dialog": {"actor", "shared_pages"},
     "media": {"device_actor", "driver", "lines", "sound"}
     | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams", "audio_doors"}
     | {"wire", "uring", "floor", "intake", "pacing", "plays", "restoring"},

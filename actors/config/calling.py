@@ -116,6 +116,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
         contact: host or host:port where peers reach us; empty: what the registrar sees.
         q: of its Contact; empty for none.
         instance: the URN of ``+sip.instance``; empty for none.
+        outbound: calls come by the flows that it registered on, one for each registrar (RFC 5626); needs `instance`.
         qualify: seconds between two OPTIONS that ask its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
         waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
@@ -146,6 +147,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
     contact: str = ""
     q: str = ""
     instance: str = ""
+    outbound: bool = False
     qualify: Annotated[float, Meta(ge=0, description="seconds, 0 for never")] = 0.0
     max_calls: Annotated[int, Meta(ge=0, description="a number of calls, 0 for no limit")] = 0
     waiting_to: tuple[str, ...] = ()

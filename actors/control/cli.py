@@ -54,7 +54,7 @@ class Checked(NamedTuple):
 
 Run = Callable[[RunOptions], int]
 Check = Callable[[Path | None], Checked]
-Alone = Callable[[str], AbstractContextManager[Path]]
+Alone = Callable[[str, bool], AbstractContextManager[Path]]
 
 _config = click.option(
     "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of settings."
@@ -67,8 +67,8 @@ def command_line(run: Run, check: Check, alone: Alone, version: str = "") -> cli
     Args:
         run: runs the service until it is stopped and returns the exit code; called by ``sipactors run``.
         check: looks at a configuration file; called by ``sipactors config check``.
-        alone: a service that can call a URI, for as long as it is entered; its run directory. For ``sipactors call``
-            where no service answers.
+        alone: a service that can call a URI, with sound devices or without, for as long as it is entered; its run
+            directory. For ``sipactors call`` where no service answers.
         version: of the program.
     """
     group = ExamplesGroup(

@@ -98,7 +98,7 @@ def call_command(
     only_plays = bool(audio["play"]) and not dtmf and not any(audio[each] for each in more)
     with (
         interrupts() as noted,
-        _own_service(run_dir, uri, context.obj, noted) as found,
+        _own_service(run_dir, lambda: context.obj(uri, bool(audio["device"])), noted) as found,
         connected(found) as client,
     ):
         result = follow_call(client, uri, noted, as_json=as_json, dtmf=dtmf, hang_up_after_play=only_plays, **audio)
@@ -110,14 +110,14 @@ def call_command(
 
 @contextmanager
 def _own_service(
-    run_dir: Path | None, uri: str, alone: Callable[[str], AbstractContextManager[Path]], noted: list[int]
+    run_dir: Path | None, alone: Callable[[], AbstractContextManager[Path]], noted: list[int]
 ) -> Iterator[Path | None]:
     """The run directory of the service that is meant; of one that is started here where none is and none was named."""
     try:
         if run_dir is None and not os.environ.get("SIPACTORS_ADDRESS"):
             Client().close()
     except NoService:
-        with alone(uri) as made:
+        with alone() as made:
             if noted:  # while it was started: what it had made by then would have been left behind
                 raise SystemExit(128 + noted[0]) from None
             yield made

@@ -36,6 +36,7 @@ from actors.dialog.effects import (
 )
 from actors.dialog.feed import Feed
 from actors.dialog.guard import Used
+from actors.dialog.limits import Limits
 from actors.dialog.mailbox import Mailbox
 from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
@@ -43,6 +44,7 @@ from actors.dialog.publication import Publication
 from actors.dialog.qualify import Qualify
 from actors.dialog.registration import Registration
 from actors.dialog.shard_events import BetweenShards
+from actors.dialog.shared_pages import SharedPages
 from actors.dialog.subscription import Subscription
 from actors.dialog.user_agent import UserAgent
 from actors.runtime.actor import LayerActor, run
@@ -97,6 +99,8 @@ class DialogActor(LayerActor):
         agent.agent.refusal = int(self.kept(_REFUSAL) or b"0")
         agent.agent.random = secrets.token_bytes
         agent.agent.shard, agent.agent.shard_of = self._number, slots.shard
+        pages = SharedPages(self.context.run_dir / "limits")
+        agent.agent.limits = Limits(pages, self._number, self.context.settings.shards)
         calls = agent.calls
         if self.context.settings.hook:
             self._change_what_is_sent(self.context.settings.hook)
@@ -123,7 +127,10 @@ class DialogActor(LayerActor):
             events.DoNotDisturb: self._refuse_or_let_in,
             **dict.fromkeys(get_args(BetweenShards), agent.word),
         }
+        self.defer(calls.count_used)
         self._carry_out(agent.begin(clock(), time.time()))
+        if self.context.settings.former:
+            self._each(agent.renewed)
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""
@@ -151,7 +158,8 @@ class DialogActor(LayerActor):
 
         One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
         """
-        self._user_agent.calls.count()
+        self._user_agent.calls.recount()
+        self.defer(self._user_agent.calls.count_used)
         asked, self._asked = self._asked, None
         if asked is not None:
             status = 481 if cell is None and asked.head.to_tag else 500
@@ -217,9 +225,7 @@ class DialogActor(LayerActor):
             ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
-            KeepFlow: lambda e: tell(
-                "transport", transport.KeepAlive(e.target, e.owner, e.interval, agreed=e.interval > 0)
-            ),
+            KeepFlow: lambda e: tell("transport", _alive(e)),
             LetFlowGo: lambda e: tell("transport", transport.LetGo(e.target, e.owner)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host, e.call)),
@@ -268,6 +274,12 @@ def _totals(m: media.SessionClosed) -> Totals:
     return Totals(m.packets_sent, m.packets_received, m.packets_lost, m.jitter, m.round_trip, m.burst, m.mos)
 
 
+def _alive(effect: KeepFlow) -> transport.KeepAlive:
+    agreed = effect.agreed or effect.interval > 0
+    by = "stun" if effect.agreed else "crlf"
+    return transport.KeepAlive(effect.target, effect.owner, effect.interval, agreed=agreed, by=by)
+
+
 def _steering(
     session: str, command: events.PlayAudio | events.AlterPlayback | events.RecordAudio
 ) -> media.Play | media.Record | media.SeekPlaying | media.StopPlaying | media.PausePlaying:
@@ -302,6 +314,7 @@ def _start(effect: Start) -> media.StartSession:
         effect.muted,
         agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
         effect.held,
+        None if agreed.noise is None else _format(agreed.noise),
     )
 
 

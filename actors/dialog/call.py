@@ -32,6 +32,7 @@ from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
 from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
 from actors.dialog.identity import Identity
+from actors.dialog.limits import Limits, alone
 from actors.dialog.names import Names
 from actors.dialog.settings import Answer, DialogSettings
 from actors.runtime.machine import Machine
@@ -254,14 +255,16 @@ class Agent:
         self.draining = draining
         self.shard = 0  # the number of ours
         self.shard_of: Callable[[str], int] = lambda _: 0  # whose the dialogs and calls with this id are
+        self.limits = Limits(alone())  # of the calls of accounts
         self.allow = ("Allow", ", ".join(dict.fromkeys((*METHODS, *settings.methods))))
         self.refusal = 0  # the status that every call in is refused with: do not disturb
-        self.accounts = Accounts(settings.accounts)
+        self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}
-        self.codecs = offered(settings.codecs)
+        self.codecs = offered(settings.codecs, noise=settings.comfort_noise)
+        self.taken = offered(settings.codecs, noise=True)  # what is answered where it is offered
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart

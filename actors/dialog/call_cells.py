@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from actors.dialog import call_in, call_invite, dialog_state
-from actors.dialog.accounts import Account
 from actors.dialog.attempt import begin
 from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
 from actors.dialog.call_end import ending, unanswered
@@ -19,16 +16,17 @@ from actors.dialog.events import (
     CallEnded,
     CallProgressed,
 )
+from actors.dialog.limits import Limit, count, limited
 from actors.dialog.names import session_id
 from actors.dialog.negotiation import closed, process_of
 from actors.dialog.pace import RATE, Pace
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
-from actors.dialog.trunk import Limit, Rates
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
 
 LINGERING = lingering("")
 HEXADECIMAL = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
+_MARKS = tuple([bytes((digit,)) for digit in HEXADECIMAL])
 SESSIONS = 2  # of media that a call may have had: one, and one more where its peer is of another family of addresses
 LATE = 2.0  # seconds after which a refresh is one of many that a pause has put off, and waits for its turn
 
@@ -46,15 +44,30 @@ class CallCells(Usage):
         self._names = agent.names
         self._cells = cells
         self._pace = Pace(RATE / agent.settings.shards)
-        self.number = 0
-        self._rates = Rates(agent.settings.shards)
-        self._used: Counter[str] | None = None  # calls of each account, counted when a limit asks for it
-        self.count()
+        self._used: dict[str, int] | None = None  # calls of the accounts that may have only so many, once counted
 
-    def count(self) -> None:
-        """Count the calls afresh, without a look into their cells."""
-        self.number = sum(1 for key in self._cells.keys() if key[0] in HEXADECIMAL)  # noqa: SIM118
+    @property
+    def number(self) -> int:
+        """How many calls there are, but for those that only linger."""
+        return sum(map(self._cells.number, _MARKS))
+
+    def recount(self) -> None:
+        """A step was undone: what was noted of calls beside their cells is no more to be believed."""
         self._used = None
+
+    def count_used(self) -> dict[str, int]:
+        """Count those of each account that may have only so many: what was told of them before a kill may be undone.
+
+        Raises:
+            Exception: what a cell that cannot be read raises.
+        """
+        accounts = [account for account in self.agent.accounts if account.max_calls]
+        keys = [key for key in self._cells.keys() if key[0] in HEXADECIMAL] if accounts else ()  # noqa: SIM118
+        identities = [identity for key in keys if (identity := self._cells.get(key).identity) is not None]
+        used = self._used = count(accounts, [identity.aor for identity in identities])
+        for account in accounts:
+            self.agent.limits.used(account, used[account.aor])
+        return used
 
     def _unwilling(self) -> int:
         """The status that a new call is refused with, 0 if it is not."""
@@ -118,29 +131,19 @@ class CallCells(Usage):
         return () if old is None else self._step(old, Input.REPLACED, None, now, wall)
 
     def _use(self, call: Call, change: int) -> None:
-        if self._used is not None and call.identity is not None:
-            self._used[call.identity.aor] += change
-
-    def _full(self, account: Account) -> bool:
-        """Whether an account has as many calls here as it may."""
-        if not account.max_calls:
-            return False
-        if self._used is None:
-            calls = [self._cells.get(key) for key in self._cells.keys() if key[0] in HEXADECIMAL]  # noqa: SIM118
-            self._used = Counter(each.identity.aor for each in calls if each.identity is not None)
-        return self._used[account.aor] >= account.max_calls
+        """Count a call of an account that may have only so many, or no more."""
+        account = None if call.identity is None or not self._used else self.agent.accounts.get(call.identity.aor)
+        if account is not None and self._used and account.aor in self._used:
+            self._used[account.aor] += change
+            self.agent.limits.used(account, self._used[account.aor])
 
     def _limit(self, call: Call, now: float) -> Limit | None:
         """The limit of its account that a new call is above, None where there is none; a call below it is counted."""
         account = None if call.identity is None else self.agent.accounts.get(call.identity.aor)
-        if account is None:
+        if account is None or not limited(account):
             return None
-        if self._full(account):
-            return Limit(486, (), "busy", "has as many calls as it may")
-        wait = self._rates.wait(account, now)
-        if wait:
-            return Limit(503, (("Retry-After", "1"),), "too_fast", f"may begin another call in {wait:.3f} s")
-        return None
+        used = self.count_used() if self._used is None else self._used
+        return self.agent.limits.begin(account, call.tag, used.get(account.aor, 0), now)
 
     def _keep(self, after: Call, before: Call) -> None:
         """Store what a step made of a call."""
@@ -148,11 +151,9 @@ class CallCells(Usage):
             return
         gone = after.state >= State.LINGERING
         if before.state is State.NEW:
-            self.number += not gone
             self._use(after, int(not gone))
         elif gone and before.state is not after.state:
             self._cells.delete(before.key)
-            self.number -= before.state is not State.LINGERING
             self._use(before, -int(before.state is not State.LINGERING))
         if after.state is not State.TERMINATED:
             self._cells.put(after.key, after, after.next_deadline)

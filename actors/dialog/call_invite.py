@@ -307,4 +307,5 @@ def _invitation(call: Call, given: Given, hop: str, candidates: tuple[Candidate,
     user = agent.settings.user if identity is None else call_account.user(identity, agent)
     name = f"invite {call.tries}" if call.tries else "invite"
     state = AttemptState.CHOSEN if candidates else AttemptState.NEW
-    return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates)
+    ob = identity is not None and call_account.by_flow(identity, agent)
+    return Attempt(state, (), call.tag, name, "INVITE", b"", user, hop, candidates, ob=ob)

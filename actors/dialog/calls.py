@@ -69,14 +69,18 @@ class Calls(CallMedia, CallReplaces):
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)
-        limit = self._limit(call, now)
-        if limit is not None:
-            return (answer(self.agent, asked, limit.status, limit.headers),)
         if not asked.request.look and asked.request.get("Replaces") is not None:
             status, call = self._replacing(call, asked)
             if status:
                 return (answer(self.agent, asked, status),)
-        return self._step(call, Input.INVITE, asked, now, wall)
+        limit = self._limit(call, now)
+        if limit is not None:
+            return (answer(self.agent, asked, limit.status, limit.headers),)
+        try:
+            return self._step(call, Input.INVITE, asked, now, wall)
+        except RemoteProtocolError:
+            self._use(call, 0)  # the place that was kept for it is free again
+            raise
 
     def _invited_again(self, call: Call, asked: Asked, now: float, wall: float) -> Effects:
         invitation = call.invitation

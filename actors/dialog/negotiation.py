@@ -66,7 +66,7 @@ def closed(call: Call) -> Effects:
 
 
 def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
-    return Capabilities(host, port, agent.codecs, int(tag[:15], 16), agent.settings.ptime, rtcp_mux=True)
+    return Capabilities(host, port, agent.taken, int(tag[:15], 16), agent.settings.ptime, rtcp_mux=True)
 
 
 def in_clear(call: Call) -> str:
@@ -136,6 +136,8 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, 
         return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
     capabilities = _secured(_capabilities(call.tag, agent, media.host, media.port), call, agent)
+    if media.agreed is None or media.agreed.noise is None:
+        capabilities = capabilities._replace(codecs=agent.codecs)  # comfort noise that is in use is not taken away
     if capabilities.security != OFF:
         capabilities = _in_offer(capabilities, media, previous)
     offer = make_offer(capabilities, wanted, previous=previous)

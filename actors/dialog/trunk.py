@@ -1,4 +1,4 @@
-"""Trunks: how numbers and callers are written towards each, and how many calls a second it has. Pure.
+"""Trunks: how numbers and callers are written towards each. Pure.
 
 A rule is for numbers that begin with its prefix; it cuts `strip` characters off and puts `add` before what is left. The
 first rule that is for a number is applied, once; a number that none is for stays, as do users that are no numbers.
@@ -7,10 +7,9 @@ first rule that is for a number is applied, once; a number that none is for stay
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +17,6 @@ from actors.sip import RemoteProtocolError, uri
 from actors.sip.headers import PAssertedIdentity
 
 if TYPE_CHECKING:
-    from actors.dialog.accounts import Account
     from actors.dialog.call import Agent, Asked, Call
     from actors.dialog.events import PlaceCall
 
@@ -106,37 +104,3 @@ def _asserted(asked: Asked) -> tuple[str, str] | None:
     found = asked.request.headers(PAssertedIdentity)
     sip = [each for each in found if each.uri.is_sip] or list(found)
     return (str(sip[0].uri), sip[0].display_name) if sip else None
-
-
-class Limit(NamedTuple):
-    """What a call above a limit gets: the status and its header lines of one in, the code and the words of one out."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    code: str
-    text: str
-
-
-class Rates:
-    """When the calls of each account began: no more a second than it may have.
-
-    Args:
-        shards: over how many it is divided; each has its part.
-    """
-
-    def __init__(self, shards: int) -> None:
-        self._shards = shards
-        self._begun: dict[str, deque[float]] = {}
-
-    def wait(self, account: Account, now: float) -> float:
-        """Seconds until the account may begin another call; 0 counts it as begun."""
-        rate = account.calls_per_second / self._shards
-        if not rate:
-            return 0.0
-        most = max(1, int(rate))
-        begun = self._begun.setdefault(account.aor, deque(maxlen=most))
-        wait = begun[0] + most / rate - now if len(begun) == most else 0.0
-        if wait > 0:
-            return wait
-        begun.append(now)
-        return 0.0

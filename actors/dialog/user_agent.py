@@ -74,6 +74,13 @@ class UserAgent:
             effects += usage.begin(now, wall)
         return effects
 
+    def renewed(self, now: float, wall: float, keys: Keys = None) -> Effects:
+        """A reload has removed or changed accounts."""
+        effects: Effects = ()
+        for key in chosen(self._cells, keys):
+            effects += self._of_key(key).renewed(key, now, wall)
+        return effects
+
     def _of(self, tag: str) -> Usage:
         """The usage that a tag is of."""
         return self._marked.get(tag[:1], self.calls)

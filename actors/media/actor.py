@@ -34,6 +34,7 @@ from actors.media.streams import Streams
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.audit import Audit
 from actors.runtime.context import Context
+from actors.runtime.doors import AGAIN
 from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
@@ -77,6 +78,7 @@ class MediaActor(LayerActor):
         super().__init__(context)
         self._writer: threading.Thread | None = None
         self._reader: threading.Thread | None = None
+        self._door_at: float | None = None  # when to try again to open one that is missing
         self._unheard: set[str] = set()  # sessions of calls out whose devices wait for the peer's first packet
         self._commands: dict[type[Event], Callable[[str, bytes, Any, Any, float], None]] = {
             events.PrepareSession: self._on_prepare,
@@ -112,6 +114,7 @@ class MediaActor(LayerActor):
             target,
             inband=inband,
             talk=settings.talk_events,
+            suppress=settings.comfort_noise,
             network=settings.network,
             process=load(settings.filter) if settings.filter else None,
             phase=phase_of(self._records.path),
@@ -150,14 +153,27 @@ class MediaActor(LayerActor):
         self._audit = Audit(self.context.state_dir / "audit.log")
         doors = AudioDoors(path, self._audio_address(), self.context.state_dir / "keys", clock)
         self._streams = Streams(doors, positions, engine.of_call, engine.tapped, self._note_down)
-        for fd in self._streams.filenos():
-            self.mailbox.watch(fd, self._streams.receive, edge=True)
-            self.mailbox.again(fd)  # what came before is no news
         self._audio = self._streams.filenos()[0]
-        if doors.remote is not None:
-            self._remote = doors.remote
-            self.log.info("listening", address=doors.remote.address)
-            self.mailbox.watch(doors.remote.zap_fileno(), self._asked_in)
+        self._watch_audio(self._audio)
+        self._doors = doors
+        self._watch_remote()
+        if doors.missing:
+            self.log.warning("no audio for other machines yet", error=doors.missing)
+
+    def _watch_audio(self, fd: int) -> None:
+        self.mailbox.watch(fd, self._streams.receive, edge=True)
+        self.mailbox.again(fd)  # what came before is no news
+
+    def _watch_remote(self) -> None:
+        """Serve the door for other machines, or try again to open it."""
+        remote = self._doors.remote
+        if remote is not None:
+            self._remote = remote
+            self.log.info("listening", address=remote.address)
+            self._watch_audio(remote.fileno())
+            for fd in remote.filenos_of_comers():
+                self.mailbox.watch(fd, self._asked_in)
+        self._door_at = clock() + AGAIN if self._doors.missing else None
 
     def _audio_address(self) -> str:
         """The ports behind that of the control API are the media processes', in their order."""
@@ -179,11 +195,17 @@ class MediaActor(LayerActor):
     # The pacing.
 
     def next_wake(self) -> float | None:
-        """The next tick's deadline."""
-        return self._engine.next_wake()
+        """The next tick's deadline, or when to try again to open a door."""
+        tick, door = self._engine.next_wake(), self._door_at
+        return tick if door is None else door if tick is None else min(tick, door)
 
     def wake(self, now: float) -> None:
-        """A tick is due."""
+        """A tick is due, or a door is."""
+        if self._door_at is not None and self._door_at <= now:
+            self._doors.open_remote()
+            self._watch_remote()
+        if (tick := self._engine.next_wake()) is None or tick > now:
+            return
         self._lines.read()
         self._engine.tick(now, time.time())
         if self._unheard:
@@ -376,15 +398,19 @@ class MediaActor(LayerActor):
 
     def peer_reset(self, peer: str, now: float) -> None:
         """The dialog shard lost all it held: nobody owns these sessions any more. The device is told of its lines."""
-        if peer == DEVICE:
-            for key in tuple(self.cells):
-                if (device := self.cells.get(key).device) is not None:
-                    self._connect(self.cells.get(key).owner, device)
-            return
         for key in tuple(self.cells):
-            if self.cells.get(key).owner == peer:
-                self.cells.delete(key)
-                self._drop(_name(key), now)
+            self.defer(self._lose, key, peer, now)  # each a step of its own, so that one that breaks stops no other
+
+    def _lose(self, key: bytes, peer: str, now: float) -> None:
+        facts: Facts | None = self.cells.get(key)
+        if facts is None:
+            return
+        if peer == DEVICE:
+            if facts.device is not None:
+                self._connect(facts.owner, facts.device)
+        elif facts.owner == peer:
+            self.cells.delete(key)
+            self._drop(_name(key), now)
 
     def spoiled(self, key: bytes, cell: Facts | None, error: BaseException, now: float) -> None:
         """A step of a session raised, or its cell cannot be read: the session ends."""

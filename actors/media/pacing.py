@@ -27,7 +27,9 @@ MADE_UP = 250
 def _attentive(session: Session, activity: Activity) -> tuple[bytes, int]:
     """What a session hears; when its peer begins and ends to speak is told."""
     codes, law = session.hear()
-    session.peer.notices += activity.hear(codes, law)
+    buffer = session.peer.buffer
+    pausing = buffer is not None and buffer.pausing  # then it is noise of our own making
+    session.peer.notices += activity.hear(codes, 0 if pausing else law)
     return codes, law
 
 

@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from contextlib import suppress
+from operator import ne
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ from actors.media.tones import TONES, Tone, samples_of
 # Seconds of delay that a card is asked for.
 _LATENCY = 0.04
 _USUAL_RATE = 48_000
+# Looks that a card may take to wake up: sound servers that slept, and wireless ones, take a first gulp and pause 2 s.
+_WAKING = 10
 # The bell has two frequencies, twice and a pause.
 _SOUNDING = {BELL: Tone((440.0, 480.0), (0.4, 0.2, 0.4, 2.0)), RING_BACK: TONES["ringback"]}
 
@@ -136,6 +139,7 @@ class _Streams:
         self._streams: list[Any] = []
         self._sides: list[_Side] = []
         self._beats: list[int] = []
+        self._looks = 0
 
     def _find(self, wanted: str, way: str) -> Any:  # noqa: ANN401 - a dict of sounddevice's
         try:
@@ -172,11 +176,11 @@ class _Streams:
 
     @property
     def alive(self) -> bool:
-        """All run, and have been called back since this was last asked."""
+        """All run, and have been called back since this was last asked, but while they wake up."""
         before, self._beats = self._beats, [side.beats for side in self._sides]
-        # One that was opened since has no beats from before, and is alive until it is asked again.
-        moved = all(now != then for now, then in zip(self._beats, before, strict=False))
-        return moved and all(stream.active for stream in self._streams)
+        self._looks += 1
+        moved = len(before) == len(self._beats) and all(map(ne, self._beats, before))
+        return (moved or self._looks <= _WAKING) and all(stream.active for stream in self._streams)
 
     def close(self) -> None:
         """Stop at once."""

@@ -20,6 +20,7 @@ from actors.transaction.timers import Timers
 from actors.transaction.transitions import Transition
 from actors.transport.events import (
     FlowDead,
+    Lagging,
     Received,
     ToTransaction,
     TransmitFailed,
@@ -30,6 +31,7 @@ from actors.transport.events import (
 
 TRANSPORT = "transport"
 _SECRET = b"secret"
+_LAG = 0.2  # seconds for which the transport believes that our user lags
 
 
 class TransactionActor(LayerActor):
@@ -46,6 +48,7 @@ class TransactionActor(LayerActor):
             secret = secrets.token_bytes(32)
             self.keep(_SECRET, secret)
         self._user = f"dialog-{self.name.partition('-')[2]}"
+        self._look_at: float | None = None  # when to look whether the user still lags; None while it does not
         self._layer = Layer(
             secret,
             self.cells,
@@ -86,8 +89,11 @@ class TransactionActor(LayerActor):
         if peer != TRANSPORT:
             effects = layer.send(message, now)
         elif type(message) is Received:
-            if self.overrun(self._user) and not message.flow.reliable:
-                return  # lost as on the way, whatever it is: its sender repeats it
+            if self.overrun(self._user):
+                if not message.flow.reliable:
+                    return  # lost as on the way, whatever it is: its sender repeats it
+                if self._look_at is None:
+                    self._hold_off(now)
             effects = layer.receive(message.flow, message.head, message.raw, now)
         elif type(message) is TransmitFailed:
             effects = layer.transmit_failed(message.key, message.reason, now)
@@ -102,6 +108,21 @@ class TransactionActor(LayerActor):
     def expire(self, key: bytes, now: float) -> None:
         """Fire the timers of one machine."""
         self._carry_out(self._layer.fire(key, now))
+
+    def _hold_off(self, now: float) -> None:
+        """What comes by streams is never refused within a dialog, and anybody can send it: so they are not read."""
+        self._look_at = now + _LAG / 2
+        self.tell(TRANSPORT, Lagging(_LAG))
+
+    def next_wake(self) -> float | None:
+        """When to look again whether the user still lags."""
+        return self._look_at
+
+    def wake(self, now: float) -> None:
+        """Have streams wait on while it does."""
+        self._look_at = None
+        if self.overrun(self._user):
+            self._hold_off(now)
 
     def peer_reset(self, peer: str, now: float) -> None:
         """End what a neighbour lost with all it held: connections, or the users of our transactions."""

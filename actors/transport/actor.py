@@ -28,6 +28,7 @@ from actors.transport.events import (
     FromDialog,
     FromTransaction,
     KeepAlive,
+    Lagging,
     LetGo,
     Locate,
     NetworkChanged,
@@ -77,6 +78,7 @@ class TransportActor(LayerActor):
         self._settings: TransportSettings = context.settings
         self._ports: dict[str, UdpPort] = {}
         self._routes: dict[str, UdpPort] = {}
+        self._lagging: dict[str, float] = {}  # shards whose users are far behind, and until when that is believed
         self._shards = tuple(f"transaction-{shard}" for shard in range(self._settings.shards))
 
     # Life
@@ -128,7 +130,7 @@ class TransportActor(LayerActor):
         name = self._settings.hook
         filtered = FilteredReception(Hook(name, load(name), self.log.warning), *parts) if name else None
         reception = filtered or Reception(*parts)
-        reception.overrun = self.overrun
+        reception.overrun = self._far_behind
         reception.learnt = self._forget_flows
         reception.dropped = counters = Counters()
         counters.read(self._counters_path)
@@ -301,6 +303,18 @@ class TransportActor(LayerActor):
             self._keeping.let_go(peer, message)  # type: ignore[arg-type]
         elif kind is TargetFailed:
             self._finder.failed(message.target, message.seconds, now)  # type: ignore[attr-defined]
+        elif kind is Lagging:
+            self._lagging[peer] = now + message.seconds  # type: ignore[attr-defined]
+
+    def _far_behind(self, shard: str) -> bool:
+        """Whether a shard lags so far, or its user behind it, that nothing more may be put upon it."""
+        return self.overrun(shard) or (bool(self._lagging) and self._lags(shard))
+
+    def _lags(self, shard: str) -> bool:
+        if self._lagging.get(shard, 0.0) > clock():
+            return True
+        self._lagging.pop(shard, None)
+        return False
 
     def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
         """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""

@@ -67,6 +67,16 @@ class TransmitResponse(Event, frozen=True):
     raw: bytes
 
 
+class Lagging(Event, frozen=True):
+    """For so many seconds take in nothing more for this shard, whatever it is: its user is far behind.
+
+    Streams are not read meanwhile. Said again while it is so, and believed no longer than that: a shard that is killed
+    takes nothing back.
+    """
+
+    seconds: float
+
+
 # From a dialog shard, and back.
 
 
@@ -136,6 +146,6 @@ class LetGo(Event, frozen=True):
 
 
 ToTransaction = Received | TransmitFailed | FlowDead | Unreachable
-FromTransaction = TransmitRequest | TransmitResponse
+FromTransaction = TransmitRequest | TransmitResponse | Lagging
 FromDialog = Locate | TargetFailed | KeepAlive | LetGo
 ToDialog = Located | NetworkChanged | FlowDead

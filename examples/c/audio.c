@@ -53,9 +53,7 @@ static void take(Audio *a, Value message) {
 }
 
 /* Ask one media process for the call. */
-static int opens(Audio *a, const char *path) {
-    char address[512];
-    snprintf(address, sizeof address, "ipc://%s", path);
+static void opens(Audio *a, const char *address) {
     a->line = dealer(address, 'a');
     token(a->tap);
     say(a, "open", NULL, 0);
@@ -65,7 +63,6 @@ static int opens(Audio *a, const char *path) {
         else say(a, "open", NULL, 0);
     }
     if (!a->opened) zmq_close(a->line);
-    return a->opened;
 }
 
 /* Say the next frame: again what a restart lost, else of stdin; whether there was any. */
@@ -84,16 +81,32 @@ static int write_more(Audio *a) {
     return size > 0;
 }
 
-void audio(const char *folder, const char *call) {
-    static Audio a;
+/* One of the media processes has the call: over TCP each has a port, here a socket in the folder. */
+static void find(Audio *a, const char *where, Value ports) {
+    char address[512];
     glob_t found;
-    char pattern[256];
-    snprintf(pattern, sizeof pattern, "%s/audio-*", folder);
-    if (glob(pattern, 0, NULL, &found)) die("no media process");
-    a.call = call;
-    for (size_t i = 0; i < found.gl_pathc && !opens(&a, found.gl_pathv[i]); i++)
-        continue; /* one of them has the call */
+    int64_t kept[256]; /* `ports` stands until the next frame is received */
+    uint32_t count = length(ports) < 256 ? length(ports) : 256;
+    for (uint32_t i = 0; i < count; i++) kept[i] = ports->via.array.ptr[i].via.i64;
+    for (uint32_t i = 0; i < count && !a->opened; i++) {
+        int host = (int)(strrchr(where, ':') - where);
+        snprintf(address, sizeof address, "%.*s:%d", host, where, (int)kept[i]);
+        opens(a, address);
+    }
+    if (ports) return;
+    snprintf(address, sizeof address, "%s/audio-*", where);
+    if (glob(address, 0, NULL, &found)) die("no media process");
+    for (size_t i = 0; i < found.gl_pathc && !a->opened; i++) {
+        snprintf(address, sizeof address, "ipc://%s", found.gl_pathv[i]);
+        opens(a, address);
+    }
     globfree(&found);
+}
+
+void audio(const char *where, Value ports, const char *call) {
+    static Audio a;
+    a.call = call;
+    find(&a, where, ports);
     if (!a.opened) die("no_such_call: no call of this id has audio");
     int more = 1; /* stdin has */
     for (long heard = now(); !a.over && (more || a.played < a.written);) {

@@ -3,6 +3,7 @@
  *   make && ./client /run/user/1000/sipactors place sip:echo@127.0.0.1:5060
  *   ./client /run/user/1000/sipactors events 0
  *   ./client /run/user/1000/sipactors audio CALL < said.raw > heard.raw       s16le mono at 8 kHz, until all was played
+ *   SIPACTORS_KEY=bot.toml ./client tcp://192.0.2.7:5070 events 0
  *
  * A command is repeated under its key until it is answered, so it takes effect once; events come once, in order, over
  * restarts of the service; audio goes on over a restart of the media process. */
@@ -108,9 +109,10 @@ static int print(Value event, int64_t lost, const char *call) {
 }
 
 int main(int count, char **words) {
-    if (count < 3) die("usage: client RUN_DIR hello | events [SINCE] | place URI | audio CALL");
+    if (count < 3) die("usage: client RUN_DIR|tcp://ADDRESS:PORT hello | events [SINCE] | place URI | audio CALL");
     char address[512];
-    snprintf(address, sizeof address, "ipc://%s/control", words[1]);
+    int remote = !strncmp(words[1], "tcp:", 4);
+    snprintf(address, sizeof address, remote ? "%s" : "ipc://%s/control", words[1]);
     context = zmq_ctx_new();
     void *line = dealer(address, 'c');
     Buffer *body = buffer();
@@ -118,7 +120,10 @@ int main(int count, char **words) {
     stream.newest = stream.position;
     token(stream.id);
     if (!strcmp(words[2], "events")) follow(&stream, print, NULL);
-    else if (!strcmp(words[2], "audio") && count > 3) audio(words[1], words[3]);
+    else if (!strcmp(words[2], "audio") && count > 3) {
+        put(body, "{0");
+        audio(words[1], remote ? get(ask(line, "hello", body), "audio") : NULL, words[3]);
+    }
     else if (!strcmp(words[2], "place") && count > 3) {
         put(body, "{2sssf", "uri", words[3], "duration", 1.0);
         char call[256];

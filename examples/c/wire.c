@@ -88,6 +88,26 @@ const char *text(Value map, const char *key) { /* a copy of the last eight */
 uint32_t length(Value array) { return array && array->type == MSGPACK_OBJECT_ARRAY ? array->via.array.size : 0; }
 int is(Value map, const char *key, const char *word) { return !strcmp(text(map, key), word); }
 
+static void use_key(void *line) {
+    static const struct {
+        const char *name;
+        int option;
+    } parts[] = {
+        {"server", ZMQ_CURVE_SERVERKEY}, {"public", ZMQ_CURVE_PUBLICKEY}, {"secret", ZMQ_CURVE_SECRETKEY}};
+    const char *path = getenv("SIPACTORS_KEY");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    char row[256], name[16], value[41];
+    int interval = 2000;
+    if (!file) die("over TCP SIPACTORS_KEY has to name the file of a key");
+    while (fgets(row, sizeof row, file))
+        if (sscanf(row, "%15s = \"%40[^\"]\"", name, value) == 2)
+            for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+                if (!strcmp(name, parts[i].name) && zmq_setsockopt(line, parts[i].option, value, 41))
+                    die(zmq_strerror(errno));
+    fclose(file);
+    zmq_setsockopt(line, ZMQ_HEARTBEAT_IVL, &interval, sizeof interval);
+}
+
 /* The identity is ours over reconnections: calls are claimed under it. */
 void *dealer(const char *address, char kind) {
     void *line = zmq_socket(context, ZMQ_DEALER);
@@ -98,6 +118,7 @@ void *dealer(const char *address, char kind) {
     zmq_setsockopt(line, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(line, ZMQ_RECONNECT_IVL, &quick, sizeof quick);
     zmq_setsockopt(line, ZMQ_RECONNECT_IVL_MAX, &slow, sizeof slow);
+    if (!strncmp(address, "tcp:", 4)) use_key(line);
     if (zmq_connect(line, address)) die(zmq_strerror(errno));
     return line;
 }

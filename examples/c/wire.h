@@ -28,9 +28,9 @@ const char *text(Value map, const char *key);
 int is(Value map, const char *key, const char *word);
 uint32_t length(Value array);
 
-void *dealer(const char *address, char kind);
+void *dealer(const char *address, char kind); /* over TCP with the key of the file that SIPACTORS_KEY names */
 void transmit(void *line, Buffer *data);  /* and empty it; what finds no room is asked again anyway */
 Value receive(void *line, long patience); /* the next frame, NULL where none comes; it stands until the next call */
 
-void audio(const char *folder, const char *call);
+void audio(const char *where, Value ports, const char *call); /* `ports` over TCP, else NULL */
 #endif

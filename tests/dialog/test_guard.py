@@ -119,6 +119,15 @@ def test_a_count_that_could_not_be_remembered_is_refused(monkeypatch: pytest.Mon
     assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 200
 
 
+def test_a_count_whose_step_was_undone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.dialog.guard.MAX_NONCES", 1)
+    phone = house()
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session())[1]) == 200
+    for key in [key for key in phone.cells if key.startswith(b"g")]:
+        phone.cells.delete(key)
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 200
+
+
 def test_who_sends_from_the_address_of_a_trunk_is_not_asked() -> None:
     trunk = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9", register=False)
     registered = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9")

@@ -135,6 +135,31 @@ def test_a_program_in_c_hears_and_speaks_in_a_call_over_a_kill_of_media(house: H
     assert told == f"written {5 * RATE} played {5 * RATE}\n"
 
 
+def test_a_program_in_c_does_so_over_tcp_with_a_key_and_sees_all_events(house: House, compiled: list[str]) -> None:
+    environment = {**os.environ, "SIPACTORS_KEY": str(house.key("c", Role.MEDIA))}
+    told = speaks(house, [*compiled, house.address, "audio", house.call], environment)
+    assert told == f"written {5 * RATE} played {5 * RATE}\n"
+    with (
+        house.owner.events(topics=["Call*"]) as events,
+        program(*compiled, house.address, "events", str(events.last_at_start), env=environment, text=True) as watching,
+    ):
+        house.owner.place(uri(house), duration=0.5)
+        found = ours(events, 2)
+        assert watching.stdout is not None
+        theirs = [watching.stdout.readline().split()[:2] for _ in found]
+        assert [(int(number), kind) for number, kind in theirs] == found
+    for key, said in ("", "SIPACTORS_KEY has to name"), (str(house.folder / "none.toml"), "SIPACTORS_KEY has to name"):
+        refused = subprocess.run(
+            [*compiled, house.address, "hello"],
+            env={**os.environ, "SIPACTORS_KEY": key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 1
+        assert said in refused.stderr
+
+
 def test_a_program_in_node_hears_and_speaks_in_a_call_over_a_kill_of_media(house: House, node: str) -> None:
     told = speaks(house, [node, str(NODE / "audio.js"), str(house.service.run_dir), house.call, str(RATE)])
     assert json.loads(told) == {"written": 5 * RATE, "played": 5 * RATE, "whole": True, "ended": ""}

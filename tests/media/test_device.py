@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.media.device import Elastic
+from actors.media.sound import _WAKING, SoundError, _Side, _Streams
 from tests.live.sound import pitch
 
 RATE = 48_000
@@ -120,3 +121,18 @@ def test_samples_in_are_samples_out_and_those_accounted_for(steps: list[tuple[bo
     assert (ring.pushed, ring.pulled) == (pushed, pulled)
     assert 0 <= ring.held <= 0.4 * 8000
     assert ring.held + ring.skipped <= pushed
+
+
+def test_a_card_that_wakes_up_is_waited_for_and_one_that_stops_is_not() -> None:
+    try:
+        card = _Streams()
+    except SoundError as error:
+        pytest.skip(str(error))
+    side = _Side(8000)
+    card._sides.append(side)
+    side.beats = 5  # a first gulp
+    assert [card.alive for _ in range(_WAKING)] == [True] * _WAKING
+    assert not card.alive
+    side.beats += 1
+    assert card.alive
+    assert not card.alive

@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime import actor as runtime
 from actors.runtime.channel import Deposit
-from actors.transport.events import FlowDead, Received
+from actors.transport.events import FlowDead, Lagging, Received
 from tests.runtime.harness import Harness
 from tests.transport.wired import SHARD, Service, ended, read, reply, request, response
 
@@ -162,6 +162,22 @@ def test_a_stream_waits_while_its_shard_is_far_behind_and_loses_nothing(
         it.wait_for(waits, "a stream that waits")
         it.peers[SHARD] = shard
         assert _call_ids(it, sent // len(message)) == ["1"] * (sent // len(message))
+        hasty.store(it)
+
+
+def test_a_stream_waits_while_the_user_of_its_shard_is_far_behind_and_a_datagram_is_lost(hasty: Service) -> None:
+    with hasty.harness() as it, hasty.tcp() as peer, hasty.udp() as other:
+        it.send(SHARD, Lagging(60.0))
+        it.settle()
+        peer.sendall(_in_dialog(1, "ACK") + _in_dialog(2, "BYE"))
+        other.send(_in_dialog(3, "BYE"))
+        _held(it)
+        it.wait_for(lambda: it.actor._reception.dropped[FAR_BEHIND], "the datagram that is dropped")  # type: ignore[attr-defined]
+        assert not it.peers[SHARD].inbox
+        it.send(SHARD, Lagging(0.0))
+        assert _call_ids(it, 2) == ["1", "2"]
+        other.send(_in_dialog(4, "BYE"))
+        assert _call_ids(it, 1) == ["4"]
         hasty.store(it)
 
 
