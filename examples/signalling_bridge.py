@@ -1,4 +1,4 @@
-"""A bridge of signalling (`[answer] media = "application"`): each call in is placed anew, media flows past the service."""
+"""A bridge of signalling (`[answer] media = "application"`): each call in is placed anew, media passes it by."""
 
 import argparse
 from typing import Any
