@@ -33,6 +33,7 @@ class Place(NamedTuple):
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
+        with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
     """
 
     uri: str
@@ -46,15 +47,17 @@ class Place(NamedTuple):
     follow: bool = True
     late_offer: bool = False
     session_expires: int = 0
+    with_call: str = ""
 
 
 class Answer(NamedTuple):
-    """Answer a ringing call in, with more header lines for the 200."""
+    """Answer a ringing call in, with more header lines for the 200; `with_call` as in Place."""
 
     call: str
     treatment: Treatment = Treatment()
     duration: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
+    with_call: str = ""
 
 
 class Progress(NamedTuple):
@@ -100,6 +103,26 @@ class Mute(NamedTuple):
 
     call: str
     what: str = "sound"
+
+
+class Bridge(NamedTuple):
+    """Let the peers of two calls hear each other: the call joins the bridge of `other`, or begins one with it.
+
+    CallBridged tells it of both, and of all others where there are more. The call leaves any bridge that it was in.
+
+    Attributes:
+        keys: keys that one peer presses are pressed in the other calls, too; of a new bridge.
+    """
+
+    call: str
+    other: str
+    keys: bool = False
+
+
+class Unbridge(NamedTuple):
+    """Take a call out of its bridge; CallUnbridged tells it."""
+
+    call: str
 
 
 class Transfer(NamedTuple):

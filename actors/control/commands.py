@@ -33,6 +33,7 @@ from actors.control.records import (
     AccountList,
     Accounts,
     Answer,
+    Bridge,
     CallInfo,
     CallList,
     Calls,
@@ -52,6 +53,7 @@ from actors.control.records import (
     Subscribe,
     Transfer,
     Treatment,
+    Unbridge,
     Unregister,
 )
 
@@ -123,6 +125,11 @@ def _check_reject(command: Reject) -> None:
 def _check_mute(command: Mute) -> None:
     if command.what not in ("sound", "rtp", "none"):
         raise ProtocolError("bad_value", f"{command.what!r} is not sound, rtp or none", "what")
+
+
+def _check_bridge(command: Bridge) -> None:
+    if not command.other or command.other == command.call:
+        raise ProtocolError("bad_value", "other is another call", "other")
 
 
 def _check_disturb(command: DoNotDisturb) -> None:
@@ -207,6 +214,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Reject: _check_reject,
     Progress: _check_progress,
     Mute: _check_mute,
+    Bridge: _check_bridge,
     DoNotDisturb: _check_disturb,
     Transfer: _check_transfer,
 }
@@ -266,6 +274,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         follow=command.follow,
         late_offer=command.late_offer,
         session_expires=command.session_expires,
+        with_call=command.with_call,
     )
 
 
@@ -326,12 +335,16 @@ def begun(of: str) -> bytes:
 
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
-    Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers)),
+    Answer: Route(
+        lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers, c.with_call)
+    ),
     Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
     HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call, c.headers)),
     Progress: Route(lambda c, ref: dialog.ProgressCall(ref, c.call, c.status, c.early_media, _treatment(c.treatment))),
     Hold: Route(lambda c, ref: dialog.HoldCall(ref, c.call)),
     Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
+    Bridge: Route(lambda c, ref: dialog.BridgeCall(ref, c.call, c.other, c.keys)),
+    Unbridge: Route(lambda c, ref: dialog.UnbridgeCall(ref, c.call)),
     Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration, c.by)),

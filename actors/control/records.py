@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from actors.control import messaging, playing
 from actors.control.call_records import (
     Answer,
+    Bridge,
     CallInfo,
     CallList,
     Calls,
@@ -25,10 +26,12 @@ from actors.control.call_records import (
     Resume,
     Transfer,
     Treatment,
+    Unbridge,
 )
 from actors.control.event_records import (
     AccountChanged,
     CallAnswered,
+    CallBridged,
     CallClaimed,
     CallDigitReceived,
     CallEnded,
@@ -43,6 +46,7 @@ from actors.control.event_records import (
     CallReleased,
     CallTransferProgressed,
     CallTransferRequested,
+    CallUnbridged,
     PeerChanged,
     ServiceStarted,
     UnknownEvent,
@@ -82,8 +86,10 @@ __all__ = [
     "AccountList",
     "Accounts",
     "Answer",
+    "Bridge",
     "Bye",
     "CallAnswered",
+    "CallBridged",
     "CallClaimed",
     "CallDigitReceived",
     "CallEnded",
@@ -100,6 +106,7 @@ __all__ = [
     "CallReleased",
     "CallTransferProgressed",
     "CallTransferRequested",
+    "CallUnbridged",
     "Calls",
     "Child",
     "Claim",
@@ -148,6 +155,7 @@ __all__ = [
     "Treatment",
     "Tree",
     "TreeList",
+    "Unbridge",
     "UnknownEvent",
     "Unpublish",
     "Unregister",
@@ -168,6 +176,8 @@ Command = (
     | Hold
     | Resume
     | Mute
+    | Bridge
+    | Unbridge
     | Transfer
     | Claim
     | Release
@@ -219,6 +229,8 @@ Event = (
     | CallNoticed
     | CallHoldChanged
     | CallMuteChanged
+    | CallBridged
+    | CallUnbridged
     | CallTransferProgressed
     | CallTransferRequested
     | AccountChanged
@@ -319,6 +331,8 @@ COMMANDS: dict[str, type[Command]] = {
     "hold": Hold,
     "resume": Resume,
     "mute": Mute,
+    "bridge": Bridge,
+    "unbridge": Unbridge,
     "transfer": Transfer,
     "claim": Claim,
     "release": Release,
@@ -375,6 +389,8 @@ EVENTS: dict[str, type[Event]] = {
         CallNoticed,
         CallHoldChanged,
         CallMuteChanged,
+        CallBridged,
+        CallUnbridged,
         CallTransferProgressed,
         CallTransferRequested,
         AccountChanged,

@@ -30,6 +30,8 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         agreed: what both came to.
         direction: what we want: sendrecv, or sendonly while we hold the peer.
         muted: sound, when we send silence, or rtp, when we send nothing; empty for neither. The peer is not told.
+        chosen: the process is where another call's audio is, or was: else it follows from the call's tag.
+        bridged: the other calls of its bridge.
     """
 
     process: int = 0
@@ -45,6 +47,8 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     agreed: Negotiated | None = None
     direction: str = "sendrecv"
     muted: str = ""
+    chosen: bool = False
+    bridged: tuple[str, ...] = ()
 
     @property
     def held_by_us(self) -> bool:

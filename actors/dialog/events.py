@@ -42,6 +42,7 @@ class PlaceCall(Event, frozen=True):
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
+        with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
     """
 
     ref: str
@@ -56,16 +57,18 @@ class PlaceCall(Event, frozen=True):
     follow: bool = True
     late_offer: bool = False
     session_expires: int = 0
+    with_call: str = ""
 
 
 class AnswerCall(Event, frozen=True):
-    """Answer a ringing call in, with more header lines for the 200."""
+    """Answer a ringing call in, with more header lines for the 200; `with_call` as in PlaceCall."""
 
     ref: str
     call: str
     treatment: Treatment
     duration: float
     headers: tuple[tuple[str, str], ...] = ()
+    with_call: str = ""
 
 
 class ProgressCall(Event, frozen=True):
@@ -125,6 +128,28 @@ class MuteCall(Event, frozen=True):
     ref: str
     call: str
     what: str = "sound"
+
+
+class BridgeCall(Event, frozen=True):
+    """Let the peers of two calls hear each other: the call joins the bridge of `other`, or begins one with it.
+
+    CallBridged tells it of both, and of all others where there are more. The call leaves any bridge that it was in.
+
+    Attributes:
+        keys: keys that one peer presses are pressed in the other calls, too; of a new bridge.
+    """
+
+    ref: str
+    call: str
+    other: str
+    keys: bool = False
+
+
+class UnbridgeCall(Event, frozen=True):
+    """Take a call out of its bridge; CallUnbridged tells it."""
+
+    ref: str
+    call: str
 
 
 class TransferCall(Event, frozen=True):
@@ -351,6 +376,22 @@ class CallMuteChanged(Event, frozen=True):
     time: float
 
 
+class CallBridged(Event, frozen=True):
+    """The peer of the call hears those of `others`, and is heard by them."""
+
+    call: str
+    others: tuple[str, ...]
+    time: float
+
+
+class CallUnbridged(Event, frozen=True):
+    """The call is in no bridge any more; or could not come into one, for this `reason`."""
+
+    call: str
+    reason: str
+    time: float
+
+
 class CallTransferProgressed(Event, frozen=True):
     """How a transfer goes: the status that the peer has had from the target; 100 at first, a final one is the last."""
 
@@ -421,6 +462,8 @@ FromControl = (
     | HoldCall
     | ResumeCall
     | MuteCall
+    | BridgeCall
+    | UnbridgeCall
     | TransferCall
     | SendDigits
     | PlayAudio
@@ -448,6 +491,8 @@ CallEvent = (
     | CallNoticed
     | CallHoldChanged
     | CallMuteChanged
+    | CallBridged
+    | CallUnbridged
     | CallTransferProgressed
     | CallTransferRequested
 )

@@ -21,7 +21,7 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Reloaded, Stop, Tree
+from actors.runtime.channel import Reloaded, Stop, Stored, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import KEY_LIMIT, Journal
@@ -108,6 +108,9 @@ class LayerActor(pykka.Actor):
 
     def reloaded(self, answer: Reloaded, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_reload``."""
+
+    def descriptors_given(self, tokens: tuple[str, ...], now: float) -> None:
+        """Another child handed these over; they are in ``context.channel.descriptors``."""
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
@@ -273,6 +276,8 @@ class LayerActor(pykka.Actor):
                 self.stopping(order.drain, now)
             elif isinstance(order, Tree):
                 self.tree_told(order, now)
+            elif isinstance(order, Stored):
+                self.descriptors_given(tuple([token for token, _ in order.entries]), now)
             else:
                 self.reloaded(order, now)
         return False
