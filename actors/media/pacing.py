@@ -116,9 +116,8 @@ class Pacing:
             self._floor.lane.reported(session)
         if self._floor.bridges:
             self._mix()
+            alone = [session for session in alone if session.key in self._floor.sessions]  # none was lost meanwhile
         for session in alone:
-            if session.key not in self._floor.sessions:
-                continue  # lost in the mixing
             try:
                 self._serve(session, tick, now, wall)
                 if not session.resting and session.may_rest(tick, arrival):
