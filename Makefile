@@ -30,7 +30,7 @@ unit: $(STAMP)  ## the tests alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 packages:  ## the system packages that the tests need, installed when missing
-	@sh .ci/packages sip-tester baresip linphone-cli libopus0 libgsm1 libspeexdsp1 sipsak kamailio kamailio-tls-modules rtpengine-daemon libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev
+	@sh .ci/packages sip-tester baresip linphone-cli libopus0 libgsm1 libspeexdsp1 sipsak kamailio kamailio-tls-modules kamailio-outbound-modules rtpengine-daemon libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev
 
 docs: $(STAMP)  ## write what is made from the code: the machines' diagrams, the control API, the settings
 	$(BIN)/python docs/draw_machines.py
@@ -72,7 +72,7 @@ bench-parse: $(STAMP)  ## how long messages take to read and print, beside libos
 bench-registrations: $(STAMP)  ## 5,000 accounts register with digest: seconds, CPU, memory (under 4 minutes)
 	$(BIN)/python benchmarks/registrations.py $(ARGS)
 
-fuzz: $(STAMP)  ## fuzz what reads peers' bytes, a minute a target (ARGS="--seconds 600 message uri" to alter that)
+fuzz: $(STAMP)  ## fuzz what reads peers' bytes, and the API, a minute a target (ARGS="--seconds 600 message api" to alter that)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
 

@@ -9,7 +9,7 @@ from actors import config as configuration
 from actors.config import AnswerSection, Config, RouteSection, SimulateSection
 from actors.config.accounts import accounts, users
 from actors.control.settings import ControlSettings
-from actors.dialog.accounts import Accounts
+from actors.dialog.accounts import Account, Accounts
 from actors.dialog.settings import Answer, DialogSettings, Route
 from actors.media.network import Network
 from actors.media.pool import Pool
@@ -66,8 +66,8 @@ def transaction(config: Config) -> TransactionSettings:
     )
 
 
-def dialog(config: Config) -> DialogSettings:
-    """Of every dialog shard."""
+def dialog(config: Config, former: tuple[Account, ...] = ()) -> DialogSettings:
+    """Of every dialog shard; `former` are the accounts that a reload has removed or changed."""
     service, sip = config.service, config.sip
     return DialogSettings(
         shards=service.shards,
@@ -85,6 +85,7 @@ def dialog(config: Config) -> DialogSettings:
         refer_replaces=config.calls.refer_replaces,
         replaces=config.calls.replaces,
         codecs=config.media.codecs,
+        comfort_noise=config.media.comfort_noise,
         srtp=config.media.srtp,
         srtp_suites=config.media.srtp_suites,
         srtp_in_clear=config.media.srtp_in_clear,
@@ -93,6 +94,7 @@ def dialog(config: Config) -> DialogSettings:
         t1=sip.t1,
         t2=sip.t2,
         accounts=accounts(config.accounts),
+        former=former,
         realm=config.auth.realm,
         users=users(config.auth),
         ring=config.sound.enabled and bool(config.sound.ring),
@@ -108,6 +110,7 @@ def media(config: Config) -> MediaSettings:
         jitter=section.jitter,
         inband_keys=section.inband_keys,
         talk_events=section.talk_events,
+        comfort_noise=section.comfort_noise,
         real_time=section.real_time,
         folder=absolute(section.folder),
         listen=configuration.control_address(config.control.listen),
@@ -167,7 +170,7 @@ def logs(config: Config) -> Logs:
 def _answer(section: AnswerSection | RouteSection, obey: tuple[str, ...] = ()) -> Answer:
     """What the user agent does with a call in: that a worker is asked for is control's affair."""
     mode = "ring" if section.mode == "workers" else section.mode
-    return Answer(mode=mode, path=absolute(section.file), obey=obey)
+    return Answer(mode=mode, path=absolute(section.file), obey=obey, media=section.media)
 
 
 def _route(section: RouteSection) -> Route:

@@ -25,10 +25,12 @@ from actors import config as configuration
 from actors import layers
 from actors.announcement import announce, own_version, treatment
 from actors.config import Config, ConfigError
+from actors.config.accounts import accounts
 from actors.config.hooks import check_hooks, hooked
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
 from actors.control.paths import default_run_dir, default_state_dir
+from actors.dialog.accounts import Account
 from actors.media import echo, srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.filters import FilterError, load
@@ -49,8 +51,13 @@ USAGE = 2
 _WINDOWS = 20  # ranges of RTP ports that a call without a service tries
 
 
-def tree(config: Config) -> tuple[ChildSpec, ...]:
-    """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last."""
+def tree(config: Config, former: tuple[Account, ...] = ()) -> tuple[ChildSpec, ...]:
+    """The children. They stop in reverse: dialogs say BYE while all below them serves, and control tells it last.
+
+    Args:
+        config: what holds.
+        former: the accounts that a reload has removed or changed.
+    """
     transactions = tuple(f"transaction-{n}" for n in range(config.service.shards))
     dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
     others = [tuple(other for other in dialogs if other != name) for name in dialogs]  # for calls that concern both
@@ -75,7 +82,12 @@ def tree(config: Config) -> tuple[ChildSpec, ...]:
             for name in devices
         ),
         *(
-            child(name, layers.dialog(config), (lower, "transport", *medias, "control", *beside), shutdown=last_bye)
+            child(
+                name,
+                layers.dialog(config, former),
+                (lower, "transport", *medias, "control", *beside),
+                shutdown=last_bye,
+            )
             for name, lower, beside in zip(dialogs, transactions, others, strict=True)
         ),
     )
@@ -210,7 +222,7 @@ def run(options: RunOptions) -> int:
             Path(service.state_dir),
             service.placement,
             on_ready=lambda ready: announce(ready, config, time.monotonic() - began),
-            reread=lambda: reread(options, service),
+            reread=Rereading(options, config),
             systemd=Systemd(os.environ),
         )
         code = supervisor.run()
@@ -219,20 +231,36 @@ def run(options: RunOptions) -> int:
     return complain(supervisor.failure, code) if supervisor.failure else code
 
 
-def reread(options: RunOptions, before: configuration.ServiceSection) -> tuple[ChildSpec, ...]:
-    """The tree of the configuration as it is now, for a reload.
+class Rereading:
+    """Reads the configuration again for a reload, and remembers accounts: one that is removed leaves as what it was.
 
-    Raises:
-        StartupError: it is wrong, or differs in what a running service cannot change.
+    Args:
+        options: where it stands.
+        config: as it was read first.
     """
-    try:
-        config = configured(options)
-        specs = tree(config)
-    except ConfigError as error:
-        raise StartupError(str(error)) from error
-    if config.service != before:
-        raise StartupError("service: what stands there is changed by a restart only")
-    return specs
+
+    def __init__(self, options: RunOptions, config: Config) -> None:
+        self._options = options
+        self._service = config.service
+        self._accounts = dict.fromkeys(accounts(config.accounts))  # every one that there was, the latest last
+
+    def __call__(self) -> tuple[ChildSpec, ...]:
+        """The tree of the configuration as it is now.
+
+        Raises:
+            StartupError: it is wrong, or differs in what a running service cannot change.
+        """
+        try:
+            config = configured(self._options)
+            now = accounts(config.accounts)
+            former = [account for account in self._accounts if account not in now]
+            specs = tree(config, tuple(former))
+        except ConfigError as error:
+            raise StartupError(str(error)) from error
+        if config.service != self._service:
+            raise StartupError("service: what stands there is changed by a restart only")
+        self._accounts = dict.fromkeys((*former, *now))
+        return specs
 
 
 def check(path: Path | None) -> Checked:

@@ -32,6 +32,7 @@ from actors.control.client import Client, CommandRefused
 from actors.dialog import events as dialog
 from actors.service import Service
 from benchmarks.calls import call_for, cpu_seconds, processes
+from benchmarks.media import free_pool
 from tests.control.api import ControlProcess
 from tests.live.service import running
 
@@ -134,7 +135,7 @@ def answered_calls(rate: float, folder: Path) -> None:
     """Calls in that ring until a command answers them; the caller hangs up at once."""
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
-    with running("--answer", "ring") as service:
+    with running("--answer", "ring", config=f"[media]\nports = {free_pool(set())}\n") as service:
         worker = context.Process(target=answerer, args=(str(service.run_dir), ready))
         worker.start()
         ready.wait()

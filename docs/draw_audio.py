@@ -12,7 +12,8 @@ import draw_api
 import msgpack
 
 from actors.media import audio_events
-from actors.media.audio_events import MAX_MESSAGE, REQUESTS, TOLD, VERSION, Frame, encode, frame_head, packed_frame
+from actors.media.audio_events import MAX_MESSAGE, REQUESTS, TOLD, VERSION, Frame, encode
+from actors.media.audio_frame_events import PLACES, Frames, Played, Writes, frame_head, packed_frame
 
 FOLDER = Path(__file__).parent / "api"
 TYPES: dict[type, dict[str, Any]] = {
@@ -22,6 +23,12 @@ TYPES: dict[type, dict[str, Any]] = {
     float: {"type": "number"},
     bytes: {"type": "string", "contentEncoding": "binary"},
 }
+# Those of two taps, of the places 0 and 7.
+ARRAYS = (
+    Writes(b"\0\0\7\0", bytes(8) + (160).to_bytes(8, "little"), b"\1\2\3\4" * 2),
+    Played(b"\0\0\7\0", bytes(8) + (160).to_bytes(8, "little")),
+    Frames(8000, 16_000, b"\0\0\7\0", (160).to_bytes(4, "little") * 2, b"\1\2" * 320),
+)
 SAMPLES: dict[type, Any] = {str: "5f3a90c1", int: 16_000, bool: True, float: 2.5, bytes: b"\x01\x02\x03\x04"}
 
 ABOUT = f"""\
@@ -31,6 +38,7 @@ A message holds at most {MAX_MESSAGE} bytes. One that is none is dropped. Ask ev
 under a token of your own: the one that has it answers `opened`, the others refuse with `no_such_call`. While a tap
 stands something comes every 40 ms; when nothing does for 100 ms, send `open` again, with `played` as you know it, then
 everything from the `played` of `opened` on, and marks and flushes that were not answered: nothing takes effect twice.
+Who has many taps gives each a `place` in its `open`: then `writes`, `played` and `blocks` speak of all of them at once.
 Of sound that was written at most {audio_events.WINDOW} seconds may wait to be played; `full` refuses what is more.
 """
 
@@ -43,6 +51,8 @@ def schema(kind: Any, word: str, name: str) -> dict[str, Any]:  # noqa: ANN401 -
         properties[field] = {**TYPES[hint], **({"description": fields[field]} if field in fields else {})}
         if field in kind._field_defaults:
             properties[field]["default"] = kind._field_defaults[field]
+        if field == "place":
+            properties[field] |= {"minimum": -1, "maximum": PLACES - 1}
     required = [field for field in properties if field not in kind._field_defaults]
     return {"type": "object", "description": about, "properties": properties, "required": required}
 
@@ -51,7 +61,7 @@ def specification() -> dict[str, Any]:
     """The whole document."""
     schemas = {kind.__name__: schema(kind, "op", op) for op, kind in REQUESTS.items()}
     schemas |= {kind.__name__: schema(kind, "t", word) for word, kind in TOLD.items()}
-    schemas["Frame"] = schema(Frame, "", "")
+    schemas |= {kind.__name__: schema(kind, "", "") for kind in (Frame, Frames)}
 
     def one_of(kinds: Any) -> dict[str, Any]:  # noqa: ANN401
         return {"type": "array", "items": {"oneOf": [{"$ref": f"#/components/schemas/{k.__name__}"} for k in kinds]}}
@@ -61,7 +71,7 @@ def specification() -> dict[str, Any]:
     frames = {"type": "array", "items": {"$ref": "#/components/schemas/Frame"}}
     tick = {
         "type": "object",
-        "properties": {**version, "told": one_of(TOLD.values()), "frames": frames},
+        "properties": {**version, "told": one_of(TOLD.values()), "frames": frames, "blocks": one_of([Frames])},
         "required": ["v", "told", "frames"],
     }
     channel = {"$ref": "#/channels/audio"}
@@ -98,6 +108,9 @@ def specification() -> dict[str, Any]:
 
 def sample(kind: Any) -> Any:  # noqa: ANN401 - a named tuple
     """A record, always the same."""
+    for arrays in ARRAYS:
+        if isinstance(arrays, kind):
+            return arrays
     return kind(**{name: SAMPLES[hint] for name, hint in get_type_hints(kind).items()})
 
 
@@ -108,6 +121,7 @@ def vectors() -> list[dict[str, Any]]:
     frame = sample(Frame)
     packed = packed_frame(frame_head(frame.tap), frame.seq, frame.timestamp, frame.data)
     found.append(("service", "frame", audio_events.encode_tick([], [packed])))
+    found.append(("service", "frames", audio_events.encode_tick([], [], [sample(Frames)])))
     return [
         {"name": name, "from": sender, "bytes": data.hex(), "means": _shown(msgpack.unpackb(data))}
         for sender, name, data in found

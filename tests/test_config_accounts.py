@@ -70,6 +70,7 @@ def test_the_dialog_layer_is_told_and_the_section_shows_no_secret(tmp_path: Path
         ('aor = "sip:a@b"\nexpires = 1', "accounts.expires"),
         ('aor = "sip:a@b"\nq = "2"', "accounts.q"),
         ('aor = "sip:a@b"\ninstance = "x"', "accounts.instance"),
+        ('aor = "sip:a@b"\noutbound = true', "accounts.outbound"),
         ('aor = "sip:a@b"\ncontact = "a b"', "accounts.contact"),
         ('aor = "sip:a@b"\npeers = ["a b"]', "accounts.peers"),
         ('aor = "sip:a@b"\ndisplay_name = "a\\nb"', "accounts.display_name"),

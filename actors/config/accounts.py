@@ -74,6 +74,7 @@ def _account(section: AccountSection) -> Account:
         contact=section.contact,
         q=section.q,
         instance=section.instance,
+        outbound=section.outbound,
         qualify=section.qualify,
         max_calls=section.max_calls,
         waiting_to=tuple(dict.fromkeys(section.waiting_to)),
@@ -98,6 +99,8 @@ def _check(section: AccountSection) -> None:
         raise ConfigError(f"accounts.q: {section.q!r} is no number from 0 to 1, such as 0.5")
     if section.instance and not re.fullmatch(r"urn:[!-;=?-~]+", section.instance):
         raise ConfigError(f"accounts.instance: {section.instance!r} is no URN such as urn:uuid:...")
+    if section.outbound and not section.instance:
+        raise ConfigError("accounts.outbound: by the `instance` of the account its flows are known; name one")
     if section.contact:
         _sip("contact", f"sip:{section.contact}")
     for name in ("display_name", "user"):

@@ -18,7 +18,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
         numbers: what the called number begins with, one of them; a trunk's `incoming` rules have written it.
         accounts: the addresses-of-record of the accounts and trunks that it came for or from, one of them.
         sources: the networks of the sender, one of them.
-        mode, file: as in [answer].
+        mode, file, media: as in [answer].
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
@@ -28,6 +28,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "ring"
     file: str = ""
+    media: Literal["service", "application"] = "service"
 
 
 class AnswerSection(Section, frozen=True, kw_only=True):
@@ -37,6 +38,8 @@ class AnswerSection(Section, frozen=True, kw_only=True):
         mode: echo, play and record answer at once; ring waits for a client; workers too, but one must claim the call in
             time; none refuses with 480.
         file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
+        media: whose the sound is: with ``application`` the client that answers is told the caller's SDP and gives its
+            own, and the service has no media in the call; for the modes ring and workers.
         unclaimed_after: seconds in which a worker must claim a call in mode workers; then it gets 480.
         obey: networks whose INVITE may ask us to answer by ourselves (Call-Info, Alert-Info, Answer-Mode).
         routes: what becomes of certain calls in its stead.
@@ -44,6 +47,7 @@ class AnswerSection(Section, frozen=True, kw_only=True):
 
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "echo"
     file: str = ""
+    media: Literal["service", "application"] = "service"
     unclaimed_after: Seconds = 5.0
     obey: tuple[str, ...] = ()
     routes: tuple[RouteSection, ...] = ()
@@ -112,6 +116,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
         contact: host or host:port where peers reach us; empty: what the registrar sees.
         q: of its Contact; empty for none.
         instance: the URN of ``+sip.instance``; empty for none.
+        outbound: calls come by the flows that it registered on, one for each registrar (RFC 5626); needs `instance`.
         qualify: seconds between two OPTIONS that ask its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
         waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
@@ -142,6 +147,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
     contact: str = ""
     q: str = ""
     instance: str = ""
+    outbound: bool = False
     qualify: Annotated[float, Meta(ge=0, description="seconds, 0 for never")] = 0.0
     max_calls: Annotated[int, Meta(ge=0, description="a number of calls, 0 for no limit")] = 0
     waiting_to: tuple[str, ...] = ()

@@ -19,6 +19,8 @@ class MediaSection(Section, frozen=True, kw_only=True):
         jitter: milliseconds of audio held back against jitter.
         inband_keys: hear keys in the sound of peers that take no telephone events; it costs about 4 ms a call-second.
         talk_events: tell when peers begin and end to speak.
+        comfort_noise: offer comfort noise (RFC 3389), and send it in place of our pauses to peers that take it; that of
+            peers is taken and heard where they offer it, with this or without.
         real_time: give the pacing loop real-time priority, where the system allows it; a warning says where not.
         ports: first and last UDP port of the pool; a call takes two.
         folder: where files that are played and recorded must be, links followed; empty: anywhere.
@@ -36,6 +38,7 @@ class MediaSection(Section, frozen=True, kw_only=True):
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     inband_keys: bool = False
     talk_events: bool = False
+    comfort_noise: bool = False
     real_time: bool = False
     ports: tuple[Port, Port] = (16384, 18383)
     folder: str = ""

@@ -24,6 +24,7 @@ from actors.control.subscriptions import Subscriptions
 from actors.runtime.actor import run
 from actors.runtime.audit import Audit
 from actors.runtime.context import Context
+from actors.runtime.doors import AGAIN
 from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
@@ -87,12 +88,23 @@ class ControlActor(Front):
         self.mailbox.watch(self._feed.fileno(), self._listeners_changed)
         self.mailbox.again(self._feed.fileno())
         self._fd = self._socket.filenos()[0]
-        for fd in self._socket.filenos():
-            self.mailbox.watch(fd, self._readable)
-        if self._socket.remote is not None:
-            self.log.info("listening", address=self._socket.remote.address)
-            self.mailbox.watch(self._socket.remote.zap_fileno(), self._asked_in)
+        self.mailbox.watch(self._fd, self._readable)
+        self._watch_remote(clock())
+        if self._socket.missing:
+            self.log.warning("nobody is served on other machines yet", error=self._socket.missing)
         self.mailbox.again(self._fd)
+
+    def _watch_remote(self, now: float) -> None:
+        """Serve the door for other machines, or try again to open it."""
+        remote = self._socket.remote
+        if remote is not None:
+            self.log.info("listening", address=remote.address)
+            self.mailbox.watch(remote.fileno(), self._readable)
+            self.mailbox.again(remote.fileno())
+            for fd in remote.filenos_of_comers():
+                self.mailbox.watch(fd, self._asked_in)
+        elif self._socket.missing:
+            self._arm(now + AGAIN)
 
     def _restore(self) -> None:
         now = clock()
@@ -138,6 +150,9 @@ class ControlActor(Front):
         for at in (self._chronicle.save_at, self._questions.next_deadline):
             if at is not None:
                 self._arm(at)
+        if self._socket.missing:
+            self._socket.open_remote()
+            self._watch_remote(now)
         self._socket.forget_all_but({key[0] for key in self._subscriptions.keys()})  # noqa: SIM118 - not a dict
         self._leave_in_time(now)
 
@@ -161,7 +176,7 @@ class ControlActor(Front):
     def _leave_in_time(self, now: float) -> None:
         if self._leave_by is None:
             return
-        if now < self._leave_by and any(key[:1] == CALL for key in self.cells.keys()):  # noqa: SIM118 - not a dict
+        if now < self._leave_by and self.cells.number(CALL):
             self.defer(self._arm, self._leave_by)
             return
         self._leave_by = None

@@ -129,7 +129,7 @@ class AsyncAudio(Stream):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._line.taps.pop(self._tap.token, None) is not None and not self._line.socket.closed:
+        if self._line.drop(self._tap) and not self._line.socket.closed:
             self._line.send(parting(self._tap))
 
     async def __aiter__(self) -> AsyncIterator[Heard]:

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from struct import pack
 from types import TracebackType
 from typing import Self
 
@@ -27,13 +28,16 @@ from actors.control.tapping import Cut, Heard, Mark, Tap
 from actors.media.audio_events import (
     MAX_MESSAGE,
     AudioError,
+    Frame,
     Measured,
     Open,
     Request,
+    Told,
     Write,
     decode_tick,
     encode,
 )
+from actors.media.audio_frame_events import PLACES, Played, Writes
 
 __all__ = ["Audio", "AudioEnded", "Cut", "Heard", "Mark", "Measured"]
 
@@ -52,18 +56,35 @@ class Line:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, key: Key | None) -> None:
         self.address = address
         self.taps: dict[str, Tap] = {}
+        self._places: dict[int, Tap] = {}
+        self._place = 0
         self.silent = 0.0
         self.socket = dealer(context, address, key, kind=b"a", max_message=MAX_MESSAGE, slowest=20, linger=100)
         self.socket.setsockopt(zmq.RCVHWM, _QUEUE)
         self.socket.setsockopt(zmq.RCVBUF, MAX_MESSAGE)
         self.socket.connect(address)
 
+    def add(self, wanted: Open) -> Tap:
+        """A tap of its own, not opened yet."""
+        while self._place in self._places:
+            self._place = (self._place + 1) % PLACES
+        tap = Tap(wanted._replace(tap=os.urandom(8).hex(), place=self._place))
+        self.taps[tap.token] = self._places[self._place] = tap
+        self._place = (self._place + 1) % PLACES  # one that was left may yet be spoken of
+        return tap
+
+    def drop(self, tap: Tap) -> bool:
+        """Forget a tap; whether it was there."""
+        self._places.pop(tap.place, None)
+        return self.taps.pop(tap.token, None) is not None
+
     def send(self, asks: Iterable[Request]) -> None:
         """Send, in messages that are not too long. What finds no room is asked again when the tap is opened again."""
         portion: list[Request] = []
         size = 0
         for ask in asks:
-            more = 256 + (len(ask.data) if isinstance(ask, Write) else 0)
+            more = 256 + (len(ask.data) + len(ask.at) if isinstance(ask, Writes) else 0)
+            more += len(ask.data) if isinstance(ask, Write) else 0
             if portion and size + more > MAX_MESSAGE:
                 self._send(portion)
                 portion, size = [], 0
@@ -80,16 +101,24 @@ class Line:
 
     def flush(self) -> None:
         """Send what its taps have to send."""
-        asks = [ask for tap in tuple(self.taps.values()) for ask in tap.asks()]
-        if asks:
-            self.send(asks)
+        asks: list[Request] = []
+        writes: dict[int, list[tuple[Tap, Write]]] = {}
+        for tap in tuple(self.taps.values()):
+            news = tap.asks()
+            if news and isinstance(first := news[0], Write) and (len(news) == 1 or not isinstance(news[1], Write)):
+                writes.setdefault(len(first.data), []).append((tap, first))
+                del news[0]
+            asks += news
+        if asks or writes:
+            # What was written stands before the marks and flushes that speak of it.
+            self.send([*(each for size, some in writes.items() for each in _together(size, some)), *asks])
 
     def read(self) -> bool:
         """Take all that has come; whether anything had."""
         came = False
         while not self.socket.closed:
             try:
-                told, frames = decode_tick(self.socket.recv(zmq.NOBLOCK))
+                told, frames, blocks = decode_tick(self.socket.recv(zmq.NOBLOCK))
             except zmq.Again:
                 return came
             except AudioError as error:
@@ -97,12 +126,23 @@ class Line:
             came = True
             self.silent = 0.0
             for each in told:
-                if (tap := self.taps.get(each.tap)) is not None:
-                    tap.take(each)
+                self._take(each)
             for frame in frames:
                 if (tap := self.taps.get(frame.tap)) is not None:
                     tap.hear(frame)
+            for block in blocks:
+                for place, timestamp, data in block.each():
+                    if (tap := self._places.get(place)) is not None:
+                        tap.hear(Frame(tap.token, block.seq, timestamp, data))
         return came
+
+    def _take(self, told: Told) -> None:
+        if isinstance(told, Played):
+            for place, at in told.each():
+                if (tap := self._places.get(place)) is not None:
+                    tap.advance(at)
+        elif (tap := self.taps.get(told.tap)) is not None:
+            tap.take(told)
 
     def waited(self, seconds: float) -> None:
         """Nothing came for so long: open all taps again when it was too long. To do so in vain does no harm."""
@@ -149,6 +189,21 @@ class Lines:
         self.all.clear()
 
 
+def _together(size: int, writes: list[tuple[Tap, Write]]) -> Iterator[Request]:
+    """Writes of `size` bytes each in as few records as may be."""
+    most = max(1, MAX_MESSAGE // 2 // (size + 10))
+    for begin in range(0, len(writes), most):
+        some = writes[begin : begin + most]
+        if len(some) == 1:
+            yield some[0][1]
+        else:
+            yield Writes(
+                pack(f"<{len(some)}H", *(tap.place for tap, _ in some)),
+                pack(f"<{len(some)}Q", *(write.at for _, write in some)),
+                b"".join([write.data for _, write in some]),
+            )
+
+
 def parting(tap: Tap) -> list[Request]:
     """What a tap says at its end."""
     tap.leave()
@@ -172,9 +227,7 @@ class Asked:
         """Ask all that there are, again too: the call's audio may only be about to begin."""
         for line in self._lines.find():
             if line.address not in self._tries:
-                tap = Tap(self._wanted._replace(tap=os.urandom(8).hex()))
-                line.taps[tap.token] = tap
-                self._tries[line.address] = (line, tap)
+                self._tries[line.address] = (line, line.add(self._wanted))
         for line, tap in self._tries.values():
             line.send([tap.open()])
 
@@ -197,7 +250,7 @@ class Asked:
         """Drop all tries but the one that stands."""
         for line, tap in self._tries.values():
             if tap is not found:
-                del line.taps[tap.token]
+                line.drop(tap)
 
     def failure(self, call: str) -> ControlError:
         """Why there is no tap in time."""
@@ -371,7 +424,7 @@ class Audio(Stream):
 
     def close(self) -> None:
         """Leave; what was not played is dropped."""
-        if self._line.taps.pop(self._tap.token, None) is not None and not self._line.socket.closed:
+        if self._line.drop(self._tap) and not self._line.socket.closed:
             self._line.send(parting(self._tap))
 
     def _pump(self, end: float | None) -> bool:

@@ -67,7 +67,7 @@ def keys_group() -> None:
 )
 @click.option("--max-calls", type=click.IntRange(min=0), default=0, help="Calls of its own at once.  [default: any]")
 @click.option("--calls-a-minute", type=click.IntRange(min=0), default=0, help="Calls it may place.  [default: any]")
-@click.option("--destination", multiple=True, metavar="PATTERN", help="A URI that it may call, * for anything.")
+@click.option("--destination", multiple=True, metavar="PATTERN", help="URIs that it may call: sip:+41*, ...")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the key there, not on stdout.")
 @json_option
 @_state_dir

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from actors.control import messaging, playing
 from actors.control.call_records import (
     Answer,
+    AnswerOffer,
     Bridge,
     CallInfo,
     CallList,
@@ -18,6 +19,7 @@ from actors.control.call_records import (
     HangUp,
     Hold,
     Mute,
+    Offer,
     Place,
     Placed,
     Progress,
@@ -38,6 +40,8 @@ from actors.control.event_records import (
     CallHoldChanged,
     CallMuteChanged,
     CallNoticed,
+    CallOfferAnswered,
+    CallOffered,
     CallPlaced,
     CallPlayFinished,
     CallProgressed,
@@ -86,6 +90,7 @@ __all__ = [
     "AccountList",
     "Accounts",
     "Answer",
+    "AnswerOffer",
     "Bridge",
     "Bye",
     "CallAnswered",
@@ -98,6 +103,8 @@ __all__ = [
     "CallList",
     "CallMuteChanged",
     "CallNoticed",
+    "CallOfferAnswered",
+    "CallOffered",
     "CallPlaced",
     "CallPlayFinished",
     "CallProgressed",
@@ -127,6 +134,7 @@ __all__ = [
     "Mute",
     "Nothing",
     "Notify",
+    "Offer",
     "PeerChanged",
     "Ping",
     "Place",
@@ -175,6 +183,8 @@ Command = (
     | Progress
     | Hold
     | Resume
+    | Offer
+    | AnswerOffer
     | Mute
     | Bridge
     | Unbridge
@@ -220,6 +230,8 @@ Event = (
     | CallReceived
     | CallProgressed
     | CallAnswered
+    | CallOffered
+    | CallOfferAnswered
     | CallEnded
     | CallClaimed
     | CallReleased
@@ -330,6 +342,8 @@ COMMANDS: dict[str, type[Command]] = {
     "progress": Progress,
     "hold": Hold,
     "resume": Resume,
+    "offer": Offer,
+    "answer_offer": AnswerOffer,
     "mute": Mute,
     "bridge": Bridge,
     "unbridge": Unbridge,
@@ -380,6 +394,8 @@ EVENTS: dict[str, type[Event]] = {
         CallReceived,
         CallProgressed,
         CallAnswered,
+        CallOffered,
+        CallOfferAnswered,
         CallEnded,
         CallClaimed,
         CallReleased,

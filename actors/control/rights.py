@@ -8,12 +8,15 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from actors.control import playing, records
+from actors.control import messaging, playing, records
 from actors.control.records import Command
+from actors.sip.errors import RemoteProtocolError
+from actors.sip.uri import Uri, parse
 
 MINUTE = 60.0
 FILES = frozenset({"play", "record", "path"})  # fields of commands that name a file
-URIS = frozenset({"uri", "target", "contact"})  # fields of commands that name whom to call, or have called
+URIS = frozenset({"uri", "target", "contacts"})  # fields of commands that name whom to call, or have called
+FOLLOWED = 202  # the answer to a REFER that has us call whom it names
 
 
 class Role(Enum):
@@ -38,7 +41,8 @@ class Grant(NamedTuple):
         role: see Role.
         max_calls: calls of its own at once, 0 for any number.
         calls_a_minute: 0 for any number.
-        destinations: patterns of URIs that it may call (``sip:+41*``), empty for all.
+        destinations: patterns of URIs that it may call (``sip:+41*``), empty for all. They are held against what a URI
+            is routed by: scheme, user, host (or maddr) and port.
     """
 
     name: str = ""
@@ -46,6 +50,11 @@ class Grant(NamedTuple):
     max_calls: int = 0
     calls_a_minute: int = 0
     destinations: tuple[str, ...] = ()
+
+    @property
+    def limited(self) -> bool:
+        """Whether it may not call anybody at any time."""
+        return bool(self.destinations or self.max_calls or self.calls_a_minute)
 
 
 LOCAL = Grant()
@@ -93,13 +102,22 @@ class Rights:
         allowed = ASKS if grant.role is Role.OBSERVE else ASKS | HEARS
         if grant.role is not Role.CONTROL and type(command) not in allowed:
             return Denied("denied", f"a key of the role {grant.role.value} may not do this", "op")
-        for field, path in _texts(command, FILES):
+        for field, path in texts(command, FILES):
             if path and not path.startswith("tone:") and not self._inside(path, grant):
                 return Denied("denied", f"{path} is not in a folder that clients may use", field)
-        for field, uri in _texts(command, URIS):
-            if uri and grant.destinations and not any(fnmatchcase(uri, pattern) for pattern in grant.destinations):
+        for field, uri in texts(command, URIS):
+            if uri and not _may_reach(grant, uri):
                 return Denied("denied", f"this key may not call {uri}", field)
+        if isinstance(command, messaging.Respond) and command.status == FOLLOWED and grant.limited:
+            return Denied("denied", "a key with limits may not have us call whom a peer names", "status")
         return None
+
+    @staticmethod
+    def confined(grant: Grant, command: Command) -> Command:
+        """What of `command` this client gets: a key with destinations does not go where a 3xx says."""
+        if isinstance(command, records.Place) and grant.destinations:
+            return command._replace(follow=False)
+        return command
 
     def _inside(self, path: str, grant: Grant) -> bool:
         """Whether a path, links followed, is in one of the folders."""
@@ -122,10 +140,23 @@ class Rights:
         return None
 
 
-def _texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401
+def texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401
     """The texts of a command in the fields so named, and of the records in it."""
     for name, value in record._asdict().items():
         if hasattr(value, "_asdict"):
-            yield from _texts(value, names, f"{path}{name}.")
-        elif name in names and isinstance(value, str):
-            yield path + name, value
+            yield from texts(value, names, f"{path}{name}.")
+        elif name in names:
+            several = (value,) if isinstance(value, str) else value
+            yield from ((path + name, text) for text in several)
+
+
+def _may_reach(grant: Grant, text: str) -> bool:
+    """Whether a key may call a URI: what stands in parameters and headers of it is no destination."""
+    if not grant.destinations:
+        return True
+    try:
+        uri = parse(text)
+    except RemoteProtocolError:
+        return False  # nor could anybody else call it
+    routed = str(Uri(uri.scheme, uri.user, host=uri.maddr or uri.host, port=uri.port))
+    return any(fnmatchcase(routed, pattern) for pattern in grant.destinations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -43,14 +44,9 @@ class CommandDoors(Doors[Grant]):
 
     def __init__(self, run_dir: Path, listen: str, keys: Keys, clock: Callable[[], float]) -> None:
         options = {"max_message": MAX_FRAME, "queue": QUEUE, "linger": LINGER}
-        local, remote = LocalRouter(run_dir / SOCKET, **options), None
-        if listen:
-            try:
-                remote = GuardedRouter(listen, run_dir / f"port-of-{SOCKET}", keys, clock, **options)
-            except BaseException:
-                local.close()
-                raise
-        super().__init__(local, remote, keys, LOCAL, clock)
+        port = run_dir / f"port-of-{SOCKET}"
+        remote = partial(GuardedRouter, listen, port, keys, clock, **options) if listen else None
+        super().__init__(LocalRouter(run_dir / SOCKET, **options), remote, port, keys, LOCAL, clock)
 
     def reaches(self, identity: bytes) -> bool:
         """Whether a client is connected; it is sent a Ping for it, as nothing else tells. A full queue has a reader."""

@@ -18,12 +18,12 @@ from actors.media.audio_events import (
     Marked,
     Measure,
     Measured,
+    News,
     Open,
     Opened,
     Progress,
     Refused,
     Request,
-    Told,
     Write,
 )
 from actors.media.audio_events import Mark as MarkAt
@@ -102,7 +102,7 @@ class Tap:
     """
 
     def __init__(self, wanted: Open) -> None:
-        self.token = wanted.tap
+        self.token, self.place = wanted.tap, wanted.place
         self.rate = wanted.rate
         self.opened = False
         self.refusal: Refused | None = None
@@ -204,12 +204,12 @@ class Tap:
         self._sent = self.written
         return [*pieces, *asks]
 
-    def take(self, told: Told) -> None:
+    def take(self, told: News) -> None:
         """Something that the service told this tap."""
         if isinstance(told, Opened):
             self._go_on(told)
         elif isinstance(told, Progress):
-            self._advance(told.played)
+            self.advance(told.played)
         elif isinstance(told, Full):
             self._sent = min(self._sent, max(told.at, self.played))
         elif isinstance(told, Marked):
@@ -218,7 +218,7 @@ class Tap:
             if self._flush is not None and told.to == self._flush.to:
                 self._flush = None
                 self._cut = Cut(told.at, told.to, told.timestamp)
-                self._advance(told.to)
+                self.advance(told.to)
         elif isinstance(told, Measured):
             self.measured, self._measures = told, False
         elif isinstance(told, Refused):
@@ -232,13 +232,21 @@ class Tap:
         """A frame that came."""
         self._frames.append(frame)
 
+    def advance(self, played: int) -> None:
+        """It was played so far."""
+        played = min(played, self.written)
+        if played > self.played:
+            del self._unplayed[: 2 * (played - self.played)]
+            self.played = played
+            self._sent = max(self._sent, played)
+
     def _go_on(self, told: Opened) -> None:
         """It stands: everything from `told.played` on is written again; what the service has, it knows."""
         self.opened = True
         self.refusal = None
         self._window = told.window
         self.exact = self.exact and told.kept
-        self._advance(told.played)
+        self.advance(told.played)
         self._sent = self.played
         asks: Iterable[Request] = (MarkAt(self.token, mark.name, mark.at) for mark in self._marks.values())
         self._asks = [*asks, *([Measure(self.token)] if self._measures else [])]
@@ -246,19 +254,12 @@ class Tap:
             self._sent = max(self._sent, self._flush.to)
             self._asks.insert(0, self._flush)
 
-    def _advance(self, played: int) -> None:
-        played = min(played, self.written)
-        if played > self.played:
-            del self._unplayed[: 2 * (played - self.played)]
-            self.played = played
-            self._sent = max(self._sent, played)
-
     def _reached(self, told: Marked) -> None:
         mark = self._marks.pop(told.name, None)
         if mark is not None:
             mark.played, mark.cut, mark.timestamp = not told.cut, told.cut, told.timestamp
             if not told.cut:
-                self._advance(told.at)
+                self.advance(told.at)
 
     def _end(self, told: Closed) -> None:
         self.closed = told.reason

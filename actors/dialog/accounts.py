@@ -66,6 +66,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         contact: host or host:port where peers reach us; empty: what the registrar says it sees (RFC 3581).
         q: of its Contact (RFC 3261 s20.10), empty for none.
         instance: the value of ``+sip.instance`` (RFC 5626 s4.1), a URN; empty for none.
+        outbound: ask for its calls to come by the flow it registered on (RFC 5626); has an `instance`.
         qualify: how often OPTIONS asks its peer whether it is there, 0 for never.
         max_calls: calls at once, both ways; 0 for no limit.
         waiting_to: URIs that are told how many messages wait in its mailbox though they never subscribed.
@@ -92,6 +93,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
     q: str = ""
     instance: str = ""
+    outbound: bool = False
     qualify: float = 0.0
     max_calls: int = 0
     waiting_to: tuple[str, ...] = ()
@@ -153,9 +155,12 @@ class Accounts:
 
     Args:
         accounts: no two of one address-of-record.
+        former: as they were before the configuration was read again: removed, or changed since; the latest last.
     """
 
-    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+    def __init__(self, accounts: Iterable[Account] = (), former: tuple[Account, ...] = ()) -> None:
+        self.former = former
+        self._removed = {account.aor: account for account in former}
         self._by_aor = {account.aor: account for account in accounts}
         self._by_user: dict[str, list[Account]] = {}
         for account in self._by_aor.values():
@@ -177,6 +182,14 @@ class Accounts:
     def get(self, aor: str) -> Account | None:
         """The account of this address-of-record."""
         return self._by_aor.get(aor)
+
+    def known(self, aor: str) -> Account | None:
+        """The account of this address-of-record, be it removed since: what it began goes on, or ends, in its name."""
+        return self._by_aor.get(aor) or self._removed.get(aor)
+
+    def removed(self, aor: str) -> bool:
+        """Whether an account of this address-of-record was removed."""
+        return aor in self._removed and aor not in self._by_aor
 
     def of_peer(self, address: str) -> Account | None:
         """The trunk at this address: an account that does not register and names it among its hosts."""

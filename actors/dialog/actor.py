@@ -111,7 +111,7 @@ class DialogActor(LayerActor):
             self._change_what_is_sent(self.context.settings.hook)
         self._receivers = {
             transaction.RequestReceived: self._take_request,
-            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
+            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall, m.head.to_tag),
             transaction.AckReceived: lambda m, now, wall: agent.acknowledged(m.head, m.raw, now, wall),
             transaction.ResponseReceived: lambda m, now, wall: agent.response(m.key, m.head, m.raw, now, wall),
             transaction.TransactionFailed: lambda m, now, wall: agent.failed(
@@ -136,6 +136,8 @@ class DialogActor(LayerActor):
         }
         self.defer(calls.count_used)
         self._carry_out(agent.begin(clock(), time.time()))
+        if self.context.settings.former:
+            self._each(agent.renewed)
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""
@@ -163,7 +165,7 @@ class DialogActor(LayerActor):
 
         One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
         """
-        self._user_agent.calls.count()
+        self._user_agent.calls.recount()
         self.defer(self._user_agent.calls.count_used)
         asked, self._asked = self._asked, None
         if asked is not None:
@@ -230,9 +232,7 @@ class DialogActor(LayerActor):
             ReplyDirect: lambda e: tell(below, transaction.RespondDirect(e.flow, e.raw)),
             SendAck: lambda e: tell(below, transaction.SendDirect(e.target, e.raw)),
             Find: lambda e: tell("transport", transport.Locate(e.ref, e.uri)),
-            KeepFlow: lambda e: tell(
-                "transport", transport.KeepAlive(e.target, e.owner, e.interval, agreed=e.interval > 0)
-            ),
+            KeepFlow: lambda e: tell("transport", _alive(e)),
             LetFlowGo: lambda e: tell("transport", transport.LetGo(e.target, e.owner)),
             PutBehind: lambda e: tell("transport", transport.TargetFailed(e.target, e.seconds)),
             Prepare: lambda e: tell(f"media-{e.process}", media.PrepareSession(e.session, e.host, e.call)),
@@ -286,6 +286,12 @@ def _totals(m: media.SessionClosed) -> Totals:
     return Totals(m.packets_sent, m.packets_received, m.packets_lost, m.jitter, m.round_trip, m.burst, m.mos)
 
 
+def _alive(effect: KeepFlow) -> transport.KeepAlive:
+    agreed = effect.agreed or effect.interval > 0
+    by = "stun" if effect.agreed else "crlf"
+    return transport.KeepAlive(effect.target, effect.owner, effect.interval, agreed=agreed, by=by)
+
+
 def _steering(
     session: str, command: events.PlayAudio | events.AlterPlayback | events.RecordAudio
 ) -> media.Play | media.Record | media.SeekPlaying | media.StopPlaying | media.PausePlaying:
@@ -320,6 +326,7 @@ def _start(effect: Start) -> media.StartSession:
         effect.muted,
         agreed.port if agreed.rtcp_mux else agreed.rtcp_port,
         effect.held,
+        None if agreed.noise is None else _format(agreed.noise),
     )
 
 

@@ -76,6 +76,7 @@ class Attempt(Machine, frozen=True, array_like=True):
         key: the transaction in hand.
         status: of an exhausted attempt, what the last candidate failed with; 0 if there was none.
         reason: in words.
+        ob: whether requests of the peer in the dialog that it begins are to come by its flow (RFC 5626 s4.3).
     """
 
     state: AttemptState
@@ -91,6 +92,7 @@ class Attempt(Machine, frozen=True, array_like=True):
     key: TransactionKey | None = None
     status: int = 0
     reason: str = ""
+    ob: bool = False
 
     @property
     def candidate(self) -> Candidate:
@@ -115,7 +117,7 @@ class Attempt(Machine, frozen=True, array_like=True):
         return self.state >= AttemptState.DONE
 
 
-def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | None) -> bytes:
+def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | None, *, ob: bool = False) -> bytes:
     """`request` with Via (RFC 3261 s8.1.1.7, rport: RFC 3581) and, unless None, Contact (s8.1.1.8) put on top.
 
     Over TLS the peer may send requests of its own back on the connection (RFC 5923 s8.1). A registration's flow is kept
@@ -127,7 +129,7 @@ def stamped(request: bytes, candidate: Candidate, branch: str, contact: str | No
     lines = f"Via: SIP/2.0/{target.transport.upper()} {sent_by};rport;branch={branch}{more}\r\n"
     if contact is not None:
         secure = b"sips:" in request and _is_secure(request)
-        lines += f"Contact: {contact_value(contact, sent_by, target.transport, secure=secure)}\r\n"
+        lines += f"Contact: {contact_value(contact, sent_by, target.transport, secure=secure, ob=ob)}\r\n"
     head = request.index(b"\r\n") + 2
     return b"".join((request[:head], lines.encode(), request[head:]))
 
@@ -138,14 +140,15 @@ def _is_secure(request: bytes) -> bool:
     return head.partition(b" ")[2][:5].lower() == b"sips:" or head.partition(b"\r\nRoute: ")[2][:6] == b"<sips:"
 
 
-def contact_value(user: str, sent_by: str, transport: str, *, secure: bool = False) -> str:
+def contact_value(user: str, sent_by: str, transport: str, *, secure: bool = False, ob: bool = False) -> str:
     """Our Contact where the peer reaches us at `sent_by` (RFC 3261 s8.1.1.8, 12.1.1).
 
     RFC 5630 s3.1.4 would not have `transport=tls` in a SIP URI; but without it the peer would speak UDP to a TLS port.
     """
+    more = ";ob" if ob else ""  # RFC 5626 s4.3
     if secure:
-        return f"<sips:{user}@{sent_by}>"
-    return f"<sip:{user}@{sent_by}>" if transport == "udp" else f"<sip:{user}@{sent_by};transport={transport}>"
+        return f"<sips:{user}@{sent_by}{more}>"
+    return f"<sip:{user}@{sent_by}{'' if transport == 'udp' else f';transport={transport}'}{more}>"
 
 
 # Actions
@@ -165,11 +168,11 @@ def _take(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
 def _send(attempt: Attempt, news: News, _: float) -> tuple[Attempt, Effects]:
     candidate = attempt.candidate
     branch = news.names.branch(attempt.tag, attempt.name, attempt.index)
-    raw = stamped(attempt.request, candidate, branch, attempt.contact)
+    raw = stamped(attempt.request, candidate, branch, attempt.contact, ob=attempt.ob)
     if candidate.above and len(raw) > candidate.above:
         attempt = _streamed(attempt)
         candidate = attempt.candidate
-        raw = stamped(attempt.request, candidate, branch, attempt.contact)
+        raw = stamped(attempt.request, candidate, branch, attempt.contact, ob=attempt.ob)
     if attempt.method == "ACK":
         return replace(attempt, state=AttemptState.DONE), (SendAck(candidate.target, raw),)
     key = TransactionKey(branch, "", attempt.method)

@@ -22,6 +22,7 @@ from actors.dialog.call_parts import (
     Inquiry,
     Invitation,
     Media,
+    Offer,
     Outcome,
     SessionTimer,
     Transfer,
@@ -127,6 +128,10 @@ class Input(IntEnum):
     ASKED = 53  # a request of theirs that the application answers
     REPLY = 54  # control: its answer
     UNREPLIED = 55  # timer: there is none
+    # of signalling-only calls
+    ANSWER_OFFER = 56  # control: its answer to an offer of the peer
+    OFFER_LATE = 57  # timer: there is none
+    OFFER_CANCELLED = 58  # the re-INVITE that holds it was cancelled
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):
@@ -170,6 +175,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         route: of a call in, the name of the one it took, empty for none.
         wanted: requests that the application wants sent in the dialog; the first is on its way.
         inquiries: requests of the peer that the application is to answer.
+        offer: of a signalling-only call, the peer's offer that the application is to answer.
     """
 
     state: State
@@ -217,6 +223,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     wanted: tuple[Wanted, ...] = ()
     inquiries: tuple[Inquiry, ...] = ()
     route: str = ""
+    offer: Offer | None = None
 
     @property
     def key(self) -> bytes:
@@ -251,12 +258,13 @@ class Agent:
         self.limits = Limits(alone())  # of the calls of accounts
         self.allow = ("Allow", ", ".join(dict.fromkeys((*METHODS, *settings.methods))))
         self.refusal = 0  # the status that every call in is refused with: do not disturb
-        self.accounts = Accounts(settings.accounts)
+        self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}
-        self.codecs = offered(settings.codecs)
+        self.codecs = offered(settings.codecs, noise=settings.comfort_noise)
+        self.taken = offered(settings.codecs, noise=True)  # what is answered where it is offered
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart

@@ -36,14 +36,20 @@ def of_asked(agent: Agent, asked: Asked) -> Identity | None:
 
 def first_hop(identity: Identity, agent: Agent, uri: str) -> str:
     """The URI that the INVITE to `uri` is sent to."""
-    account = agent.accounts.get(identity.aor)
+    account = agent.accounts.known(identity.aor)
     return identity.routes[0] if identity.routes else (account.outbound_proxy if account else "") or uri
 
 
 def user(identity: Identity, agent: Agent) -> str:
     """The user part of our Contact: by it a request back is led to the account."""
-    account = agent.accounts.get(identity.aor)
+    account = agent.accounts.known(identity.aor)
     return account.user if account is not None else agent.settings.user
+
+
+def by_flow(identity: Identity, agent: Agent) -> bool:
+    """Whether requests of the peer are to come by the flow that the INVITE takes (RFC 5626 s4.3)."""
+    account = agent.accounts.known(identity.aor)
+    return account is not None and account.outbound
 
 
 def seq(call: Call) -> int:
@@ -73,7 +79,7 @@ def line(call: Call, agent: Agent, caller: str) -> tuple[str, int, tuple[tuple[s
     identity = call.identity
     if identity is None or call.order is None:
         return f"<{caller}>;tag={call.tag}", seq(call), ()
-    account = agent.accounts.get(identity.aor)
+    account = agent.accounts.known(identity.aor)
     name = account.display_name if account is not None and not call.order.caller else ""
     quoted = f'"{name}" ' if name else ""
     routes = tuple([("Route", f"<{route}>") for route in identity.routes])
@@ -83,7 +89,7 @@ def line(call: Call, agent: Agent, caller: str) -> tuple[str, int, tuple[tuple[s
 def proven(call: Call, agent: Agent, method: str, raw: bytes, seq: int) -> tuple[Call, bytes]:
     """A request of the call with the credentials that were asked for before, and the call that has counted them."""
     identity = call.identity
-    account = None if identity is None else agent.accounts.get(identity.aor)
+    account = None if identity is None else agent.accounts.known(identity.aor)
     if identity is None or account is None or not identity.proof.protections:
         return call, raw
     proof, lines = authentication.credentials(identity.proof, account, method, _uri(raw), _body(raw))
@@ -114,7 +120,7 @@ def challenged(
     identity = call.identity
     if heard.status not in CHALLENGES or heard.response is None or identity is None:
         return None
-    account = agent.accounts.get(identity.aor)
+    account = agent.accounts.known(identity.aor)
     if account is None:
         return None
     again = authentication.answer(identity.proof, account, attempt, heard.response, hop, seq, agent.names.token)

@@ -60,12 +60,14 @@ class Find(Effect, frozen=True):
 class KeepFlow(Effect, frozen=True):
     """Keep the way that a request to `target` took alive for the cell `owner` (RFC 5626 section 4.4).
 
-    `interval` is what the peer recommends, which then answers pings; 0 for nothing.
+    `interval` is what the peer recommends, which then answers pings; 0 for nothing. With `agreed` it answers them in
+    any case, over UDP those of STUN.
     """
 
     target: Target
     owner: str
     interval: float = 0.0
+    agreed: bool = False
 
 
 class LetFlowGo(Effect, frozen=True):

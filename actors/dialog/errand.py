@@ -28,7 +28,8 @@ replace = msgspec.structs.replace
 
 CEILING = 86_400  # seconds that a peer may make us believe in
 FLOOR = 5.0  # seconds between a success and what refreshes it, whatever was granted
-FIRST_WAIT = 30.0  # seconds after a first failure (RFC 5626 s4.5), doubled with each
+FIRST_WAIT = 30.0  # seconds at most after a first failure, doubled with each
+SPARE_WAIT = 180.0  # the same where calls come by another flow (RFC 5626 s4.5: base-time 90 s, doubled at the first)
 LONGEST_WAIT = 1_800.0
 GONE = frozenset({404, 405, 410, 416, 481, 482, 483, 484, 485, 489, 501, 604})  # end the usage (RFC 5057 s5.1)
 MAX_REDIRECTS = 5  # that one request follows
@@ -96,12 +97,16 @@ class OfAccount(NamedTuple):
         account: as it is configured.
         wall: seconds since the Unix epoch.
         what: the input brought.
+        spare: whether calls come by another flow of the account meanwhile (RFC 5626 s4.5).
+        version: of what the account's registrations are made of.
     """
 
     agent: Agent
     account: Account
     wall: float
     what: Any = None
+    spare: bool = False
+    version: str = ""
 
 
 class Outcome(NamedTuple):
@@ -267,9 +272,9 @@ def contacts_of(response: Response) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:MAX_CONTACTS]
 
 
-def backoff(failures: int, chance: float) -> float:
+def backoff(failures: int, chance: float, first: float = FIRST_WAIT) -> float:
     """Seconds until it is tried again after so many failures in a row, by chance (RFC 5626 s4.5)."""
-    longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 10))
+    longest: float = min(LONGEST_WAIT, first * 2 ** min(failures - 1, 10))
     return longest * (0.5 + 0.5 * chance)
 
 

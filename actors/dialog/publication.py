@@ -87,7 +87,7 @@ class Publication(Sender, frozen=True, array_like=True, tag="publication"):
 def build(publication: Publication, agent: Agent, candidate: Candidate, seq: int) -> bytes:
     """The PUBLISH but for its Via (s4): with the state where the server has another, without where it has this one."""
     order = publication.order
-    account = agent.accounts.get(order.account)
+    account = agent.accounts.known(order.account)
     body = b"" if publication.removing or not publication.changed else order.body
     call_id = agent.names.token("publish", order.publication)
     headers = [
@@ -105,7 +105,7 @@ def build(publication: Publication, agent: Agent, candidate: Candidate, seq: int
 
 def _desk(publication: Publication, given: Given, now: float) -> Desk:
     agent = given.agent
-    account = agent.accounts.get(publication.order.account)
+    account = agent.accounts.known(publication.order.account)
     return Desk(agent.names, account, lambda hop, seq: build(publication, agent, hop, seq), now)
 
 

@@ -51,6 +51,11 @@ class Publications(SenderUsage[Publication]):
             return failure(command.ref, "no_such_publication", f"there is no publication {command.publication}")
         return (Report(CommandDone(command.ref)), *self.step(known, "REMOVE", None, now, wall))
 
+    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
+        """What an account that is removed has published is removed, too."""
+        machine: Publication = self.cells.get(key)
+        return self.leave(key, now, wall) if self.agent.accounts.removed(machine.order.account) else ()
+
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: the state is removed; the answer is not waited for."""
         return self.give(key.decode(), "REMOVE", None, now, wall)

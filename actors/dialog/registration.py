@@ -76,6 +76,9 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
         registrar: of those that the account is registered at in parallel; empty for its first.
         tried: where 3xx have sent the REGISTER in this round, the URI that it is at now last.
         targets: where else they say it may go.
+        flow: whether the registrar sends our calls by the flow that we registered on (RFC 5626 s4.2.1).
+        plain: whether the first hop could not do that (439), so that it is not asked for any more.
+        version: of the account, as the last request said it.
     """
 
     state: State
@@ -105,10 +108,32 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
     registrar: str = ""
     tried: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    flow: bool = False
+    plain: bool = False
+    version: str = ""
 
     def at(self, account: Account) -> str:
         """The Request-URI of its next request."""
-        return self.tried[-1] if self.tried else self.registrar or account.registrar
+        registrar = account.registrar if uri_is_loose(self.registrar) else self.registrar
+        return self.tried[-1] if self.tried else registrar or account.registrar
+
+    def proxy(self, account: Account) -> str:
+        """The URI of its first hop, an edge proxy of its own before the account's; empty for the Request-URI."""
+        return self.registrar if uri_is_loose(self.registrar) else account.outbound_proxy
+
+    def outbound(self, account: Account) -> bool:
+        """Whether it asks that calls come by its flow."""
+        return account.outbound and bool(account.instance) and not self.plain
+
+    @property
+    def over_datagrams(self) -> bool:
+        """Whether its last request went over UDP."""
+        attempt = None if self.errand is None else self.errand.attempt
+        return attempt is not None and bool(attempt.candidates) and attempt.candidate.target.transport == "udp"
+
+    def number(self, account: Account) -> int:
+        """Its ``reg-id``: which of the account's flows it is, the same after every start (RFC 5626 s4.2.1)."""
+        return 1 + ("", *account.registrars).index(self.registrar)
 
     def standing(self, now: float) -> str:
         """What is true of it: registering, registered, failing, unregistering or unregistered."""
@@ -166,7 +191,9 @@ def _at(when: float, now: float, wall: float) -> float:
 
 def register(registration: Registration, account: Account, agent: Agent, candidate: Candidate, seq: int) -> Request:
     """The REGISTER but for its Via (s10.2)."""
-    routes = [f"<{account.outbound_proxy}>"] if uri_is_loose(account.outbound_proxy) else []
+    proxy = registration.proxy(account)
+    routes = [f"<{proxy}>"] if uri_is_loose(proxy) else []
+    outbound = registration.outbound(account)
     name = f'"{account.display_name}" ' if account.display_name else ""
     headers: list[tuple[str, str]] = [
         *[("Route", route) for route in routes],
@@ -175,29 +202,37 @@ def register(registration: Registration, account: Account, agent: Agent, candida
         ("To", f"<{account.aor}>"),
         ("Call-ID", registration.call_id),
         ("CSeq", f"{seq} REGISTER"),
-        ("Supported", "path"),
+        ("Supported", "path, outbound" if outbound else "path"),
         ("User-Agent", agent.settings.user_agent),
     ]
     if registration.removes == ALL:
         headers += [("Contact", ALL), ("Expires", "0")]
     elif registration.removes:
-        headers.append(("Contact", f"<{registration.removes}>;expires=0"))
+        headers.append(("Contact", f"<{registration.removes}>;expires=0{_flow(registration, account)}"))
     else:
         mine = contact_uri(registration, account, candidate)
-        headers.append(("Contact", _contact(mine, account, registration.expires)))
-        if registration.bound and registration.bound != mine:
+        headers.append(("Contact", _contact(mine, registration, account)))
+        # By the instance and the reg-id a registrar that knows flows replaces the binding (RFC 5626 s6).
+        if registration.bound and registration.bound != mine and not registration.flow:
             headers.append(("Contact", f"<{registration.bound}>;expires=0"))
         headers.append(("Expires", str(registration.expires)))
     return Request.build("REGISTER", registration.at(account), headers)
 
 
-def _contact(mine: str, account: Account, expires: int) -> str:
-    value = f"<{mine}>;expires={expires}"
+def _contact(mine: str, registration: Registration, account: Account) -> str:
+    value = f"<{mine}>;expires={registration.expires}"
     if account.q:
         value += f";q={account.q}"
-    if account.instance:  # RFC 5626 s4.1
-        value += f';+sip.instance="<{account.instance}>"'
-    return value
+    if registration.outbound(account):
+        return value + _flow(registration, account)
+    return value + (f';+sip.instance="<{account.instance}>"' if account.instance else "")  # RFC 5626 s4.1
+
+
+def _flow(registration: Registration, account: Account) -> str:
+    """What names the flow in a Contact: the same when it is bound, refreshed and removed (RFC 5626 s4.2.2)."""
+    if not registration.outbound(account):
+        return ""
+    return f';+sip.instance="<{account.instance}>";reg-id={registration.number(account)}'
 
 
 def contact_uri(registration: Registration, account: Account, candidate: Candidate) -> str:
@@ -249,9 +284,12 @@ def granted(registration: Registration, account: Account, response: Response) ->
         return min(fallback, CEILING)
     ours = uri.parse(registration.contact)
     found = [contact for contact in contacts if not contact.is_star and ours.equivalent(contact.uri)]
-    if not found and account.instance:
-        wanted = f'"<{account.instance}>"'
-        found = [contact for contact in contacts if contact.param("+sip.instance") in (wanted, wanted.strip('"'))]
+    if account.instance and (not found or registration.outbound(account)):
+        wanted = f"<{account.instance}>"
+        same = [each for each in contacts if (each.param("+sip.instance") or "").strip('"') == wanted]
+        number = str(registration.number(account)) if registration.outbound(account) else None
+        # Two flows of ours may have one Contact URI.
+        found = [each for each in same if each.param("reg-id") == number] or found or same
     if not found and len(contacts) == 1 and contacts[0].uri.user == ours.user:
         found = [contacts[0]]  # rewritten on its way, as gateways do
     if not found:

@@ -6,7 +6,17 @@ from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
 from actors.dialog.call import Heard, Place
 from actors.dialog.effects import KeepFlow, LetFlowGo
-from actors.dialog.errand import FLOOR, Desk, OfAccount, Outcome, backoff, retry_after, wanted_at_least
+from actors.dialog.errand import (
+    FIRST_WAIT,
+    FLOOR,
+    SPARE_WAIT,
+    Desk,
+    OfAccount,
+    Outcome,
+    backoff,
+    retry_after,
+    wanted_at_least,
+)
 from actors.dialog.registration import (
     ALL,
     Input,
@@ -20,11 +30,12 @@ from actors.dialog.registration import (
     seen_at,
 )
 from actors.runtime.machine import Arm, Effects, Row, Table
-from actors.sip import Response
+from actors.sip import RemoteProtocolError, Response
 from actors.sip.headers import Path, ServiceRoute
 from actors.sip.vocabulary import Target
 
 SOONEST, LATEST = 0.5, 0.9  # the part of the granted time after which we refresh, by chance between them
+LACKS_OUTBOUND = 439  # the first hop does (RFC 5626 s11.6)
 PATIENCE = 2.0  # times 64*T1: how long one transaction and its location may take before they count as lost
 
 
@@ -46,9 +57,10 @@ def _send(registration: Registration, given: OfAccount, now: float) -> tuple[Reg
     """Begin a REGISTER with the next CSeq number."""
     desk = _desk(registration, given, now)
     seq = registration.seq + 1
-    where = given.account.outbound_proxy or registration.at(given.account)
+    where = registration.proxy(given.account) or registration.at(given.account)
     errand, effects = errands.begin(desk, registration.tag, "REGISTER", where, seq, registration.proof)
-    return replace(registration, errand=errand, seq=seq), (*effects, _give_up(given, now))
+    registration = replace(registration, errand=errand, seq=seq, version=given.version)
+    return registration, (*effects, _give_up(given, now))
 
 
 def _give_up(given: OfAccount, now: float) -> Arm:
@@ -114,6 +126,7 @@ def _succeeded(
         service_route=routes_of(response, ServiceRoute),
         path=routes_of(response, Path),
         bindings=bindings_of(response),
+        flow=registration.outbound(account) and _knows_flows(response),
     )
     if registration.wish:
         return _leave(registration, given, now, registration.wish)
@@ -140,12 +153,20 @@ def _keep_flow(registration: Registration, response: Response) -> Effects:
     6223 s5), where 0 leaves it to us.
     """
     target = _flow(registration)
-    if target is None or (target.transport == "udp" and not registration.seen):
+    if target is None or (target.transport == "udp" and not registration.seen and not registration.flow):
         return ()
     via = response.via
     timer = response.get("Flow-Timer") or (via.params.get("keep") if via is not None else "") or ""
     interval = float(timer) if timer.isascii() and timer.isdigit() and len(timer) <= 6 else 0.0
-    return (KeepFlow(target, registration.tag, interval),)
+    return (KeepFlow(target, registration.tag, interval, registration.flow),)
+
+
+def _knows_flows(response: Response) -> bool:
+    """Whether the registrar, and all between, send our calls by the flow (RFC 5626 s4.2.1)."""
+    try:
+        return "outbound" in response.require
+    except RemoteProtocolError:
+        return False
 
 
 def _elsewhere(registration: Registration, account: Account) -> bool:
@@ -172,12 +193,18 @@ def _refused(
         return _not_removed(registration, given, now, outcome.status, outcome.reason)
     more = wanted_at_least(outcome, registration.expires)
     if more and not registration.raised:
-        registration = replace(registration, expires=more, raised=True)
-        assert registration.errand is not None
-        after, effects = errands.again(registration.errand, _desk(registration, given, now))
-        registration = replace(registration, errand=after, seq=after.seq, proof=after.proof, state=State.REGISTERING)
-        return registration, (*effects, _give_up(given, now))
+        return _again(replace(registration, expires=more, raised=True), given, now)
+    if outcome.status == LACKS_OUTBOUND and registration.outbound(given.account):
+        return _again(replace(registration, plain=True, flow=False), given, now)
     return _failed(registration, given, now, outcome.status, outcome.reason, retry_after(outcome.response))
+
+
+def _again(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
+    """Send it again at once, to whom refused it, in other words."""
+    assert registration.errand is not None
+    after, effects = errands.again(registration.errand, _desk(registration, given, now))
+    registration = replace(registration, errand=after, seq=after.seq, proof=after.proof, state=State.REGISTERING)
+    return registration, (*effects, _give_up(given, now))
 
 
 def _redirected(registration: Registration, given: OfAccount, outcome: Outcome) -> Registration | None:
@@ -209,7 +236,8 @@ def _failed(
     )
     if registration.wish:
         return _leave(registration, given, now, registration.wish)
-    wait = backoff(registration.failures, _chance(registration, given, "retry"))
+    base = SPARE_WAIT if given.spare else 2 * FIRST_WAIT if given.account.outbound else FIRST_WAIT
+    wait = backoff(registration.failures, _chance(registration, given, "retry"), base)
     return registration, (Arm(Input.DUE, now + max(wait, at_least)),)
 
 
@@ -262,6 +290,8 @@ def _removed(registration: Registration, given: OfAccount, now: float) -> tuple[
         bindings=(),
         service_route=(),
         path=(),
+        flow=False,
+        plain=False,
     )
     return _after_removal(registration, given, now)
 

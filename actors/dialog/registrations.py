@@ -37,6 +37,8 @@ class Registrations(SenderUsage[Registration]):
         self._pace = Pace(RATE / agent.settings.shards)
         agent.routes, agent.located_at = self.routes, self.located_at
         self._leaving: set[bytes] | None = None  # once the service stops: those that are not done
+        self._former: dict[str, Account] = {}  # the accounts, as they were, of those that leave their registrar, by tag
+        self._versions = {account.aor: self._version(account) for account in self._mine()}
 
     @property
     def idle(self) -> bool:
@@ -65,7 +67,8 @@ class Registrations(SenderUsage[Registration]):
         said = next((each for each in registrations if each.bound), registrations[0] if registrations else None)
         if said is not None and said.service_route:
             return said.service_route
-        return (account.outbound_proxy,) if uri_is_loose(account.outbound_proxy) else ()
+        proxy = account.outbound_proxy if said is None else said.proxy(account)
+        return (proxy,) if uri_is_loose(proxy) else ()
 
     def located_at(self, account: Account) -> tuple[str, ...]:
         """The addresses at which the registrars of an account were found last; not where they sent us."""
@@ -73,14 +76,91 @@ class Registrations(SenderUsage[Registration]):
         return tuple([candidate.target.host for candidates in found for candidate in candidates])
 
     def begin(self, now: float, wall: float) -> Effects:
-        """Plan the registrations that are not there yet, and forget those of accounts that are no more."""
-
-        def first(account: Account, registrar: str) -> Registration:
-            return replace(self._new(account, registrar, wall), state=State.WAITING, deadlines=((Input.DUE, now),))
-
-        mine = [(each, registrar) for each in self._mine() if each.register for registrar in _registrars(each)]
-        self.plan({self._tag(each.aor, where).encode(): partial(first, each, where) for each, where in mine})
+        """Plan the registrations that are not there yet; those that a reload has removed are left to `renewed`."""
+        mine = [each for each in self._mine() if each.register]
+        pairs = [(each, registrar) for each in mine for registrar in _registrars(each)]
+        former = [each for each in self.agent.accounts.former if self.agent.names.owns(each.aor)]
+        left = {self._tag(each.aor, registrar).encode() for each in former for registrar in _registrars(each)}
+        first = {self._tag(each.aor, at).encode(): partial(self._first, each, at, now, wall) for each, at in pairs}
+        self.plan(first, left)
         return ()
+
+    def _first(self, account: Account, registrar: str, now: float, wall: float) -> Registration:
+        return replace(self._new(account, registrar, wall), state=State.WAITING, deadlines=((Input.DUE, now),))
+
+    # A reload
+
+    def _version(self, account: Account) -> str:
+        """Of what an account's registrations are made of, but for its secret, by which none of them differs."""
+        said: tuple[object, ...] = (
+            account.display_name,
+            account.registrar,
+            account.outbound_proxy,
+            account.username,
+            account.expires,
+        )
+        said += (account.contact, account.q, account.instance, account.outbound, account.registrars)
+        return self.agent.names.token("version", account.aor, repr(said))[:8]
+
+    def _stale(self, registration: Registration) -> bool:
+        """Whether the registrar was told what the account was before."""
+        return registration.version != self._versions[registration.aor]
+
+    def _wanted(self, registration: Registration) -> Account | None:
+        """The account, if it is to register there still."""
+        account = self.agent.accounts.get(registration.aor)
+        if account is None or not account.register or registration.registrar not in _registrars(account):
+            return None
+        return account
+
+    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
+        """One whose account is removed, or has another registrar, leaves the registrar; another change is told to it.
+
+        Each takes its turn. Where the new registrar is another one, it is registered at once the old one has answered.
+        """
+        registration: Registration = self.cells.get(key)
+        account = self._wanted(registration)
+        former = [each for each in self.agent.accounts.former if each.aor == registration.aor]
+        old = next((each for each in reversed(former) if self._version(each) == registration.version), None)
+        if registration.state is State.IDLE:  # as it was told to be
+            if account is None:
+                self.cells.delete(key)
+            return ()
+        if account is not None and not self._stale(registration):
+            failing = registration.state is State.FAILING and bool(former)  # its secret may be right now
+            self.put(_due(registration, now) if failing else registration)
+            return ()
+        if account is not None and (old is None or registration.at(old) == registration.at(account)):
+            self.put(self._changed(registration, account, now))
+            return ()
+        if old is None:
+            self.cells.delete(key)
+            return ()
+        self._former[registration.tag] = old
+        if registration.state in (State.REGISTERED, State.FAILING):
+            self.put(_due(registration, now))
+            return ()
+        return self.step(registration, "UNREGISTER", "", now, wall)
+
+    def _changed(self, registration: Registration, account: Account, now: float) -> Registration:
+        """The registration as it tells what has changed: at once, or when the REGISTER on its way is answered."""
+        if registration.state not in (State.REGISTERED, State.FAILING, State.WAITING):
+            return registration
+        return replace(_due(registration, now), expires=account.expires, plain=False)
+
+    def keep(self, machine: Registration, now: float, wall: float) -> Effects:
+        """Store it; one that has left its former registrar begins at the one of now, or is forgotten."""
+        effects = super().keep(machine, now, wall)
+        account = self._wanted(machine)
+        if machine.tag in self._former:
+            if machine.state is State.IDLE and self._leaving is None:
+                del self._former[machine.tag]
+                self.cells.delete(machine.key)
+                if account is not None:
+                    self.put(self._first(account, machine.registrar, now, wall))
+        elif account is not None and machine.state is State.REGISTERED and self._stale(machine):
+            self.put(self._changed(self.cells.get(machine.key), account, now))
+        return effects
 
     def _mine(self) -> list[Account]:
         return [account for account in self.agent.accounts if self.agent.names.owns(account.aor)]
@@ -108,7 +188,9 @@ class Registrations(SenderUsage[Registration]):
         A registrar that closes its connections by itself after each response (no `token`) calls us on new ones.
         """
         registration = self.cell(tag)
-        if registration is not None and token and registration.state is State.REGISTERED:
+        if registration is None or registration.state is not State.REGISTERED:
+            return ()
+        if token or (registration.flow and registration.over_datagrams):
             self.put(_due(registration, now + FLOOR, sooner=True))
         return ()
 
@@ -124,12 +206,19 @@ class Registrations(SenderUsage[Registration]):
         due = next((at for timer, at in machine.deadlines if timer is Input.DUE), None)
         if due is not None and due <= now and (turn := self._pace.claim(machine.key, now)) > now:
             machine = _due(machine, turn)
+        elif due is not None and due <= now and machine.tag in self._former:
+            return self.step(machine, "UNREGISTER", "", now, wall)
         return super().fire(machine, now, wall)
 
     def given(self, machine: Registration, what: Any, wall: float) -> OfAccount | None:  # noqa: ANN401
         """With the account."""
-        account = self.agent.accounts.get(machine.aor)
-        return None if account is None else OfAccount(self.agent, account, wall, what)
+        former = self._former.get(machine.tag)
+        account = former or self.agent.accounts.get(machine.aor)
+        if account is None:
+            return None
+        spare = account.outbound and any(each.flow and each.tag != machine.tag for each in self.of(account))
+        version = self._version(account) if former else self._versions.get(account.aor, "")
+        return OfAccount(self.agent, account, wall, what, spare, version)
 
     def news(self, machine: Registration, now: float, wall: float) -> tuple[Registration, Effects]:
         """What is true of it, where control was told something else."""
@@ -165,6 +254,8 @@ class Registrations(SenderUsage[Registration]):
         """Give an input to the registration at each registrar of an account, whether it is there yet or not."""
         effects: Effects = ()
         for registrar in _registrars(account):
+            if event == "REGISTER" and self._tag(account.aor, registrar) in self._former:
+                continue  # it will, when it has left the registrar that it had
             known = self.cell(self._tag(account.aor, registrar)) or self._new(account, registrar, wall)
             effects += self.step(known, event, what, now, wall)
         return effects

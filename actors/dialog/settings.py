@@ -17,11 +17,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             every call with 480.
         obey: networks whose calls are answered by themselves where the INVITE asks for it, though others ring.
         path: of the file to play or record. In a path to record, ``{call}`` stands for the id of the call.
+        media: ``service``, or ``application`` where that brings and receives the SDP, and no media of ours is in it.
     """
 
     mode: str = "echo"
     path: str = ""
     obey: tuple[str, ...] = ()
+    media: str = "service"
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         incoming: the routes of calls in.
         ring_timeout: how long a call in rings before 480.
         codecs: encoding names in the order we offer them.
+        comfort_noise: that is offered, too; it is taken in any case.
         ptime: milliseconds of audio in a packet.
         srtp: off, optional or required: see :mod:`actors.sip.sdp_protection`.
         srtp_suites: those that are offered and taken, the most liked first.
@@ -76,6 +79,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
         hook: ``module:function`` of the application that may change what is sent, empty for none: see actors.sip.hooks.
         packages: the event packages that others may subscribe to; the application tells their state.
         accounts: all of the service; one registers in the shard that its address-of-record hashes to.
+        former: accounts as they were before a reload removed or changed them, the latest last.
     """
 
     shards: int = 1
@@ -86,6 +90,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     incoming: tuple[Route, ...] = ()
     ring_timeout: float = 180.0
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    comfort_noise: bool = False
     ptime: int = 20
     srtp: Literal["off", "optional", "required"] = "off"
     srtp_suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
@@ -102,6 +107,7 @@ class DialogSettings(msgspec.Struct, frozen=True, kw_only=True):
     t1: float = 0.5
     t2: float = 4.0
     accounts: tuple[Account, ...] = ()
+    former: tuple[Account, ...] = ()
     realm: str = ""
     users: tuple[User, ...] = ()
     hook: str = ""

@@ -184,7 +184,7 @@ def accept_of(order: Watch) -> str:
 def first(subscription: Subscription, agent: Agent, candidate: Candidate, seq: int) -> Request:
     """The SUBSCRIBE that begins it, but for its Via (s4.1.2.1)."""
     order, tag = subscription.order, subscription.tag
-    account = agent.accounts.get(order.account)
+    account = agent.accounts.known(order.account)
     headers = [
         *beginning(agent, account, candidate, tag, order.uri, subscription.call_id, f"{seq} SUBSCRIBE"),
         *common(subscription, agent, candidate, subscription.expires),
@@ -203,11 +203,12 @@ def next_one(
 def common(subscription: Subscription, agent: Agent, candidate: Candidate, expires: int) -> list[tuple[str, str]]:
     """The header lines of every SUBSCRIBE."""
     order = subscription.order
-    account = agent.accounts.get(order.account)
+    account = agent.accounts.known(order.account)
     user = agent.settings.user if account is None else account.user
+    ob = account is not None and account.outbound  # its NOTIFYs come by this flow (RFC 5626 s4.3)
     accept = accept_of(order)
     return [
-        ("Contact", contact_value(user, candidate.sent_by, candidate.target.transport)),
+        ("Contact", contact_value(user, candidate.sent_by, candidate.target.transport, ob=ob)),
         ("Event", order.event),
         ("Expires", str(expires)),
         *([("Accept", accept)] if accept else []),

@@ -37,7 +37,7 @@ PART = 0.8  # of the granted time, after which it is refreshed
 
 def _desk(subscription: Subscription, given: Given, now: float, branch: Branch | None = None) -> Desk:
     agent = given.agent
-    account = agent.accounts.get(subscription.order.account)
+    account = agent.accounts.known(subscription.order.account)
     expires = 0 if subscription.state is State.ENDING else subscription.expires
     if branch is None:
         return Desk(agent.names, account, lambda hop, seq: bytes(first(subscription, agent, hop, seq)), now)

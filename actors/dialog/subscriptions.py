@@ -111,6 +111,11 @@ class Subscriptions(SenderUsage[Subscription]):
         counts = tuple([(name, f"{count.new}/{count.old}") for name, count in found.counts.items()])
         return (Report(MessagesWaiting(subscription, account, found.waiting, found.account, counts, wall)),)
 
+    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
+        """One by an account that is removed is ended."""
+        machine: Subscription = self.cells.get(key)
+        return self.leave(key, now, wall) if self.agent.accounts.removed(machine.order.account) else ()
+
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: end it at the notifier; its last NOTIFY is not waited for."""
         return self.give(key.decode(), "END", None, now, wall)

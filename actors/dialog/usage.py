@@ -10,7 +10,7 @@ To add a usage: derive from :class:`Usage`, give it a mark, say which methods an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from actors.dialog.call import Agent, Asked, Given, Heard, Place
@@ -62,12 +62,21 @@ class Usage:
         self.cells = cells
 
     @property
+    def number(self) -> int:
+        """How many cells there are."""
+        return self.cells.number(self.mark.encode())
+
+    @property
     def commands(self) -> Mapping[type, Command]:
         """Its commands by type; each gives exactly one CommandDone or CommandFailed among its effects."""
         return {}
 
     def begin(self, now: float, wall: float) -> Effects:  # noqa: ARG002
         """The shard starts, for the first time or again: plan what is to be done unasked."""
+        return ()
+
+    def renewed(self, key: bytes, now: float, wall: float) -> Effects:  # noqa: ARG002
+        """A reload has changed accounts: this cell may be of one that is removed."""
         return ()
 
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:  # noqa: ARG002
@@ -141,11 +150,6 @@ class SenderUsage(Usage, Generic[S]):
     table: ClassVar[Table[Any]]
     over: ClassVar[Any] = None
 
-    @property
-    def number(self) -> int:
-        """How many cells there are."""
-        return self.cells.number(self.mark.encode())
-
     def tag(self, *parts: str) -> str:
         """The tag of the cell that `parts` name."""
         return self.mark + self.agent.names.token(*parts)
@@ -163,14 +167,14 @@ class SenderUsage(Usage, Generic[S]):
         """What control has not been told of `machine` yet, and the machine once it has."""
         return machine, ()
 
-    def plan(self, wanted: Mapping[bytes, Callable[[], S]]) -> None:
-        """Begin the cells that are not there yet, and forget those that are wanted no more."""
+    def plan(self, wanted: Mapping[bytes, Callable[[], S]], left: Collection[bytes] = ()) -> None:
+        """Begin the cells that are not there yet, and forget those that are wanted no more but are not `left`."""
         mark = self.mark.encode()
         known = {key for key in self.cells.keys() if key[:1] == mark}  # noqa: SIM118 - not a dict
         for key, new in wanted.items():
             if key not in known:
                 self.put(new())
-        for key in known - wanted.keys():
+        for key in known.difference(wanted, left):
             self.cells.delete(key)
 
     # What happens

@@ -74,6 +74,13 @@ class UserAgent:
             effects += usage.begin(now, wall)
         return effects
 
+    def renewed(self, now: float, wall: float, keys: Keys = None) -> Effects:
+        """A reload has removed or changed accounts."""
+        effects: Effects = ()
+        for key in chosen(self._cells, keys):
+            effects += self._of_key(key).renewed(key, now, wall)
+        return effects
+
     def _of(self, tag: str) -> Usage:
         """The usage that a tag is of."""
         return self._marked.get(tag[:1], self.calls)
@@ -108,9 +115,9 @@ class UserAgent:
         except RemoteProtocolError as error:  # a header or a body that is needed is malformed or not understood
             return (refusal(self.agent, asked, error),)
 
-    def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
-        """The INVITE of the server transaction `key` was cancelled."""
-        return self.calls.cancelled(key, now, wall)
+    def cancelled(self, key: TransactionKey, now: float, wall: float, tag: str = "") -> Effects:
+        """The INVITE of the server transaction `key` was cancelled; `tag` is ours where it is a re-INVITE."""
+        return self.calls.cancelled(key, now, wall, tag)
 
     def acknowledged(self, head: Head, raw: bytes, now: float, wall: float) -> Effects:
         """Take the ACK to a 2xx."""

@@ -36,6 +36,7 @@ from actors.media.streams import Streams
 from actors.runtime.actor import run
 from actors.runtime.audit import Audit
 from actors.runtime.context import Context
+from actors.runtime.doors import AGAIN
 from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
@@ -81,6 +82,7 @@ class MediaActor(Moves):
         super().__init__(context)
         self._writer: threading.Thread | None = None
         self._reader: threading.Thread | None = None
+        self._door_at: float | None = None  # when to try again to open one that is missing
         self._unheard: set[str] = set()  # sessions of calls out whose devices wait for the peer's first packet
         self._commands: dict[type[Event], Callable[[str, bytes, Any, Any, float], None]] = {
             events.PrepareSession: self._on_prepare,
@@ -125,6 +127,7 @@ class MediaActor(Moves):
             target,
             inband=inband,
             talk=settings.talk_events,
+            suppress=settings.comfort_noise,
             network=settings.network,
             process=load(settings.filter) if settings.filter else None,
             phase=phase_of(self._records.path),
@@ -187,14 +190,27 @@ class MediaActor(Moves):
         self._audit = Audit(self.context.state_dir / "audit.log")
         doors = AudioDoors(path, self._audio_address(), self.context.state_dir / "keys", clock)
         self._streams = Streams(doors, positions, engine.of_call, engine.tapped, self._note_down)
-        for fd in self._streams.filenos():
-            self.mailbox.watch(fd, self._streams.receive, edge=True)
-            self.mailbox.again(fd)  # what came before is no news
         self._audio = self._streams.filenos()[0]
-        if doors.remote is not None:
-            self._remote = doors.remote
-            self.log.info("listening", address=doors.remote.address)
-            self.mailbox.watch(doors.remote.zap_fileno(), self._asked_in)
+        self._watch_audio(self._audio)
+        self._doors = doors
+        self._watch_remote()
+        if doors.missing:
+            self.log.warning("no audio for other machines yet", error=doors.missing)
+
+    def _watch_audio(self, fd: int) -> None:
+        self.mailbox.watch(fd, self._streams.receive, edge=True)
+        self.mailbox.again(fd)  # what came before is no news
+
+    def _watch_remote(self) -> None:
+        """Serve the door for other machines, or try again to open it."""
+        remote = self._doors.remote
+        if remote is not None:
+            self._remote = remote
+            self.log.info("listening", address=remote.address)
+            self._watch_audio(remote.fileno())
+            for fd in remote.filenos_of_comers():
+                self.mailbox.watch(fd, self._asked_in)
+        self._door_at = clock() + AGAIN if self._doors.missing else None
 
     def _audio_address(self) -> str:
         """The ports behind that of the control API are the media processes', in their order."""
@@ -215,16 +231,26 @@ class MediaActor(Moves):
 
     # The pacing.
 
+    def next_wake(self) -> float | None:
+        """The next tick's deadline, or when to try again to open a door."""
+        tick, door = super().next_wake(), self._door_at
+        return tick if door is None else door if tick is None else min(tick, door)
+
     def wake(self, now: float) -> None:
-        """A tick is due."""
+        """A tick is due, or a door is, or a session that comes from elsewhere."""
+        if self._door_at is not None and self._door_at <= now:
+            self._doors.open_remote()
+            self._watch_remote()
+        if self._coming:
+            self._arrive(now)
+        if (tick := self._engine.next_wake()) is None or tick > now:
+            return
         self._lines.read()
         self._engine.tick(now, time.time())
         if self._unheard:
             self._listen()
         if self._streams.tick():
             self.mailbox.again(self._audio)
-        if self._coming:
-            self._arrive(now)
         self._tell_events()
         if self._ports.leaving or self._stray:
             self._lead_home(now)
@@ -430,15 +456,19 @@ class MediaActor(Moves):
 
     def peer_reset(self, peer: str, now: float) -> None:
         """The dialog shard lost all it held: nobody owns these sessions any more. The device is told of its lines."""
-        if peer == DEVICE:
-            for key in tuple(self.cells):
-                if (device := self.cells.get(key).device) is not None:
-                    self._connect(self.cells.get(key).owner, device)
-            return
         for key in tuple(self.cells):
-            if self.cells.get(key).owner == peer:
-                self.cells.delete(key)
-                self._drop(name_of(key), now)
+            self.defer(self._lose, key, peer, now)  # each a step of its own, so that one that breaks stops no other
+
+    def _lose(self, key: bytes, peer: str, now: float) -> None:
+        facts: Facts | None = self.cells.get(key)
+        if facts is None:
+            return
+        if peer == DEVICE:
+            if facts.device is not None:
+                self._connect(facts.owner, facts.device)
+        elif facts.owner == peer:
+            self.cells.delete(key)
+            self._drop(name_of(key), now)
 
     def spoiled(self, key: bytes, cell: Facts | None, error: BaseException, now: float) -> None:
         """A step of a session raised, or its cell cannot be read: the session ends."""

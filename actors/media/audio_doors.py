@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,15 +45,9 @@ class AudioDoors(Doors[Listener]):
 
     def __init__(self, path: Path, listen: str, keys: Path, clock: Callable[[], float]) -> None:
         options = {"max_message": MAX_MESSAGE, "queue": QUEUE, "linger": LINGER, "buffer": BUFFER}
-        ring = Keyring(keys, _listener)
-        local, remote = LocalRouter(path, **options), None
-        if listen:
-            try:
-                remote = GuardedRouter(listen, path.with_name(f"port-of-{path.name}"), ring, clock, **options)
-            except BaseException:
-                local.close()
-                raise
-        super().__init__(local, remote, ring, OURS, clock)
+        ring, port = Keyring(keys, _listener), path.with_name(f"port-of-{path.name}")
+        remote = partial(GuardedRouter, listen, port, ring, clock, **options) if listen else None
+        super().__init__(LocalRouter(path, **options), remote, port, ring, OURS, clock)
 
 
 def _listener(name: str, data: dict[str, Any]) -> Listener:

@@ -2,8 +2,8 @@
 
 A client's DEALER socket sends to the ROUTER ``RUN_DIR/audio-N`` of the media process N, one msgpack map a message:
 ``{v, asks}``, each of them ``{op, ...}``. The service sends one map a tick to each client, ``{v, told, frames}``: what
-it has to tell, each ``{t, ...}``, and the frames of all its taps. Positions count samples of what was written, from 0,
-at the tap's rate.
+it has to tell, each ``{t, ...}``, and the frames of all its taps; those of taps with a place are in `blocks`, which is
+there when there are any. Positions count samples of what was written, from 0, at the tap's rate.
 
 Named tuples, so that a client needs nothing but pyzmq and msgpack.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
 import msgpack
+
+from actors.media.audio_frame_events import PLACES, Frames, Played, Writes
 
 VERSION = 1
 MAX_MESSAGE = 65_536  # bytes
@@ -31,6 +33,8 @@ class Open(NamedTuple):
         hear: send me what the peer says.
         speak: I write what the peer is to hear; one tap of a call may.
         played: the position last told, for a tap that goes on where nothing better is known.
+        place: a number of the client's own, 0 to 65535, another for each of its taps: what is heard then comes in
+            Frames and Played, and may be written by Writes, for all such taps at once. -1 for none of that.
     """
 
     tap: str
@@ -39,6 +43,7 @@ class Open(NamedTuple):
     hear: bool = True
     speak: bool = True
     played: int = 0
+    place: int = -1
 
 
 class Write(NamedTuple):
@@ -216,12 +221,15 @@ class Frame(NamedTuple):
     data: bytes
 
 
-Request = Open | Write | Mark | Flush | Measure | Leave
-Told = Opened | Refused | Progress | Full | Marked | Flushed | Measured | Closed
+Ask = Open | Write | Mark | Flush | Measure | Leave  # of one tap
+Request = Ask | Writes
+News = Opened | Refused | Progress | Full | Marked | Flushed | Measured | Closed  # of one tap
+Told = News | Played
 
 REQUESTS: dict[str, type[Any]] = {
     "open": Open,
     "write": Write,
+    "writes": Writes,
     "mark": Mark,
     "flush": Flush,
     "measure": Measure,
@@ -231,6 +239,7 @@ TOLD: dict[str, type[Any]] = {
     "opened": Opened,
     "refused": Refused,
     "progress": Progress,
+    "played": Played,
     "full": Full,
     "marked": Marked,
     "flushed": Flushed,
@@ -239,11 +248,11 @@ TOLD: dict[str, type[Any]] = {
 }
 _WORDS: dict[type[Any], str] = {kind: word for table in (REQUESTS, TOLD) for word, kind in table.items()}
 _FIELDS: dict[type[Any], dict[str, type[Any]]] = {
-    kind: get_type_hints(kind) for kind in (*REQUESTS.values(), *TOLD.values(), Frame)
+    kind: get_type_hints(kind) for kind in (*REQUESTS.values(), *TOLD.values(), Frame, Frames)
 }
 
 
-_TICK_HEAD = b"\x83\xa1v" + bytes((VERSION,)) + b"\xa4told"
+_TICK_HEAD = b"\xa1v" + bytes((VERSION,)) + b"\xa4told"
 
 
 class AudioError(ValueError):
@@ -288,57 +297,57 @@ def _request(fields: dict[str, Any]) -> Request:
     if kind is None:
         raise AudioError("op is not one of " + ", ".join(REQUESTS))
     request: Request = _record(kind, fields, strict=True)
+    if isinstance(request, Writes):
+        return request
     for text in (request.tap, getattr(request, "name", "-")):
         if not 0 < len(text) <= MAX_NAME:
             raise AudioError(f"a token or name is of 1 to {MAX_NAME} characters")
     for number in (getattr(request, name, 0) for name in ("at", "to", "played")):
         if not 0 <= number < 1 << 62:
             raise AudioError("a position is not below 0, and below 2^62")
+    if isinstance(request, Open) and not -1 <= request.place < PLACES:
+        raise AudioError(f"a place is below {PLACES}")
     return request
 
 
-def frame_head(tap: str) -> bytes:
-    """The beginning of every frame of a tap, for `packed_frame`."""
-    text: bytes = msgpack.packb(tap)
-    return b"\x84\xa3tap" + text
-
-
-def packed_frame(head: bytes, seq: int, timestamp: int, data: bytes) -> bytes:
-    """A Frame in msgpack, put together from what is the same for all frames: this is done for each of them."""
-    return b"%b\xa3seq\xcf%b\xa9timestamp\xce%b\xa4data\xc5%b%b" % (
-        head,
-        seq.to_bytes(8, "big"),
-        timestamp.to_bytes(4, "big"),
-        len(data).to_bytes(2, "big"),
-        data,
-    )
-
-
-def encode_tick(told: Sequence[Told], frames: Sequence[bytes]) -> bytes:
+def encode_tick(told: Sequence[Told], frames: Sequence[bytes], blocks: Sequence[Frames] = ()) -> bytes:
     """A message of the service; its frames are packed already."""
-    size = len(frames)
-    return b"%b%b\xa6frames\xdd%b%b" % (
-        _TICK_HEAD,
-        msgpack.packb([{"t": _WORDS[type(each)], **each._asdict()} for each in told]) if told else b"\x90",
-        size.to_bytes(4, "big"),
-        b"".join(frames),
+    return b"".join(
+        (
+            b"\x84" if blocks else b"\x83",
+            _TICK_HEAD,
+            msgpack.packb([{"t": _WORDS[type(each)], **each._asdict()} for each in told]) if told else b"\x90",
+            b"\xa6frames\xdd" + len(frames).to_bytes(4, "big"),
+            *frames,
+            b"\xa6blocks\xdd" + len(blocks).to_bytes(4, "big") if blocks else b"",
+            *(piece for block in blocks for piece in block.packed()),
+        )
     )
 
 
-def decode_tick(data: bytes) -> tuple[list[Told], list[Frame]]:
+class Tick(NamedTuple):
+    """A message of the service, read."""
+
+    told: list[Told]
+    frames: list[Frame]
+    blocks: list[Frames]
+
+
+def decode_tick(data: bytes) -> Tick:
     """A message of the service; what it tells that is not known here is left out.
 
     Raises:
         AudioError: it is none.
     """
     fields = _unpacked(data)
-    told, frames = fields.get("told"), fields.get("frames")
-    if type(told) is not list or type(frames) is not list:
-        raise AudioError("told and frames are arrays")
+    told, frames, blocks = fields.get("told"), fields.get("frames"), fields.get("blocks", [])
+    if type(told) is not list or type(frames) is not list or type(blocks) is not list:
+        raise AudioError("told, frames and blocks are arrays")
     known = [(TOLD.get(_text(_map(each).get("t"))), each) for each in told]
-    return (
+    return Tick(
         [_record(kind, each, strict=False) for kind, each in known if kind is not None],
         [_record(Frame, _map(each), strict=False) for each in frames],
+        [_record(Frames, _map(each), strict=False) for each in blocks],
     )
 
 
@@ -373,6 +382,9 @@ def _record(kind: type[Any], fields: dict[str, Any], *, strict: bool) -> Any:  #
         elif type(value) is not hints[name]:
             raise AudioError(f"{name} is of another type")
     try:
-        return kind(**{name: value for name, value in fields.items() if name in hints})
+        record = kind(**{name: value for name, value in fields.items() if name in hints})
     except TypeError as error:
         raise AudioError(f"a field is missing: {error}") from None
+    if not getattr(record, "fits", True):
+        raise AudioError("the arrays are not of the same taps")
+    return record

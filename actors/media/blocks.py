@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from actors.media.audio_events import packed_frame
+from actors.media.audio_frame_events import packed_frame
 
 _SEQ, _TIMESTAMP, _DATA = len(b"\xa3seq\xcf"), len(b"\xa9timestamp\xce"), len(b"\xa4data\xc5") + 2
 

@@ -39,6 +39,7 @@ class Engine:
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
         talk: it is told when peers begin and end to speak.
+        suppress: pauses are not sent to peers that take comfort noise.
         network: a bad one, simulated for what comes to every session; None for none.
         process: a user's filter that every session goes through; None for none.
         phase: seconds by which ticks are behind those of other processes: below a tick's, the same after a restart.
@@ -59,13 +60,23 @@ class Engine:
         *,
         inband: bool = False,
         talk: bool = False,
+        suppress: bool = False,
         network: Network | None = None,
         process: Filter | None = None,
         phase: float = 0.0,
     ) -> None:
         self._phase = phase  # the clock of all that is below is so much behind
         self.floor = Floor(
-            ports, records, disk, token, target, inband=inband, talk=talk, network=network, process=process
+            ports,
+            records,
+            disk,
+            token,
+            target,
+            inband=inband,
+            talk=talk,
+            suppress=suppress,
+            network=network,
+            process=process,
         )
         self.sessions = self.floor.sessions
         self._plays = Plays(self.floor, loader)

@@ -63,6 +63,7 @@ class StartSession(Event, frozen=True):
         protection: the keys where SRTP was agreed; a session that has them never goes back to plain RTP.
         rtcp_port: where RTCP goes (RFC 3605), `port` itself where both share one (RFC 5761); 0 for `port` + 1.
         held: we hold the peer: it is sent what is played to it, and silence in place of what the sound device says.
+        noise: the format that tells of pauses (RFC 3389); None where the peer takes none.
     """
 
     session: str
@@ -77,6 +78,7 @@ class StartSession(Event, frozen=True):
     muted: bool = False
     rtcp_port: int = 0
     held: bool = False
+    noise: Format | None = None
 
 
 class Play(Event, frozen=True):

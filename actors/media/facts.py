@@ -7,10 +7,10 @@ import msgspec
 from actors.media.codecs import Codec, CodecMissingError, find
 from actors.media.events import Format, FromDialog, Play, Record, SendDigits, StartSession, UseDevice
 from actors.media.g711 import Law
-from actors.media.peer import EVENT, NO_AUDIO
+from actors.media.peer import EVENT
 
 _LAWS = {"PCMU": int(Law.PCMU), "PCMA": int(Law.PCMA)}
-_KINDS = _LAWS | {"TELEPHONE-EVENT": EVENT, "CN": NO_AUDIO}
+_KINDS = _LAWS | {"TELEPHONE-EVENT": EVENT}
 
 
 class Coming(msgspec.Struct, array_like=True, frozen=True):
@@ -71,7 +71,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
 
 
 def law_of(form: Format) -> int | None:
-    """The law of a format, EVENT for keys, NO_AUDIO for what is known and skipped, None for what is none of these."""
+    """The law of a format, EVENT for keys, None for what is none of these."""
     kind = _KINDS.get(form.encoding.upper())
     return kind if form.clock_rate == 8000 or kind == EVENT else None
 

@@ -47,6 +47,7 @@ class Floor:
         target: the playout delay that streams begin with, in samples.
         inband: keys are sought in the sound of peers that take no telephone events.
         talk: it is told when peers begin and end to speak.
+        suppress: pauses are not sent to peers that take comfort noise.
         network: a bad one, simulated for what comes to every session; None for none.
         process: a user's filter that every session goes through; None for none.
 
@@ -73,6 +74,7 @@ class Floor:
         *,
         inband: bool,
         talk: bool,
+        suppress: bool,
         network: Network | None,
         process: Filter | None,
     ) -> None:
@@ -86,7 +88,7 @@ class Floor:
         self.srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
         self.recordings = Recordings(disk, records.path.with_name("kept"))
         self.network = network
-        self.inband, self._talk = inband, talk
+        self.inband, self._talk, self._suppress = inband, talk, suppress
         self._process = process
         self.active: dict[str, Session] = {}
         self.resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
@@ -106,7 +108,7 @@ class Floor:
         """A session of `call`, not yet among the others; without an identity it gets a random one."""
         token = self._token
         session = Session(key, pair, token() << 32 | token() if identity is None else identity, token, self._target)
-        session.inband = self.inband
+        session.inband, session.suppresses = self.inband, self._suppress
         session.call = call
         return session
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from actors.media.floor import Floor
 from actors.media.peer import MAX_DATAGRAM, Address
-from actors.media.rtcp import ntp_time
+from actors.media.rtcp import ntp_time, shares
 from actors.media.session import Session
 
 # Datagrams of one socket in one tick; what is more waits, or is lost in the kernel, to the harm of that session alone.
 _ROUNDS = 32
-# The second byte of RTCP packets, where RTP has marker and payload type (RFC 5761 section 4).
-_CONTROL = frozenset(bytes((number,)) for number in range(192, 224))
 
 
 class Intake:
@@ -90,7 +88,7 @@ class Intake:
     def _hear(self, session: Session, data: bytes, address: Address, now: float, wall: float) -> None:
         """Take in one datagram of the RTP port; RTCP may come there, too (RFC 5761 section 4)."""
         peer = session.peer
-        control = data[1:2] in _CONTROL and data[1] & 0x7F not in peer.formats
+        control = shares(data, peer.formats)
         if session.srtp is not None:
             plain = session.unsealed(data, control=control)
             if plain is None:
@@ -98,6 +96,7 @@ class Intake:
             data = plain
         if control:
             peer.accept_control(data, address, now, ntp_time(wall))
+            self._floor.lane.reported(session)
         elif peer.accept(data, address, int(now * 8000)):
             if session.resting:
                 self._floor.wake(session)

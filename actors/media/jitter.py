@@ -11,6 +11,8 @@ a few milliseconds early or late, is passed on sample for sample.
 The delay adapts to what is measured: of all packets of five seconds it is known how long before their time they came.
 When more than two of a hundred come too late the delay grows, when nearly all come far too early it shrinks; so a clock
 that drifts is followed, too. A frame is added or left out where it is quiet, or after a while anywhere.
+
+Where the peer says that it pauses (comfort noise, RFC 3389), nothing is missing from there to its next sound.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class JitterBuffer:
         "_late_run",
         "_least",
         "_margins",
+        "_pauses",
         "_stretch",
         "_too_late",
         "_waited",
@@ -93,6 +96,7 @@ class JitterBuffer:
         self._stretch = 0  # frames to be added, below zero to be left out
         self._waited = 0
         self._frames: dict[int, tuple[bytes, int] | Partial | Several] = {}
+        self._pauses: list[int] = []  # where those begin that are not over, in order
         self._covered = 0  # until here reaches what has been taken of packets that cannot be cut
         self._anchored = False
         self._cursor = 0  # timestamp of the next sample to play, not wrapped
@@ -182,10 +186,27 @@ class JitterBuffer:
         """How many frames from now the last sample held is taken."""
         return max(0, -(-(self._end - self._cursor) // FRAME)) if self._anchored else 0
 
-    def resume(self, cursor: int) -> None:
-        """Go on at `cursor`, where a predecessor would be by now: the delay stays as it was."""
+    def pause(self, timestamp: int | None) -> None:
+        """The peer is silent by its own word from `timestamp` on, None for behind all that it said, until it speaks."""
+        if not self._anchored:
+            if timestamp is None:
+                return
+            self.anchor(timestamp)
+        offset = REACH if timestamp is None else ((timestamp - self._cursor + _HALF) & _MODULUS) - _HALF
+        position = self._cursor + offset if -REACH < offset < REACH else self._end
+        if not self._pauses or self._end > self._pauses[-1] < position:
+            self._pauses.append(position)
+
+    @property
+    def pausing(self) -> bool:
+        """Nothing of the frame taken last is there, because the peer pauses."""
+        return bool(self._pauses) and self._cursor > self._pauses[0]
+
+    def resume(self, cursor: int, *, pausing: bool = False) -> None:
+        """Go on at `cursor`, where a predecessor would be by now: the delay stays as it was, and a pause goes on."""
         self._anchored = True
         self._cursor = self._end = self._first = cursor
+        self._pauses = [cursor - 1] if pausing else []
 
     def _refit(self, timestamp: int, offset: int, size: int, *, whole: bool) -> int | None:
         """Judge a packet that is late, wild or a new talkspurt: how much to cut off its front, None to drop it all."""
@@ -224,6 +245,8 @@ class JitterBuffer:
         self._first = timestamp
         self._cursor = self._end = timestamp - self.target
         self._frames.clear()
+        if self._pauses:
+            self._pauses = [self._cursor]
         self._dry = self._late_run = self._window = 0
         self._least = REACH
         self._wild_at = None
@@ -243,12 +266,24 @@ class JitterBuffer:
             return _NOTHING
         self._dry = 0
         held = self._frames.pop(cursor, None)
-        if type(held) is tuple:
+        if type(held) is tuple and not self._pauses:
             return held
-        if not isinstance(held, Partial):
+        return self._unusual(held, cursor)
+
+    def _unusual(self, held: tuple[bytes, int] | Partial | Several | None, cursor: int) -> tuple[bytes, int]:
+        """A frame of which something is missing, or with a pause under way or ahead."""
+        concealed, pausing, found = self.concealed, self.pausing, _NOTHING
+        if held is not None and self._pauses:
+            self._pauses = [each for each in self._pauses if each > cursor]  # it speaks
+        if isinstance(held, tuple):
+            found = held
+        elif isinstance(held, Partial):
+            found = self._pieces(held, cursor)
+        else:
             self.concealed += cursor >= self._first
-            return _NOTHING
-        return self._pieces(held, cursor)
+        if pausing:
+            self.concealed = concealed  # what it did not say is not missing
+        return found
 
     def take_packets(self) -> list[tuple[int, bytes, int]]:
         """The packets that begin within the next frame: (samples into it, payload, kind), in order.
@@ -259,6 +294,7 @@ class JitterBuffer:
         held = self._frames.get(cursor) if self._anchored else None
         if isinstance(held, Several):
             del self._frames[cursor]
+            self._pauses = [each for each in self._pauses if each > cursor]
             concealed = self.concealed
             self.take()
             self.concealed = concealed
@@ -363,6 +399,8 @@ class JitterBuffer:
     def lend(self) -> Calm | None:
         """What a matrix of streams goes on with in its stead, until `take_back`; None while anything is unusual."""
         if not self._anchored or self._stretch or self._late_run or self._too_late or self._wild_at is not None:
+            return None
+        if self._pauses:
             return None
         frames: dict[int, tuple[bytes, int]] = {}
         for position, held in self._frames.items():

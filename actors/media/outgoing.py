@@ -61,8 +61,14 @@ def _from_device(session: Session, line: Line) -> bytes:
 def packets_of(session: Session, payload: bytes, tick: int) -> Sequence[bytes]:
     """The packets that `payload`, the frame of `tick`, makes due; they count as sent from here on.
 
-    Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped.
+    Packets of another length than 20 ms leave as the frames fill them. What a pause of the loop cut off is dropped. In
+    a pause of ours comfort noise is sent in their stead, where the peer takes it.
     """
+    if session.suppressor is not None:
+        played = session.player is not None and not session.paused
+        noise = session.suppressor.judge(payload, session.form, tick, played=played)
+        if noise is not None:
+            return _noise_packets(session, session.suppressor.payload_type, noise, tick)
     if session.voice is not None:
         return _spoken_packets(session, session.voice, payload, tick)
     timestamp = (session.base + FRAME * tick) & MASK
@@ -97,6 +103,15 @@ def _spoken_packets(session: Session, voice: Voice, samples: bytes, tick: int) -
         session.outgoing = session.outgoing[size:]
         session.outgoing_timestamp = (session.outgoing_timestamp + units) & MASK
     return packets
+
+
+def _noise_packets(session: Session, payload_type: int, noise: bytes, tick: int) -> Sequence[bytes]:
+    """The packet that tells of a pause, without a marker (RFC 3389 section 4); none where `noise` is empty."""
+    if not noise:
+        return ()
+    timestamp = (session.base + session.clock_rate // TICKS * tick) & MASK
+    packet = _packet(session, timestamp, noise, 0)  # it lasts nothing: the frame that follows begins a talkspurt
+    return (packet[:1] + bytes((payload_type,)) + packet[2:],)
 
 
 def key_packets(session: Session, tick: int) -> Sequence[bytes] | None:

@@ -31,7 +31,9 @@ def heard(session: Session) -> tuple[bytes, int]:
 
 def _attentive(session: Session, activity: Activity) -> tuple[bytes, int]:
     codes, law = session.hear()
-    session.peer.notices += activity.hear(codes, law)
+    buffer = session.peer.buffer
+    pausing = buffer is not None and buffer.pausing  # then it is noise of our own making
+    session.peer.notices += activity.hear(codes, 0 if pausing else law)
     return codes, law
 
 

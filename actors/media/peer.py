@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from actors.media import rtcp
+from actors.media import comfort_noise, rtcp
 from actors.media.codecs import Codec
 from actors.media.dtmf import KeyReader, Pressed
 from actors.media.jitter import REACH, TARGET, JitterBuffer
@@ -19,10 +19,10 @@ Address = tuple[Any, ...]
 
 # Datagrams are read into so many bytes; one that fills them was longer, and no audio packet is.
 MAX_DATAGRAM = 2048
-# Formats that are known and carry no audio of their own: comfort noise, and keys.
-NO_AUDIO, EVENT = 0, -1
-# A kind of payload from here on is one that cannot be cut: of a codec in `codecs`.
-OPAQUE = 64
+# A format that is known and carries no audio of its own: keys.
+EVENT = -1
+# A kind of payload from here on is one that cannot be cut: of a codec in `codecs`; from there on it is comfort noise.
+OPAQUE, NOISE = 64, 256
 # A source that was heard so recently (timestamp units, 60 ms) is not replaced by another SSRC.
 _FRESH = 480
 
@@ -57,8 +57,10 @@ class Peer:
         muxed: RTCP goes from our port of RTP to the peer's (RFC 5761).
         locked: the address heard, None until a source was proved.
         learnt: `locked` is not what the SDP said.
-        formats: payload type -> law, `NO_AUDIO`, or from `OPAQUE` on a kind.
+        formats: payload type -> law, `EVENT`, or from `OPAQUE` on a kind.
         codecs: kind -> codec.
+        noises: kind -> clock rate of comfort noise.
+        noise: what was said last of the noise of its pauses, and the sampling rate that this speaks of.
         unwrapped: the last timestamp of a clock that is not 8000 Hz, without its wraps.
         listening: our direction lets the peer's audio in.
         heard: arrival of the last valid packet, in timestamp units.
@@ -100,6 +102,8 @@ class Peer:
         "lsr_at",
         "malformed",
         "muxed",
+        "noise",
+        "noises",
         "notices",
         "pressed",
         "remote",
@@ -124,6 +128,8 @@ class Peer:
         self._control_port = 0
         self.formats: Mapping[int, int] = {}
         self.codecs: Mapping[int, Codec] = {}
+        self.noises: Mapping[int, int] = {}
+        self.noise: tuple[bytes, int] | None = None
         self.unwrapped = 0
         self.source: Source | None = None
         self.buffer: JitterBuffer | None = None
@@ -213,8 +219,10 @@ class Peer:
             self.invalid += 1
             return False
         self.heard = arrival
-        if law:
+        if law < NOISE:
             self._sound(timestamp, payload, law, arrival)
+        elif self.listening:
+            self._pause(timestamp, payload, self.noises.get(law, 0))
         return True
 
     def _sound(self, timestamp: int, payload: bytes, law: int, arrival: int) -> None:
@@ -246,6 +254,22 @@ class Peer:
         if self.spoken:
             self.notices.append(("payload_type_changed", "the peer speaks in another of the agreed formats"))
         self.spoken = law
+
+    def _pause(self, timestamp: int, payload: bytes, clock_rate: int) -> None:
+        """The peer pauses, and tells of the noise that is to be heard (RFC 3389).
+
+        Nothing of it is in the estimate of jitter: the timestamp is of the pause's beginning, whenever that is said.
+        """
+        if comfort_noise.read(payload) is None:
+            self.malformed += 1
+            return
+        codec = self.codecs.get(self.spoken)
+        # A codec may sample faster than its clock says (G.722), and its noise is sampled as it is.
+        self.noise = (payload[: comfort_noise.MOST + 1], clock_rate if codec is None else codec.rate)
+        if self.buffer is None:
+            self.buffer = JitterBuffer(self._target)
+        usual = clock_rate == (8000 if codec is None else codec.clock_rate)
+        self.buffer.pause(self._place(timestamp, self.spoken) if usual else None)
 
     def _place(self, timestamp: int, kind: int) -> int:
         """A timestamp of any clock as one of 8000 Hz, which goes on over its wraps."""
@@ -315,7 +339,7 @@ class Peer:
             self.notices.append(("ssrc_changed", "the peer speaks with another SSRC"))
         if known is None or known.ssrc != candidate.source.ssrc:
             target = self._target if self.buffer is None else self.buffer.target
-            self.buffer = JitterBuffer(target) if self.listening else None
+            self.buffer, self.noise = JitterBuffer(target) if self.listening else None, None
             if self.buffer is not None:
                 # The delay counts from now: the packet held back would else make it one packet longer.
                 self.buffer.anchor(self._place(timestamp, kind))
@@ -328,9 +352,11 @@ class Peer:
         if not expected:
             where = f"{candidate.address[0]}:{candidate.address[1]}"
             self.notices.append(("source_learnt", f"RTP comes from {where}, not as the SDP said"))
-        if candidate.pending is not None and candidate.pending[2] and self.listening:
+        if candidate.pending is not None and self.listening:
             before, payload, held = candidate.pending
-            if held > NO_AUDIO:
+            if held >= NOISE:
+                self._pause(before, payload, self.noises.get(held, 0))
+            elif held != EVENT:
                 self._hold(self._place(before, held) if held >= OPAQUE else before, payload, held)
 
     def _refuse(self, address: Address) -> None:

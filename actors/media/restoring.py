@@ -129,7 +129,7 @@ def _go_on(floor: Floor, plays: Plays, session: Session, facts: Facts) -> None:
     recorded = facts.record is not None and behind <= MADE_UP
     if buffer is not None and buffer.cursor is not None and not recorded:
         # The delay stays what it was: what should have been heard meanwhile is over.
-        buffer.resume(buffer.cursor + FRAME * behind)
+        buffer.resume(buffer.cursor + FRAME * behind, pausing=buffer.pausing)
     floor.watch(session)
     if facts.play is not None:
         plays.go_on(session, facts.play, facts)

@@ -7,6 +7,7 @@ itself (see `lane`). The arithmetic is that of `Source.arrived`, `JitterBuffer` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,19 @@ _HALF = 1 << 31
 
 _TRANSCODED = {laws: np.frombuffer(table, np.uint8) for laws, table in TRANSCODED.items()}
 
+_SILENCE = np.array(SILENCE, np.uint8)
 _OTHER = {int(Law.PCMU): int(Law.PCMA), int(Law.PCMA): int(Law.PCMU)}
 
 # A number each, of 64 bits: what is heard, how it is held, what is said; `at` and `left` are frames of what is played.
 _NUMBERS = (
     *("peer_ssrc", "peer_type", "law", "max_seq", "received", "transit", "heard"),
-    *("cursor", "end", "first", "dry", "window", "least", "concealed", "margin_count"),
-    *("base", "sequence", "next_timestamp", "payload_type", "packets", "octets", "send_law"),
-    *("kind", "at", "left", "position", "taken", "listens", "restable", "generation", "slot", "awake"),
+    *("cursor", "window", "taken", "packets", "octets", "generation"),  # these rise by the same every tick
+    *("end", "first", "dry", "least", "concealed", "margin_count"),
+    *("base", "sequence", "next_timestamp", "payload_type", "send_law"),
+    *("kind", "at", "left", "position", "listens", "restable", "awake"),
 )
+_RISING = slice(_NUMBERS.index("cursor"), _NUMBERS.index("generation") + 1)
+_RISE = np.array([[FRAME], [1], [1], [1], [FRAME], [1]])
 
 
 class Rows:
@@ -91,6 +96,8 @@ class Rows:
         self._out_payload = outbox[:, 12:PACKET]
         self._places = np.arange(rows)
         self._kinds: dict[int, Indexes] = {}
+        self._usual: tuple[Flags | None, Flags | None] | None = None  # who listens, who may rest: None for nobody
+        self._taken: tuple[Indexes, npt.NDArray[np.uint8]] | None = None  # where the next frames lie, and their laws
         self.frame_at = np.zeros(rows, np.int64)  # the place of the frame that was taken last
         self.frame_law = np.zeros(rows, np.int64)  # and its law
         self._all = (
@@ -110,6 +117,10 @@ class Rows:
         for each in (*self._all, self.record, self.frame_at, self.frame_law):
             each[to] = each[row]
 
+    def fill(self, row: int, known: Mapping[str, int]) -> None:
+        """Give a row all its numbers."""
+        self._matrix[:, row] = [known[name] for name in _NUMBERS]
+
     def known(self, row: int) -> dict[str, int]:
         """The numbers of a row by name."""
         return dict(zip(_NUMBERS, self._matrix[:, row].tolist(), strict=True))
@@ -117,6 +128,7 @@ class Rows:
     def changed(self) -> None:
         """Rows came, went, or say something else."""
         self._kinds.clear()
+        self._usual = self._taken = None
 
     def of(self, name: str) -> npt.NDArray[np.int64]:
         """A number of each row that is in use."""
@@ -131,76 +143,93 @@ class Rows:
 
     # What comes.
 
-    def arrive(self, rows: Indexes, usual: Flags, arrival: int) -> Indexes:
+    def arrive(self, rows: Indexes | None, usual: Flags, arrival: int) -> Indexes:
         """Take in a datagram of each of `rows`; those whose datagram is not the next frame are given back.
 
         Args:
-            rows: that received one.
+            rows: that received one; None for all that are in use, in their order.
             usual: it is as long as the packets here are, and from who is heard.
             arrival: when, in timestamp units of the local clock.
         """
         numbers = self.numbers
-        sequence = self._sequence[rows]
-        timestamp = self._timestamp[rows].astype(np.int64)
-        cursor = numbers["cursor"][rows]
+        # All of them are looked at in place, some are gathered.
+        here: slice | Indexes = slice(0, self.count) if rows is None else rows
+        at = self._places[: self.count] if rows is None else rows
+        sequence = self._sequence[here]
+        timestamp = self._timestamp[here].astype(np.int64)
+        cursor, count = numbers["cursor"][here], numbers["margin_count"][here]
         margin = ((timestamp - cursor + _HALF) & _MASK) - _HALF
-        places = (cursor + margin) // FRAME % SLOTS
-        count = numbers["margin_count"][rows]
+        frames, inside = np.divmod(margin, FRAME)
+        places = (cursor // FRAME + frames) % SLOTS
         good = (
             usual
-            & (self._first[rows] == 0x80)
-            & (self._second[rows] & 0x7F == numbers["peer_type"][rows])
-            & (self._ssrc[rows] == numbers["peer_ssrc"][rows])
-            & (sequence == numbers["max_seq"][rows] + 1)
-            & (margin % FRAME == 0)
-            & (margin >= 0)
+            & (self._first[here] == 0x80)
+            & (self._second[here] & 0x7F == numbers["peer_type"][here])
+            & (self._ssrc[here] == numbers["peer_ssrc"][here])
+            & (sequence == numbers["max_seq"][here] + 1)
+            & (inside == 0)
+            & (frames >= 0)
             & (margin <= _REACH)
-            & (self.have[rows, places] == 0)
-            & (numbers["dry"][rows] < DRY)
+            & (self.have[at, places] == 0)
+            & (numbers["dry"][here] < DRY)
             & (count < MARGINS)
         )
-        strange: Indexes = rows[~good]
-        if len(strange):
-            rows, sequence, timestamp, cursor = rows[good], sequence[good], timestamp[good], cursor[good]
+        strange: Indexes = at[:0]
+        if not good.all():
+            strange, at = at[~good], at[good]
+            here = at
+            sequence, timestamp, cursor = sequence[good], timestamp[good], cursor[good]
             margin, places, count = margin[good], places[good], count[good]
-        numbers["max_seq"][rows] = sequence
-        numbers["received"][rows] += 1
-        numbers["heard"][rows] = arrival
-        self._estimate(rows, (arrival - timestamp) & _MASK)
-        self.margins[rows, count] = margin
-        numbers["margin_count"][rows] = count + 1
-        end = numbers["end"]
-        end[rows] = np.maximum(end[rows], cursor + margin + FRAME)
-        self.have[rows, places] = self.laws[rows, places] = numbers["law"][rows]
-        self.codes[rows, places] = self._payload[rows]
-        self.in_time[rows] = True
+        self.margins[at, count] = margin
+        end = numbers["end"][here]
+        numbers["end"][here] = np.maximum(end, cursor + (margin + FRAME))
+        numbers["max_seq"][here] = sequence
+        numbers["received"][here] += 1
+        numbers["heard"][here] = arrival
+        numbers["margin_count"][here] += 1
+        self._estimate(here, (arrival - timestamp) & _MASK)
+        self.have[at, places] = self.laws[at, places] = numbers["law"][here]
+        self.codes[at, places] = self._payload[here]
+        self.in_time[here] = True
         return strange
 
-    def _estimate(self, rows: Indexes, transit: npt.NDArray[np.int64]) -> None:
+    def _estimate(self, here: slice | Indexes, transit: npt.NDArray[np.int64]) -> None:
         """The interarrival jitter (RFC 3550 A.8)."""
         before = self.numbers["transit"]
-        difference = (transit - before[rows]) & _MASK
+        difference = (transit - before[here]) & _MASK
         difference = np.minimum(difference, (1 << 32) - difference)
-        jitter = self.jitter[rows]
-        self.jitter[rows] = jitter + (difference - jitter) / 16.0
-        before[rows] = transit
+        jitter = self.jitter[here]
+        self.jitter[here] = jitter + (difference - jitter) / 16.0
+        before[here] = transit
 
     # A tick.
 
-    def unusual(self, tick: int, quiet: int) -> Flags:
+    def _next(self) -> tuple[Indexes, npt.NDArray[np.uint8]]:
+        """Where the next frame of each lies, and its law."""
+        if self._taken is None:
+            at = self.of("cursor") // FRAME % SLOTS
+            self._taken = at, self.have[self._places[: self.count], at]
+        return self._taken
+
+    def unusual(self, tick: int, quiet: int) -> Indexes:
         """The rows whose sessions serve this tick themselves.
 
         Who listens to them would hear a gap, nothing is left of what they play, or nothing was heard since `quiet`, so
         that they may rest.
         """
-        cursor, place = self.of("cursor"), self._places[: self.count]
-        law = self.have[place, cursor // FRAME % SLOTS]
-        found: Flags = (
-            ((law == 0) & (self.of("listens") != 0))
-            | ((self.of("kind") == PLAY) & (self.of("left") == 0))
-            | ((self.of("restable") != 0) & (self.of("heard") < quiet) & (self.of("awake") <= tick))
-        )
-        return found
+        self._taken = None  # packets came
+        if self._usual is None:
+            listens, restable = self.of("listens") != 0, self.of("restable") != 0
+            self._usual = listens if listens.any() else None, restable if restable.any() else None
+        listening, resting = self._usual
+        found = np.zeros(self.count, np.bool_)
+        if listening is not None:
+            found |= (self._next()[1] == 0) & listening
+        if len(self.saying(PLAY)):
+            found |= (self.of("kind") == PLAY) & (self.of("left") == 0)
+        if resting is not None:
+            found |= (self.of("heard") < quiet) & resting & (self.of("awake") <= tick)
+        return found.nonzero()[0]
 
     def begin_window(self, row: int) -> None:
         """The delay was judged, and stays as it is."""
@@ -209,22 +238,23 @@ class Rows:
 
     def advance(self) -> None:
         """Take a frame of each."""
-        place = self._places[: self.count]
-        cursor, end, least = self.of("cursor"), self.of("end"), self.of("least")
+        count = self.count
+        cursor, end, least, dry = self.of("cursor"), self.of("end"), self.of("least"), self.of("dry")
         np.minimum(least, end - cursor, out=least)
-        self.of("window")[:] += 1
-        at = cursor // FRAME % SLOTS
-        law = self.have[place, at]
-        self.frame_at[: self.count], self.frame_law[: self.count] = at, law
-        over = end <= cursor
-        dry = self.of("dry")
-        dry[:] = np.where(over, dry + 1, 0)
-        self.of("concealed")[:] += (law == 0) & ~over & (cursor >= self.of("first"))
-        self.have[place, at] = 0
-        cursor += FRAME
+        at, law = self._next()
+        self.frame_at[:count], self.frame_law[:count] = at, law
+        if law.all():
+            dry[:] = 0
+            self.have[self._places[:count], at] = 0
+        else:
+            over = end <= cursor
+            dry[:] = np.where(over, dry + 1, 0)
+            self.of("concealed")[:] += (law == 0) & ~over & (cursor >= self.of("first"))
+            self.have[self._places[:count], at] = 0
+        self._matrix[_RISING, :count] += _RISE
         np.maximum(end, cursor, out=end)
-        self.in_time[: self.count] = False
-        self.of("taken")[:] += 1
+        self.in_time[:count] = False
+        self._taken = None
 
     def skip(self, frames: int) -> None:
         """Let so many pass unheard."""
@@ -236,19 +266,18 @@ class Rows:
         np.maximum(end, cursor, out=end)
 
     def compose(self, tick: int) -> None:
-        """The packet of a tick in each row; they count as sent from here on."""
+        """The packet of a tick in each row; `advance` has counted it as sent."""
         count = self.count
         timestamp = (self.of("base") + FRAME * tick) & _MASK
         following, sequence = self.of("next_timestamp"), self.of("sequence")
         # The first packet after a pause begins a talkspurt (RFC 3551 section 4.1).
-        self._head[:count] = np.where(timestamp == following, 0, 0x80) | self.of("payload_type")
+        self._head[:count] = (timestamp != following) * 0x80 | self.of("payload_type")
         self._out_sequence[:count] = sequence
         self._out_timestamp[:count] = timestamp
         self._speak()
-        sequence[:] = (sequence + 1) & 0xFFFF
-        following[:] = (timestamp + FRAME) & _MASK
-        self.of("packets")[:] += 1
-        self.of("octets")[:] += FRAME
+        sequence += 1
+        sequence &= 0xFFFF
+        np.bitwise_and(timestamp + FRAME, _MASK, out=following)
 
     def _speak(self) -> None:
         rows = self.saying(PLAY)
@@ -273,21 +302,22 @@ class Rows:
         cursor = self.numbers["cursor"][rows]
         return self.codes[rows, self.frame_at[rows]], self.frame_law[rows], (cursor - FRAME) & _MASK
 
-    def say(self, rows: list[int], samples: bytes) -> None:
+    def say(self, rows: Indexes, samples: npt.NDArray[np.int16]) -> None:
         """Say these samples in these rows, 20 ms each, in place of what was composed."""
-        if not rows:
+        words, laws = samples.view(np.uint16), self.numbers["send_law"][rows]
+        law = int(laws[0])
+        if (laws == law).all():
+            self._out_payload[rows] = ENCODED[law].take(words)
             return
-        words = np.frombuffer(samples, np.uint16).reshape(len(rows), FRAME)
-        laws = self.numbers["send_law"][rows]
         for law in set(laws.tolist()):
             which = laws == law
-            self._out_payload[np.array(rows)[which]] = ENCODED[law][words[which]]
+            self._out_payload[rows[which]] = ENCODED[law].take(words[which])
 
-    def hush(self, rows: list[int]) -> None:
+    def hush(self, rows: Indexes) -> None:
         """Say nothing in these rows but what they say otherwise."""
-        silent = [row for row in rows if self.numbers["kind"][row] == SILENT]
-        if silent:
-            self._out_payload[silent] = np.array(SILENCE, np.uint8)[self.numbers["send_law"][silent]][:, None]
+        silent = rows[self.numbers["kind"][rows] == SILENT]
+        if len(silent):
+            self._out_payload[silent] = _SILENCE[self.numbers["send_law"][silent]][:, None]
 
     def keep(self, tick: int) -> npt.NDArray[np.uint8]:
         """The records as of `tick`."""
@@ -298,5 +328,4 @@ class Rows:
         fast["cursor"][:count] = self.of("cursor") & _MASK
         fast["transit"][:count] = self.of("transit")
         fast["jitter"][:count] = self.jitter[:count]
-        self.of("generation")[:] += 1
         return self.record[:count]

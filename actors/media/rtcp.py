@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
 SR, RR, SDES, BYE = 200, 201, 202, 203
@@ -145,6 +145,16 @@ _READERS: dict[int, Callable[[int, bytes], RtcpPacket]] = {
     SDES: _source_description,
     BYE: _bye,
 }
+
+
+def shares(data: bytes, formats: Container[int]) -> bool:
+    """A datagram that came to a port that RTP and RTCP share is RTCP (RFC 5761 section 4).
+
+    Args:
+        data: the datagram.
+        formats: the payload types agreed on, which RTCP's packet types may look like.
+    """
+    return len(data) > 1 and 192 <= data[1] < 224 and data[1] & 0x7F not in formats
 
 
 def parse(data: bytes) -> tuple[RtcpPacket, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from actors.media.activity import Activity
 from actors.media.bridge import Member
 from actors.media.codecs.companded import Companded
+from actors.media.comfort_noise import Hiss
 from actors.media.crossing import Crossing
 from actors.media.disk import Recorder
 from actors.media.dtmf import KeyReader, KeySender
@@ -19,7 +20,7 @@ from actors.media.events import Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.filters import Filtered
 from actors.media.formats import kinds, packet_length
-from actors.media.g711 import SILENCE, Law
+from actors.media.g711 import SILENCE, Law, encode
 from actors.media.inband import InbandKeys
 from actors.media.jitter import TARGET, JitterBuffer
 from actors.media.line import Line
@@ -30,6 +31,7 @@ from actors.media.player import Playing
 from actors.media.rtp import Source
 from actors.media.sockets import Pair
 from actors.media.srtp import Srtp
+from actors.media.suppression import Suppressor
 from actors.media.taps import Taps
 from actors.media.voice import Voice
 from actors.media.watching import Watching
@@ -84,6 +86,9 @@ class Session:
         crossing: the simulated network that the peer's packets come through; None for none.
         filtered: its way through a user's filter; None for none.
         activity: hears when the peer begins and ends to speak; None where nobody wants to know.
+        suppresses: pauses are not sent to a peer that takes comfort noise.
+        suppressor: finds them; None where the peer takes none.
+        hiss: makes the noise of the peer's pauses; None before the first that somebody hears.
         awake_until: the tick before which the session does not go to rest.
         slow, slow_source, slow_locked, slow_until: the part of its row that seldom changes as it was packed last, of
             which source and address, and the tick from which it is packed anew.
@@ -106,6 +111,7 @@ class Session:
         "filtered",
         "generation",
         "held",
+        "hiss",
         "identity",
         "inband",
         "key",
@@ -151,6 +157,8 @@ class Session:
         "slow_until",
         "srtp",
         "started",
+        "suppresses",
+        "suppressor",
         "taps",
         "voice",
         "watching",
@@ -159,6 +167,8 @@ class Session:
     def __init__(self, key: str, pair: Pair, identity: int, token: Callable[[], int], target: int = TARGET) -> None:
         self.key, self.call = key, ""
         self.taps: Taps | None = None
+        self.suppressor: Suppressor | None = None
+        self.hiss: Hiss | None = None
         self.member: Member | None = None
         self.crossing: Crossing | None = None
         self.filtered: Filtered | None = None
@@ -174,12 +184,12 @@ class Session:
         self.packets_prior = (0, 0)
         self.report_due = float("inf")
         self.report_size = 0.0
-        self.started = self.sending = self.echo = self.resting = False
+        self.started = self.sending = self.echo = self.resting = self.muted = self.held = False
         self.law = int(Law.PCMU)
         self.line: Line | None = None
         self.voice: Voice | None = None
         self.watching: Watching | None = None
-        self.inband = False
+        self.inband = self.suppresses = False
         self.detector: InbandKeys | None = None
         self.keys: KeySender | None = None
         self.event_type: int | None = None
@@ -199,9 +209,7 @@ class Session:
         self.recording_made = False
         self.mender: Mender | None = None
         self.awake_until = self.calm_from = 0
-        self.place = -1
-        self.served = self.pressed = 0
-        self.muted = self.held = False
+        self.place, self.served, self.pressed = -1, 0, 0
         self.key_begun: int | None = None
         self.slow = b""
         self.slow_source: Source | None = None
@@ -222,6 +230,9 @@ class Session:
         self.packet_samples = samples if samples in (80, 160, 240, 320, 480) else FRAME
         peer = self.peer
         self._take_keys(start)
+        noise = start.noise.payload_type if start.noise is not None and self.suppresses else None
+        if noise != (None if self.suppressor is None else self.suppressor.payload_type):
+            self.suppressor = None if noise is None else Suppressor(noise)
         self._protect(start.protection)
         peer.listening = start.direction in ("sendrecv", "recvonly")
         if not peer.listening:
@@ -276,7 +287,7 @@ class Session:
 
     def _speak(self, start: StartSession) -> None:
         """Take the formats: codes of G.711 are passed on as they are, everything else is a voice of samples."""
-        formats, codecs, _ = kinds(start.send, start.receive)
+        formats, codecs, self.peer.noises, _ = kinds(start.send, start.receive)
         law = max(0, law_of(start.send) or 0)
         before = self.form
         if law and not codecs:
@@ -311,13 +322,28 @@ class Session:
         buffer = self.peer.buffer
         if buffer is None:
             return b"", 0
+        hiss = None if self.peer.noise is None else self._hiss(*self.peer.noise)
         if self.voice is not None:
-            return self.voice.hear(buffer)
+            return self.voice.hear(buffer, hiss)
         if not self.echo and self.recorder is None and self.line is None and self.taps is None and self.member is None:
             return buffer.take()  # nobody listens
         if self.mender is None:
             self.mender = Mender()
-        return self.mender.mend(buffer.take(), buffer)
+        found = buffer.take()
+        if hiss is not None:
+            if not buffer.pausing:
+                hiss.over()
+            elif not found[1]:
+                found = encode(hiss.take(FRAME), self.law).tobytes(), self.law
+        return self.mender.mend(found, buffer)
+
+    def _hiss(self, payload: bytes, model: int) -> Hiss:
+        """What makes the noise of the peer's pauses, as it was said last."""
+        if self.hiss is None or self.hiss.rate != self.rate:
+            self.hiss = Hiss(self.rate, self.peer.ssrc)
+        if self.hiss.follow(payload, model):
+            self.touch()
+        return self.hiss
 
     def through(self, way: Filtered, codes: bytes, law: int, payload: bytes) -> tuple[bytes, int, bytes]:
         """What the peer says and what it is to be said, filtered. A filter that fails is out of the session's way."""
@@ -342,6 +368,7 @@ class Session:
             and self.crossing is None
             and self.filtered is None
             and self.activity is None
+            and self.suppressor is None
             and self.member is None
             and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None

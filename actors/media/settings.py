@@ -15,6 +15,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         jitter: milliseconds of audio held back at the start of a talkspurt.
         inband_keys: keys are heard in the sound of peers that take no telephone events.
         talk_events: it is told when peers begin and end to speak.
+        comfort_noise: pauses are not sent to peers that take comfort noise.
         folder: where files that are played and recorded must be; empty for anywhere.
         listen: where the control API has its TCP port, ``tcp://ADDRESS:PORT``: audio is had on those behind it; empty
             for no audio over TCP.
@@ -27,6 +28,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     jitter: int = 40
     inband_keys: bool = False
     talk_events: bool = False
+    comfort_noise: bool = False
     real_time: bool = False
     folder: str = ""
     listen: str = ""

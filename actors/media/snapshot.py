@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from actors.media.comfort_noise import MOST
 from actors.media.jitter import JitterBuffer
 from actors.media.rtp import MASK, Source
 from actors.media.session import Session
@@ -21,14 +22,14 @@ _NO_SOURCE = Source(0, 0)
 _POSITION = (1 << 48) - 1
 # What seldom changes: identity, base, flags, locked host, port, flow, scope; reports, prior packets twice, report
 # due, report size; recorder start; lsr, lsr_at; target; the source's ssrc
-# and both priors.
-_SLOW = struct.Struct("<QIB46sHIIIQQdfQIdHIqq")
+# and both priors; what was said of the noise of pauses, and of which rate.
+_SLOW = struct.Struct(f"<QIB46sHIIIQQdfQIdHIqq{MOST + 2}pH")
 # What may change with a packet: ssrc, tick, sequence, next timestamp, packets, octets, player position; flags, heard,
 # cursor; the source's base, max, cycles, received, jitter, transit; the unwrapped timestamp; keys
 # pressed, timestamp of the one that is down.
 _FAST = struct.Struct("<IQHIQQQBqIHHIQdIqHI")
 _LEARNT, _COLLIDED, _LOCKED, _LEFT, _SOURCE, _RECORDED = 1, 2, 4, 8, 16, 32
-_TRANSIT, _CURSOR, _KEY = 1, 2, 4
+_TRANSIT, _CURSOR, _KEY, _PAUSING, _SUPPRESSING = 1, 2, 4, 8, 16
 ROW = _SLOW.size + _FAST.size
 # The same part of a row as the fast lane writes it, and where it begins.
 BEHIND = _SLOW.size
@@ -57,7 +58,9 @@ def row(session: Session, tick: int) -> bytes:
         session.slow_until = tick + _SLOW_TICKS
     flags = cursor = 0
     if buffer is not None and (at := buffer.cursor) is not None:
-        flags, cursor = _CURSOR, at
+        flags, cursor = _CURSOR | _PAUSING * buffer.pausing, at
+    if session.suppressor is not None:
+        flags |= _SUPPRESSING * session.suppressor.pausing
     pressed = begun = 0
     if (keys := session.keys) is not None and keys.busy:
         pressed = keys.pressed
@@ -123,6 +126,7 @@ def slow_row(session: Session) -> bytes:
         source.ssrc,
         source.expected_prior,
         source.received_prior,
+        *(peer.noise or (b"", 0)),
     )
 
 
@@ -169,9 +173,12 @@ def resume(session: Session, body: bytes, *, skip: bool) -> None:
     if target and peer.listening:
         peer.buffer = JitterBuffer(target)
         if moving & _CURSOR:
-            peer.buffer.resume(cursor)
+            peer.buffer.resume(cursor, pausing=bool(moving & _PAUSING))
+    if session.suppressor is not None and moving & _SUPPRESSING:
+        session.suppressor.pause()
+    peer.noise = (slow[12], slow[13]) if slow[12] else None
     if flags & _SOURCE:
-        peer.source = _source(slow[9:], fast[10:-3], timed=bool(moving & _TRANSIT))
+        peer.source = _source(slow[9:12], fast[10:-3], timed=bool(moving & _TRANSIT))
 
 
 def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:

@@ -9,43 +9,28 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+import numpy as np
+
 from actors.media.audio_events import (
     FRAMES_A_SECOND,
-    WINDOW,
     Flushed,
     Full,
     Mark,
     Marked,
     Opened,
     Progress,
-    Told,
     Write,
 )
+from actors.media.outlet import Outlet
 from actors.media.rtp import MASK
+from actors.media.speech import PROGRESS, Speech
 
 MAX_MARKS = 256
 # Less than a frame waits for its rest so many ticks.
 _PATIENCE = 5
-# Progress is told every so many ticks while something is played: the writer's window is filled again in time.
-_PROGRESS = 5
 # Of a speaker: the session's identity, the tap's token, rate, played, cut, flushed, since.
 PLACE = struct.Struct("<Q64sIQQQQ")
 KEPT = PLACE.size
-
-
-class Outlet:
-    """What is to be sent to one client.
-
-    Attributes:
-        told: in order, never left out.
-        frames: of this tick, packed; left out where the client does not keep up.
-    """
-
-    __slots__ = ("frames", "told")
-
-    def __init__(self) -> None:
-        self.told: list[Told] = []
-        self.frames: list[bytes] = []
 
 
 class Kept(NamedTuple):
@@ -86,53 +71,70 @@ class Kept(NamedTuple):
 
 
 class Speaker:
-    """What one tap writes, until it is played.
+    """What one tap writes, until it is played: a row of the speech of its rate.
 
     Args:
         tap: its token.
-        rate: samples a second.
+        speech: the rows of its rate.
         outlet: where it is told of.
         played: where it goes on.
+        place: the tap's, -1 for none.
 
     Attributes:
-        played: the position of the next sample to be played.
-        written: that behind the last one taken.
+        row: its own, until `end`.
         cut, flushed: the last flush: where it was cut, and up to which position.
     """
 
-    def __init__(self, tap: str, rate: int, outlet: Outlet, played: int = 0) -> None:
+    def __init__(self, tap: str, speech: Speech, outlet: Outlet, played: int = 0, place: int = -1) -> None:
         self.tap = tap
         self.key = tap.encode("utf-8", "replace")
-        self.rate = rate
+        self.speech = speech
+        self.row = speech.begin(played)
+        self.rate = speech.rate
         self.outlet = outlet
-        self.played = self.written = played
+        self.place = place
         self.cut = self.flushed = 0
-        self.window = WINDOW * rate
-        self._frame = rate // FRAMES_A_SECOND
-        self._queue = bytearray()
         self._marks: list[tuple[int, str]] = []
-        self._waited = self._ticks = 0
-        self._behind = 0  # the RTP timestamp behind the last frame played
+
+    def end(self) -> None:
+        """It says nothing any more."""
+        self.speech.end(self.row)
+
+    @property
+    def played(self) -> int:
+        """The position of the next sample to be played."""
+        return int(self.speech.numbers["played"][self.row])
+
+    @property
+    def written(self) -> int:
+        """The position behind the last sample taken."""
+        return int(self.speech.numbers["written"][self.row])
+
+    @property
+    def due(self) -> int:
+        """The tick in which the next frame is due; 0 while nothing is played."""
+        return int(self.speech.numbers["due"][self.row])
+
+    def note(self, **numbers: int) -> None:
+        """Set numbers of its row."""
+        for name, value in numbers.items():
+            self.speech.numbers[name][self.row] = value
 
     def write(self, write: Write) -> None:
         """Take what fits; what was written before is known by its position and left out."""
-        samples = len(write.data) // 2
-        if write.at == self.written <= self.played + self.window - samples and not len(write.data) & 1:
-            self._queue += write.data  # what nearly every write is
-            self.written += samples
-            return
-        known = self.written - write.at
+        samples, written = len(write.data) // 2, self.written
+        known = written - write.at
         if known < 0:
-            self.outlet.told.append(Full(self.tap, self.written))
+            self.outlet.told.append(Full(self.tap, written))
             return
         if known >= samples:
             return
-        room = max(0, self.played + self.window - self.written)
+        room = max(0, self.played + self.speech.window - written)
         taken = min(room, samples - known)
-        self._queue += write.data[2 * known : 2 * (known + taken)]
-        self.written += taken
+        if taken:
+            self.speech.put(self.row, memoryview(write.data)[2 * known : 2 * (known + taken)])
         if taken < samples - known:
-            self.outlet.told.append(Full(self.tap, self.written))
+            self.outlet.told.append(Full(self.tap, written + taken))
 
     def mark(self, mark: Mark) -> None:
         """Note it; it is reached at once where all before it was played already."""
@@ -141,18 +143,20 @@ class Speaker:
         elif (mark.at, mark.name) not in self._marks and len(self._marks) < MAX_MARKS:
             self._marks.append((mark.at, mark.name))
             self._marks.sort()
+            self.note(marks=len(self._marks))
 
     def flush(self, to: int) -> None:
         """Play nothing before `to` any more. The same flush again is answered the same."""
+        played = self.played
         if to > self.flushed:
-            self.cut, self.flushed = min(self.played, to), to
-            dropped = max(0, to - self.played)
-            del self._queue[: 2 * dropped]
-            self.played, self.written = max(self.played, to), max(self.written, to)
+            self.cut, self.flushed = min(played, to), to
+            played = max(played, to)
+            self.note(written=max(self.written, to), played=played)
             while self._marks and self._marks[0][0] <= to:
                 at, name = self._marks.pop(0)
                 self.outlet.told.append(Marked(self.tap, name, at, True, 0))
-        at = self.cut if to == self.flushed else min(to, self.played)
+            self.note(marks=len(self._marks))
+        at = self.cut if to == self.flushed else min(to, played)
         self.outlet.told.append(Flushed(self.tap, to, at, self._behind if self.cut else 0))
 
     def take(self, timestamp: int, units: int) -> bytes | None:
@@ -162,36 +166,43 @@ class Speaker:
             timestamp: the RTP timestamp that it gets.
             units: how many timestamp units it lasts.
         """
-        queue, frame = self._queue, self._frame
-        held = len(queue) // 2
+        numbers, row, frame = self.speech.numbers, self.row, self.speech.frame
+        played, written = self.played, self.written
+        held = written - played
         if not held:
             return None
-        if held < frame and self._waited < _PATIENCE and not (self._marks and self._marks[0][0] == self.written):
-            self._waited += 1
+        if held < frame and numbers["waited"][row] < _PATIENCE and not (self._marks and self._marks[0][0] == written):
+            numbers["waited"][row] += 1
             return None
-        self._waited = 0
-        data = bytes(queue) if held <= frame else bytes(queue[: 2 * frame])
-        del queue[: 2 * frame]
+        data = self.speech.held(row)
         count = min(held, frame)
-        self.played += count
-        self._behind = (timestamp + units * count // frame) & MASK
-        self._ticks += 1
-        if self._marks or self._ticks >= _PROGRESS:
-            self._tell(timestamp)
+        ticks = int(numbers["ticks"][row]) + 1
+        self.note(waited=0, played=played + count, behind=(timestamp + units * count // frame) & MASK, ticks=ticks)
+        if self._marks:
+            self._reached(played + count, timestamp)
+        if ticks >= PROGRESS:
+            self.progress()
         return data if count == frame else data.ljust(2 * frame, b"\0")
 
-    def _tell(self, timestamp: int) -> None:
-        while self._marks and self._marks[0][0] <= self.played:
+    @property
+    def _behind(self) -> int:
+        """The RTP timestamp behind the last frame played."""
+        return int(self.speech.numbers["behind"][self.row])
+
+    def _reached(self, played: int, timestamp: int) -> None:
+        while self._marks and self._marks[0][0] <= played:
             at, name = self._marks.pop(0)
             self.outlet.told.append(Marked(self.tap, name, at, False, timestamp))
-        if self._ticks >= _PROGRESS:
-            self.progress()
+        self.note(marks=len(self._marks))
 
     def progress(self) -> None:
         """Tell how far it has come."""
-        self._ticks = 0
-        self.outlet.told.append(Progress(self.tap, self.played))
+        self.note(ticks=0)
+        if self.place < 0:
+            self.outlet.told.append(Progress(self.tap, self.played))
+        else:
+            self.outlet.played(np.array([self.place]), np.array([self.played]))
 
     def opened(self, *, kept: bool) -> Opened:
         """What its client is told of it."""
-        return Opened(self.tap, self.rate, self.window, self.played, kept, self.cut, self.flushed)
+        return Opened(self.tap, self.rate, self.speech.window, self.played, kept, self.cut, self.flushed)

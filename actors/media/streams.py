@@ -13,9 +13,10 @@ import zmq
 
 from actors.media.audio_doors import ROLES, AudioDoors, Listener
 from actors.media.audio_events import (
-    MAX_MESSAGE,
     RATES,
+    Ask,
     AudioError,
+    Closed,
     Flush,
     Leave,
     Mark,
@@ -24,16 +25,18 @@ from actors.media.audio_events import (
     Open,
     Refused,
     Request,
-    Told,
     Write,
     decode,
     encode_tick,
 )
+from actors.media.audio_frame_events import Writes
 from actors.media.meter import Meter, level
+from actors.media.outlet import Outlet
 from actors.media.record import Records
 from actors.media.reports import closed
 from actors.media.session import Session
-from actors.media.speaker import Kept, Outlet
+from actors.media.speaker import Kept, Speaker
+from actors.media.speaking import Spoken, spoken_together
 from actors.media.taps import Ears, Taps
 
 MAX_TOLD = 1_024  # of what such a client is to be told: then it is given up
@@ -48,16 +51,46 @@ class _Client:
     Attributes:
         outlet: what it is to be sent.
         taps: by token, whose they are.
+        places: by place the token of a tap.
         quiet: ticks since it was sent anything.
         lost: frames left out because it did not read.
     """
 
-    __slots__ = ("lost", "outlet", "quiet", "taps")
+    __slots__ = ("_known", "lost", "outlet", "places", "quiet", "taps")
 
     def __init__(self) -> None:
         self.outlet = Outlet()
         self.taps: dict[str, Session] = {}
+        self.places: dict[int, str] = {}
         self.quiet = self.lost = 0
+        self._known: tuple[bytes, int, Spoken | None] = (b"", -1, None)
+
+    def speaker(self, tap: str) -> Speaker | None:
+        """That of a tap, None where it may not speak, or no more."""
+        session = self.taps.get(tap)
+        speaker = None if session is None or session.taps is None else session.taps.speaker
+        return speaker if speaker is not None and speaker.tap == tap and speaker.outlet is self.outlet else None
+
+    def leave(self, tap: str) -> Session:
+        """Forget a tap; whose it was."""
+        self.places = {place: each for place, each in self.places.items() if each != tap}
+        self._known = (b"", -1, None)
+        return self.taps.pop(tap)
+
+    def write(self, writes: Writes, changes: int) -> None:
+        """Take what several taps say; `changes` is another number when speakers came or went."""
+        if self._known[:2] != (writes.places, changes):
+            speakers = [self.speaker(self.places.get(place, "")) for place, _, _ in writes.each()]
+            self._known = (writes.places, changes, spoken_together(speakers))
+        together = self._known[2]
+        taken = None if together is None else together.write(writes)
+        if taken is None or not taken.all():
+            for index, (place, at, data) in enumerate(writes.each()):
+                if taken is None or not taken[index]:
+                    tap = self.places.get(place, "")
+                    speaker = self.speaker(tap)
+                    if speaker is not None:
+                        speaker.write(Write(tap, at, data))
 
 
 class Streams:
@@ -150,7 +183,7 @@ class Streams:
             if not self._doors.still_may(identity):
                 self._gone(identity)  # its key was revoked
                 continue
-            if not client.outlet.frames and not client.outlet.told:
+            if client.outlet.empty:
                 client.quiet += 1
                 if client.quiet < _QUIET:
                     continue
@@ -170,26 +203,29 @@ class Streams:
         self._denied(listener or Listener("revoked", ""), wanted)
 
     def _serve(self, client: _Client, ask: Request) -> None:
+        if isinstance(ask, Writes):
+            client.write(ask, self._ears.speeches.changes)
+            return
         session = client.taps.get(ask.tap)
         taps = None if session is None else session.taps
         if session is not None and taps is None:  # it is over
-            del client.taps[ask.tap]
+            client.leave(ask.tap)
         if type(ask) is Write:  # what nearly all of them are
-            if taps is not None and (speaker := taps.speaker) is not None and speaker.tap == ask.tap:
+            if (speaker := client.speaker(ask.tap)) is not None:
                 speaker.write(ask)
         elif isinstance(ask, Open):
             self._open(client, ask)
         elif session is not None and taps is not None:  # else who opens again after a restart is told where to go on
             self._alter(client, session, taps, ask)
 
-    def _alter(self, client: _Client, session: Session, taps: Taps, ask: Request) -> None:
+    def _alter(self, client: _Client, session: Session, taps: Taps, ask: Ask) -> None:
         """What is asked of a tap that stands."""
         if isinstance(ask, Leave):
             self._leave(client, ask.tap)
         elif isinstance(ask, Measure):
             self._wake(session)
             client.outlet.told.append(_measured(ask.tap, session, taps))
-        elif (speaker := taps.speaker) is None or speaker.tap != ask.tap:
+        elif (speaker := client.speaker(ask.tap)) is None:
             return
         elif isinstance(ask, Mark):
             speaker.mark(ask)
@@ -203,6 +239,8 @@ class Streams:
             why = ("no_such_call", f"no call {wanted.call} has its audio here")
         elif wanted.rate not in RATES:
             why = ("bad_value", "rate is one of " + ", ".join(map(str, RATES)))
+        elif client.places.get(wanted.place, wanted.tap) != wanted.tap:
+            why = ("bad_value", f"place {wanted.place} is that of another tap")
         elif len(client.taps) >= MAX_TAPS and wanted.tap not in client.taps:
             why = ("too_many", f"a connection has {MAX_TAPS} taps at most")
         elif not self._opened(client, session, wanted):
@@ -215,11 +253,30 @@ class Streams:
             session.taps = Taps(session, self._ears, self._keeper(session.pair.slot))
         copies = self._positions.read(session.pair.slot)
         kept = Kept.unpacked(copies[0].body) if copies else None
+        spoke = session.taps.speaker
+        before = client.outlet if spoke is None else spoke.outlet
         if not session.taps.open(wanted, client.outlet, kept):
             return False
+        if wanted.speak and before is not client.outlet:
+            self._oust(session, wanted.tap, before)
+        self._move(client, session, wanted.tap)
         client.taps[wanted.tap] = session
+        if wanted.place >= 0:
+            client.places[wanted.place] = wanted.tap
         self._wake(session)
         return True
+
+    def _oust(self, session: Session, tap: str, outlet: Outlet) -> None:
+        """A client comes back on another connection, as its program restarts, or another one uses the same token."""
+        for client in self._clients.values():
+            if client.outlet is outlet and client.taps.get(tap) is session:
+                outlet.told.append(Closed(tap, "the tap was opened on another connection"))
+                self._leave(client, tap)
+
+    def _move(self, client: _Client, session: Session, tap: str) -> None:
+        """A tap that was in another call leaves that."""
+        if client.taps.get(tap, session) is not session:
+            self._leave(client, tap)
 
     def _keeper(self, slot: int) -> Callable[[bytes], None]:
         copies = self._positions.read(slot)
@@ -233,9 +290,9 @@ class Streams:
         return keep
 
     def _leave(self, client: _Client, tap: str) -> None:
-        session = client.taps.pop(tap)
+        session = client.leave(tap)
         if session.taps is not None:
-            session.taps.leave(tap)
+            session.taps.leave(tap, client.outlet)
             if session.taps.empty:
                 session.taps = None
             self._wake(session)
@@ -245,22 +302,21 @@ class Streams:
     def _send(self, identity: bytes, client: _Client) -> None:
         """Send all there is, in as many messages as it takes."""
         outlet = client.outlet
-        told, frames = outlet.told, outlet.frames
-        outlet.told, outlet.frames = [], []
+        told, parcels = outlet.told, outlet.parcels()
         client.quiet = 0
-        for some_told, some_frames in _portions(told, frames):
-            failed = self._doors.send(identity, encode_tick(some_told, some_frames))
+        while parcels:
+            parcel = parcels[0]
+            failed = self._doors.send(identity, encode_tick(parcel.told, parcel.frames, parcel.blocks))
             if failed == zmq.EHOSTUNREACH:
                 self._gone(identity)
                 return
             if failed:
                 break
-            told = told[len(some_told) :]
-            frames = frames[len(some_frames) :]
-        else:
-            return
-        client.lost += len(frames)
-        self.lost += len(frames)
+            told = told[len(parcel.told) :]
+            parcels.pop(0)
+        lost = sum(parcel.sounds for parcel in parcels)
+        client.lost += lost
+        self.lost += lost
         outlet.told = told
         if len(told) > MAX_TOLD:
             self._gone(identity)
@@ -291,12 +347,3 @@ def _measured(tap: str, session: Session, taps: Taps) -> Measured:
         level(taps.meter.heard),
         level(taps.meter.said),
     )
-
-
-def _portions(told: list[Told], frames: list[bytes]) -> list[tuple[list[Told], list[bytes]]]:
-    """What to send in messages that are not too long; one that is empty where there is nothing."""
-    most = max(1, MAX_MESSAGE // 2 // max(map(len, frames), default=1))
-    portions: list[tuple[list[Told], list[bytes]]] = [(told[:128], frames[:most])]
-    portions += [(told[at : at + 128], []) for at in range(128, len(told), 128)]
-    portions += [([], frames[at : at + most]) for at in range(most, len(frames), most)]
-    return portions

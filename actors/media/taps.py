@@ -5,24 +5,30 @@ Pure: an `Outlet` collects what is to be sent to a client, and `streams` sends i
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from actors.media.audio_events import FRAMES_A_SECOND, Closed, Open, Opened, frame_head, packed_frame
+from actors.media.audio_events import FRAMES_A_SECOND, Closed, Open, Opened
+from actors.media.audio_frame_events import frame_head, packed_frame
 from actors.media.blocks import Block
 from actors.media.g711 import DECODED, ENCODED, Law, decode
 from actors.media.meter import Meter
+from actors.media.outlet import Outlet
 from actors.media.peer import Peer
 from actors.media.pieces import FRAME
 from actors.media.resample import Resampler
 from actors.media.rtp import MASK
-from actors.media.speaker import PLACE, Kept, Outlet, Speaker
+from actors.media.speaker import PLACE, Kept, Speaker
+from actors.media.speech import Speeches
 
 _LAWS = frozenset(map(int, Law))
+_PLACE, _TIMESTAMP = struct.Struct("<H"), struct.Struct("<I")
 Numbers = npt.NDArray[np.int64]
+Tap = tuple[str, Outlet]  # its token, and its client's: two programs may have the same token
 
 
 class Tapped(Protocol):
@@ -70,17 +76,30 @@ class _Way:
 
 
 class Listener(NamedTuple):
-    """A tap that hears the peer; `head` is the beginning of each of its frames."""
+    """A tap that hears the peer; `head` is the beginning of each of its frames, where it has no `place`."""
 
     tap: str
     head: bytes
     outlet: Outlet
+    place: int
+
+    def hear(self, seq: int, rate: int, timestamp: int, data: bytes) -> None:
+        """A frame of it."""
+        if self.place < 0:
+            self.outlet.frames.append(packed_frame(self.head, seq, timestamp, data))
+        else:
+            self.outlet.block(seq, rate, _PLACE.pack(self.place), _TIMESTAMP.pack(timestamp), data)
 
 
 class Ears:
-    """What the peers of all sessions said in a tick, decoded in one go before it is given to those who listen."""
+    """What the peers of all sessions said in a tick, decoded in one go before it is given to those who listen.
+
+    Attributes:
+        speeches: what all who speak have written.
+    """
 
     def __init__(self) -> None:
+        self.speeches = Speeches()
         self._heard: list[tuple[Taps, bytes, int, int, int]] = []
 
     def hear(self, taps: Taps, codes: bytes, form: int, tick: int, timestamp: int) -> None:
@@ -114,17 +133,23 @@ class Hearing:
         self._taps = taps
         self._ears = list(dict.fromkeys(each.ears for each in taps))
         self._others: list[int] = []
-        blocks: dict[tuple[int, int], tuple[Outlet, list[int], list[bytes]]] = {}
+        blocks: dict[tuple[int, int], tuple[list[int], list[Listener]]] = {}
         for at, each in enumerate(taps):
             narrow = each.listeners.get(8000, {}).values()
             for listener in narrow:
-                name = (id(listener.outlet), len(listener.head))
-                _, places, heads = blocks.setdefault(name, (listener.outlet, [], []))
-                places.append(at)
-                heads.append(listener.head)
+                name = (id(listener.outlet), len(listener.head) if listener.place < 0 else 0)
+                indexes, listeners = blocks.setdefault(name, ([], []))
+                indexes.append(at)
+                listeners.append(listener)
             if len(each.listeners) > bool(narrow):
                 self._others.append(at)
-        self._blocks = [(outlet, np.array(places), Block(heads, FRAME)) for outlet, places, heads in blocks.values()]
+        self._blocks, self._placed = [], []
+        for (_, size), (indexes, listeners) in blocks.items():
+            outlet, at_all = listeners[0].outlet, slice(None) if len(indexes) == len(taps) else np.array(indexes)
+            if size:
+                self._blocks.append((outlet, at_all, Block([each.head for each in listeners], FRAME)))
+            else:
+                self._placed.append((outlet, at_all, b"".join(_PLACE.pack(each.place) for each in listeners)))
 
     def give(self, codes: npt.NDArray[np.uint8], laws: Numbers, cursor: Numbers, tick: int) -> None:
         """Give a frame of each.
@@ -137,11 +162,16 @@ class Hearing:
         """
         for each in self._ears:
             each.deliver()  # what a session heard while it served itself comes before
-        samples = DECODED[Law.PCMU][codes]
-        for law in set(laws.tolist()) - {int(Law.PCMU)}:
-            samples[laws == law] = DECODED[law][codes[laws == law]]
-        for outlet, places, block in self._blocks:
-            outlet.frames += block.packed(tick, cursor[places], samples[places])
+        samples = DECODED[Law.PCMU].take(codes)
+        if (laws != Law.PCMU).any():
+            for law in set(laws.tolist()) - {int(Law.PCMU)}:
+                samples[laws == law] = DECODED[law][codes[laws == law]]
+        for outlet, at_all, block in self._blocks:
+            outlet.frames += block.packed(tick, cursor[at_all], samples[at_all])
+        if self._placed:
+            stamps, little = cursor.astype("<u4"), samples.astype("<i2", copy=False)
+            for outlet, at_all, places in self._placed:
+                outlet.block(tick, 8000, places, stamps[at_all].tobytes(), little[at_all].tobytes())
         for at in self._others:
             self._taps[at].give(samples[at].tobytes(), 8, tick, int(cursor[at]), but=8000)
 
@@ -155,7 +185,7 @@ class Taps:
 
     Args:
         session: whose.
-        ears: collects what is heard in a tick.
+        ears: what all taps of the process share.
         keep: takes what a successor must know of the speaker, before its frame is sent.
 
     Attributes:
@@ -165,11 +195,10 @@ class Taps:
     def __init__(self, session: Tapped, ears: Ears, keep: Callable[[bytes], None]) -> None:
         self.speaker: Speaker | None = None
         self.meter: Meter | None = None
-        self._playing = 0  # the tick in which the next frame is due; 0 while nothing is played
         self._all = ears
         self._session = session
         self._keep = keep
-        self._listeners: dict[int, dict[str, Listener]] = {}
+        self._listeners: dict[int, dict[Tap, Listener]] = {}
         self._ears: dict[int, _Way] = {}
         self._mouth = _Way()
 
@@ -189,9 +218,14 @@ class Taps:
         speaker = self.speaker
         if wanted.speak and speaker is not None and speaker.tap != wanted.tap:
             return False
+        if speaker is not None and speaker.tap == wanted.tap:
+            if speaker.rate != wanted.rate if wanted.speak else speaker.outlet is outlet:
+                self._hush()
+            speaker = self.speaker
+        self._deafen(wanted.tap, outlet, but=wanted.rate if wanted.hear else 0)
         if wanted.hear:
-            self._listeners.setdefault(wanted.rate, {})[wanted.tap] = Listener(
-                wanted.tap, frame_head(wanted.tap), outlet
+            self._listeners.setdefault(wanted.rate, {})[wanted.tap, outlet] = Listener(
+                wanted.tap, frame_head(wanted.tap), outlet, wanted.place
             )
             self._ears.setdefault(wanted.rate, _Way())
         exact = True
@@ -199,28 +233,39 @@ class Taps:
             outlet.told.append(Opened(wanted.tap, wanted.rate, 0, 0, True, 0, 0))
             return True
         if speaker is None:
-            speaker = self.speaker = Speaker(wanted.tap, wanted.rate, outlet, wanted.played)
+            speech = self._all.speeches[wanted.rate]
+            speaker = self.speaker = Speaker(wanted.tap, speech, outlet, wanted.played)
             exact = wanted.played == 0
             if kept is not None and (kept.identity, kept.tap, kept.rate) == (
                 self._session.identity,
                 wanted.tap,
                 wanted.rate,
             ):
-                speaker.played = speaker.written = kept.played
+                speaker.note(played=kept.played, written=kept.played)
                 speaker.cut, speaker.flushed = kept.cut, kept.flushed
                 exact = True
-        speaker.outlet = outlet
-        if not self._playing:
+        speaker.outlet, speaker.place = outlet, wanted.place
+        if not speaker.due:
             self._save(speaker)
         outlet.told.append(speaker.opened(kept=exact))
         return True
 
-    def leave(self, tap: str) -> None:
-        """End a tap."""
-        if self.speaker is not None and self.speaker.tap == tap:
-            self.speaker, self._playing = None, 0
+    def _hush(self) -> None:
+        """Nobody speaks any more."""
+        if self.speaker is not None:
+            self.speaker.end()
+            self.speaker = None
+
+    def leave(self, tap: str, outlet: Outlet) -> None:
+        """End a tap of this client: another's of the same name stays."""
+        if self.speaker is not None and self.speaker.tap == tap and self.speaker.outlet is outlet:
+            self._hush()
+        self._deafen(tap, outlet)
+
+    def _deafen(self, tap: str, outlet: Outlet, *, but: int = 0) -> None:
+        """It hears no more, but at one rate."""
         for rate, listeners in tuple(self._listeners.items()):
-            if listeners.pop(tap, None) is not None and not listeners:
+            if rate != but and listeners.pop((tap, outlet), None) is not None and not listeners:
                 del self._listeners[rate], self._ears[rate]
 
     def flush(self, to: int) -> None:
@@ -228,17 +273,17 @@ class Taps:
         if self.speaker is not None:
             self.speaker.flush(to)
             self._mouth.rest()
-            self._playing = 0
+            self.speaker.note(due=0)
             self._save(self.speaker)
 
     def close(self, reason: str) -> None:
         """The session is over: tell all of them."""
-        taps = {listener.tap: listener.outlet for each in self._listeners.values() for listener in each.values()}
+        taps = dict.fromkeys(tap for each in self._listeners.values() for tap in each)
         if self.speaker is not None:
-            taps[self.speaker.tap] = self.speaker.outlet
-        for tap, outlet in taps.items():
+            taps[self.speaker.tap, self.speaker.outlet] = None
+        for tap, outlet in taps:
             outlet.told.append(Closed(tap, reason))
-        self.speaker = None
+        self._hush()
         self._listeners.clear()
 
     # Each tick.
@@ -251,7 +296,7 @@ class Taps:
             self._all.hear(self, codes, form, tick, heard_timestamp(self._session))
 
     @property
-    def listeners(self) -> dict[int, dict[str, Listener]]:
+    def listeners(self) -> dict[int, dict[Tap, Listener]]:
         """Who hears, by rate and tap."""
         return self._listeners
 
@@ -267,8 +312,8 @@ class Taps:
                 continue
             size = 2 * (rate // FRAMES_A_SECOND)
             data = self._ears[rate].convert(samples, khz * 1000, rate) if khz else bytes(size)
-            for _, head, outlet in listeners.values():
-                outlet.frames.append(packed_frame(head, tick, timestamp, data))
+            for listener in listeners.values():
+                listener.hear(tick, rate, timestamp, data)
 
     def say(self, tick: int) -> bytes | None:
         """What is written for this tick, as the session sends it; None while nothing is."""
@@ -284,31 +329,30 @@ class Taps:
             return None
         session = self._session
         units = session.clock_rate // FRAMES_A_SECOND
-        before = speaker.played
+        before, due = speaker.played, speaker.due
         data = speaker.take((session.base + units * tick) & MASK, units)
         if data is None:
-            if self._playing:
-                self._playing = 0
+            if due:
+                speaker.note(due=0)
                 speaker.progress()
                 self._save(speaker)
             return None
-        if tick != self._playing or speaker.played - before != speaker.rate // FRAMES_A_SECOND:
-            self._begin(speaker, before, tick)
-        self._playing = tick + 1 if self._playing else 0
-        return data if speaker.rate == session.rate else self._mouth.convert(data, speaker.rate, session.rate)
+        if speaker.played - before != speaker.speech.frame:  # one that is not whole stands for itself
+            speaker.note(due=0)
+            self._save(speaker)
+        else:
+            speaker.note(due=tick + 1)
+            if due != tick:  # whole frames go on from here by themselves
+                self._save(speaker, before, tick)
+        return self.converted(data, speaker.rate)
+
+    def converted(self, data: bytes, rate: int) -> bytes:
+        """A frame of what is written, at the session's rate."""
+        return data if rate == self._session.rate else self._mouth.convert(data, rate, self._session.rate)
 
     def _save(self, speaker: Speaker, played: int | None = None, since: int = 0) -> None:
         at = (speaker.played if played is None else played, speaker.cut, speaker.flushed, since)
         self._keep(PLACE.pack(self._session.identity, speaker.key, speaker.rate, *at))
-
-    def _begin(self, speaker: Speaker, before: int, tick: int) -> None:
-        """Keep where it stands: whole frames go on from here by themselves, one that is not whole stands for itself."""
-        whole = speaker.played - before == speaker.rate // FRAMES_A_SECOND
-        self._playing = tick if whole else 0
-        if whole:
-            self._save(speaker, before, tick)
-        else:
-            self._save(speaker)
 
 
 def heard_timestamp(session: Tapped) -> int:

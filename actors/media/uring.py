@@ -106,7 +106,6 @@ class Uring:
         self._words[inward[6] // 4 : inward[6] // 4 + entries] = np.arange(entries)
         self._requests = np.frombuffer(requests, _REQUEST)
         self._completions = np.frombuffer(ring, _COMPLETION, completions, outward[5])
-        self._places = np.arange(completions)
         self._tail = 0
 
     def requests(self, count: int) -> npt.NDArray[Any]:
@@ -117,16 +116,20 @@ class Uring:
         """Keep what requests name by its address as long as the ring is."""
         self._kept.append(array)
 
-    def run(self, requests: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-        """Have these rows of `requests` done, and wait for it; what each came to: a length, or an error below 0.
+    def run(self, requests: npt.NDArray[Any], tokens: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.int32]:
+        """Have these requests done, and wait for it; what each came to: a length, or an error below 0.
+
+        Args:
+            requests: what is asked for.
+            tokens: that they bear; None where those are their places.
 
         Raises:
             OSError: the kernel does not take them.
         """
-        results = np.zeros(len(requests), np.int32)
-        for begin in range(0, len(rows), self._entries):
-            self._batch(requests[rows[begin : begin + self._entries]], results)
-        return results[rows]
+        results = np.zeros(len(requests) if tokens is None else int(tokens.max(initial=-1)) + 1, np.int32)
+        for begin in range(0, len(requests), self._entries):
+            self._batch(requests[begin : begin + self._entries], results)
+        return results if tokens is None else results[tokens]
 
     def _batch(self, batch: npt.NDArray[Any], results: npt.NDArray[np.int32]) -> None:
         count, words = len(batch), self._words
@@ -144,12 +147,18 @@ class Uring:
                 left -= entered
             elif (number := ctypes.get_errno()) not in _AGAIN:
                 raise OSError(number, os.strerror(number))
-            head, tail = int(words[self._taken]), int(words[self._done])
-            found = (tail - head) & 0xFFFFFFFF
-            done = self._completions[(head + self._places[:found]) & (len(self._completions) - 1)]
-            results[done["token"].astype(np.intp)] = done["result"]
-            words[self._taken] = tail
-            count -= found
+            count -= self._reap(results)
+
+    def _reap(self, results: npt.NDArray[np.int32]) -> int:
+        """Take what is done; how many that were."""
+        words, size = self._words, len(self._completions)
+        head, tail = int(words[self._taken]), int(words[self._done])
+        found = (tail - head) & 0xFFFFFFFF
+        begin = head & (size - 1)
+        for part in (self._completions[begin : begin + found], self._completions[: max(0, begin + found - size)]):
+            results[part["token"].astype(np.intp)] = part["result"]
+        words[self._taken] = tail
+        return found
 
     def close(self) -> None:
         """Let go of it."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.media.codecs import Codec
 from actors.media.codecs.base import Decoder, Samples
+from actors.media.comfort_noise import Hiss
 from actors.media.conceal import Concealer
 from actors.media.jitter import JitterBuffer
 from actors.media.pieces import FRAME
@@ -83,9 +84,19 @@ class Voice:
         """The payload of a packet; empty where there is nothing to send."""
         return self._encoder.encode(np.frombuffer(samples, np.int16))
 
-    def hear(self, buffer: JitterBuffer) -> tuple[bytes, int]:
-        """The next frame out of the buffer, linear; ``(b"", 0)`` while nobody speaks."""
+    def hear(self, buffer: JitterBuffer, hiss: Hiss | None = None) -> tuple[bytes, int]:
+        """The next frame out of the buffer, linear; ``(b"", 0)`` while nobody speaks.
+
+        Args:
+            buffer: which holds the packets.
+            hiss: the noise of the peer's pauses, where it told of it.
+        """
         packets = buffer.take_packets()
+        if hiss is not None and not buffer.pausing:
+            hiss.over()
+            hiss = None
+        if hiss is not None and not packets:
+            self._held = np.concatenate((self._held, self._noise(hiss)))
         if not packets and not len(self._held) and not self._talking:
             return b"", 0
         for inside, payload, kind in packets:
@@ -105,6 +116,11 @@ class Voice:
         self._last = ear
         self._talking = True
         self._held = np.concatenate((self._held, samples)) if len(self._held) else samples
+
+    def _noise(self, hiss: Hiss) -> Samples:
+        """What is missing of a frame in a pause of the peer."""
+        self._talking = True
+        return self._concealer.hear(hiss.take(max(0, self._frame - len(self._held))))
 
     def _fill(self, wanted: int, following: bytes | None) -> None:
         """Make up what is missing up to `wanted` samples."""

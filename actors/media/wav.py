@@ -101,8 +101,8 @@ class Sound(ABC):
         self._step = step
 
     @abstractmethod
-    def _frames(self, first: int, count: int) -> Reals:
-        """Frames of the file as mono, at its own rate."""
+    def _frames(self, first: int, count: int) -> Reals | Samples:
+        """Frames of the file as mono, at its own rate; samples where they are no mixture."""
 
     @abstractmethod
     def close(self) -> None:
@@ -150,8 +150,8 @@ class Reader(Sound):
         super().__init__(self._layout.rate / rate)
         os.posix_fadvise(self._fd, 0, 1 << 20, os.POSIX_FADV_WILLNEED)
 
-    def _frames(self, first: int, count: int) -> Reals:
-        """Frames of the file as mono, at its own rate."""
+    def _frames(self, first: int, count: int) -> Reals | Samples:
+        """As Sound._frames."""
         layout = self._layout
         start, length = first * self._width, count * self._width
         if layout.size:
@@ -167,6 +167,8 @@ class Reader(Sound):
                 samples = (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * 256
         else:
             samples = decode(np.frombuffer(data, np.uint8), Law.PCMA if layout.tag == _ALAW else Law.PCMU)
+        if layout.channels == 1:
+            return samples
         mixed: Reals = samples.reshape(-1, layout.channels).mean(axis=1, dtype=np.float64)
         return mixed
 
@@ -175,12 +177,14 @@ class Reader(Sound):
         os.close(self._fd)
 
 
-def _rounded(values: Reals) -> Samples:
+def _rounded(values: Reals | Samples) -> Samples:
+    if values.dtype == np.int16:
+        return values  # type: ignore[return-value]
     samples: Samples = np.clip(np.rint(values), -32768, 32767).astype(np.int16)
     return samples
 
 
-def _averaged(frames: Reals, edges: Reals, step: float) -> Reals:
+def _averaged(frames: Reals | Samples, edges: Reals, step: float) -> Reals:
     """The mean of `frames` between each two edges: resampling downwards with a filter as wide as a step."""
     total = np.concatenate((np.zeros(1), np.cumsum(frames)))
     means: Reals = np.diff(np.interp(edges, np.arange(len(total)), total)) / step

@@ -43,8 +43,12 @@ class Wire(Protocol):
     def move(self, row: int, to: int) -> None:
         """Let what a row has be another's, datagram to be sent and all."""
 
-    def receive(self, rows: Indexes) -> tuple[Sizes, npt.NDArray[np.bool_]]:
-        """One datagram of each: how long they are, 0 or less for none, and whether they came from who is heard."""
+    def receive(self, rows: Indexes | int) -> tuple[Sizes, npt.NDArray[np.bool_]]:
+        """One datagram of each: how long they are, 0 or less for none, and whether they came from who is heard.
+
+        Args:
+            rows: which, or how many of the first ones.
+        """
 
     def address(self, row: int) -> Address:
         """Where the datagram that a row received last came from."""
@@ -86,8 +90,10 @@ class SocketWire:
         self._sockets[to] = self._sockets[row]
         self.outbox[to] = self.outbox[row]
 
-    def receive(self, rows: Indexes) -> tuple[Sizes, npt.NDArray[np.bool_]]:
+    def receive(self, rows: Indexes | int) -> tuple[Sizes, npt.NDArray[np.bool_]]:
         """As Wire.receive."""
+        if isinstance(rows, int):
+            rows = np.arange(rows)
         sizes, same = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.bool_)
         for at, row in enumerate(rows.tolist()):
             sock, heard, _ = self._sockets[row]
@@ -136,6 +142,7 @@ class RingWire:
         self.outbox = np.zeros((rows, size), np.uint8)
         self._heard = np.zeros((rows, NAME), np.uint8)
         self._came = np.zeros((rows, NAME), np.uint8)
+        self._came_words, self._heard_words = self._came.view(np.uint64), self._heard.view(np.uint64)
         self._names = np.zeros((rows, NAME), np.uint8)
         self._receipts, self._receiving = self._messages(self.inbox, self._came, _RECEIVE)
         self._dispatches, self._sending = self._messages(self.outbox, self._names, _SEND)
@@ -187,11 +194,13 @@ class RingWire:
             each[to] = each[row]
         self._came[to] = 0
 
-    def receive(self, rows: Indexes) -> tuple[Sizes, npt.NDArray[np.bool_]]:
+    def receive(self, rows: Indexes | int) -> tuple[Sizes, npt.NDArray[np.bool_]]:
         """As Wire.receive."""
-        sizes = self._ring.run(self._receiving, rows)
-        same = (self._came.view(np.uint64)[rows] == self._heard.view(np.uint64)[rows]).all(axis=1)
-        return sizes, same
+        if isinstance(rows, int):
+            sizes = self._ring.run(self._receiving[:rows])
+            return sizes, (self._came_words[:rows] == self._heard_words[:rows]).all(axis=1)
+        sizes = self._ring.run(self._receiving[rows], rows)
+        return sizes, (self._came_words[rows] == self._heard_words[rows]).all(axis=1)
 
     def address(self, row: int) -> Address:
         """As Wire.address."""
@@ -209,8 +218,7 @@ class RingWire:
 
     def send(self, count: int) -> int:
         """As Wire.send."""
-        sizes = self._ring.run(self._sending, np.arange(count))
-        return int((sizes < 0).sum())
+        return int(np.count_nonzero(self._ring.run(self._sending[:count]) < 0))
 
     def close(self) -> None:
         """As Wire.close."""

@@ -1,8 +1,13 @@
-"""The doors of a service's socket as one: the local one, and the one for other machines where it is asked for."""
+"""The doors of a service's socket as one: the local one, and the one for other machines where it is asked for.
+
+Whoever holds a port in the way of our own has it, at the first start, said as the mistake that it is. In the way of a
+successor the service goes on without that door and tries again: its calls matter more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import zmq
@@ -11,6 +16,7 @@ from actors.runtime.guarded import GuardedRouter
 from actors.runtime.keyring import Keyring
 from actors.runtime.router import LocalRouter
 
+AGAIN = 1.0  # seconds between two attempts at a door that is missing
 _LOCAL, _REMOTE = b"l", b"r"  # the first byte of an identity as whoever holds the doors knows it
 
 T = TypeVar("T")
@@ -35,21 +41,59 @@ class Doors(Generic[T]):
 
     Args:
         local: for our own user on this machine.
-        remote: for others, None for nobody.
+        remote: opens the one for others, None for nobody.
+        port: the file of its port, which tells that it was open before.
         keys: those of remote clients.
         own: what a local client may do.
         clock: gives the time.
+
+    Attributes:
+        remote: the door for others; None while there is none.
+        missing: why there is none though there should be; empty else.
+
+    Raises:
+        OSError: the door for others cannot be opened, and was not before.
+        KeyProblem: the service's own key cannot be had.
     """
 
     def __init__(
-        self, local: LocalRouter, remote: GuardedRouter | None, keys: Keyring[T], own: T, clock: Callable[[], float]
+        self,
+        local: LocalRouter,
+        remote: Callable[[], GuardedRouter] | None,
+        port: Path,
+        keys: Keyring[T],
+        own: T,
+        clock: Callable[[], float],
     ) -> None:
-        self.remote = remote
+        self.remote: GuardedRouter | None = None
+        self.missing = ""
+        self._open = remote
         self._local = local
         self._keys = keys
         self._own = own
         self._clock = clock
         self._reads: dict[bytes, bytes] = {}  # the identity of a remote client, and its key
+        try:
+            self.open_remote(patient=port.exists())
+        except BaseException:
+            local.close()
+            raise
+
+    def open_remote(self, *, patient: bool = True) -> None:
+        """Open the door for others where that is asked for, or tell why it is `missing`.
+
+        Raises:
+            OSError: it cannot be opened; not with `patient`.
+            KeyProblem: the service's own key cannot be had.
+        """
+        if self._open is None:
+            return
+        try:
+            self.remote, self.missing = self._open(), ""
+        except OSError as error:
+            if not patient:
+                raise
+            self.missing = str(error)
 
     def filenos(self) -> list[int]:
         """What to poll for frames."""

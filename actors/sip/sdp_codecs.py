@@ -10,6 +10,7 @@ from actors.sip.errors import LocalProtocolError
 from actors.sip.sdp_attributes import RtpMap
 
 EVENT = "telephone-event"
+NOISE = "CN"
 # Static payload types that need no rtpmap (RFC 3551 s6).
 _STATIC = {
     0: RtpMap(0, "PCMU", 8000, 1),
@@ -24,6 +25,7 @@ _STATIC = {
 }
 _DYNAMIC = range(96, 128)  # RFC 3551 s3
 _EVENT_TYPES = {8000: 101, 48000: 102, 16000: 103, 44100: 104}
+_NOISE_TYPES = {8000: 13, 16000: 105}  # RFC 3389 s4: other rates have dynamic ones
 _EVENTS = "0-16"  # digits, *, #, A to D, flash (RFC 4733 s3.2)
 
 
@@ -50,8 +52,13 @@ NAMED = {
 """Formats by the names that a configuration gives them."""
 
 
-def offered(names: Sequence[str]) -> tuple[Codec, ...]:
+def offered(names: Sequence[str], *, noise: bool = False) -> tuple[Codec, ...]:
     """The formats of these names, the most liked first, and telephone events at each of their clock rates (RFC 4733).
+
+    Args:
+        names: of NAMED.
+        noise: comfort noise, too, at the clock rates of speech (RFC 3389 s4); Opus has its own, and is not to be used
+            with it (RFC 7587 s3.1.3).
 
     Raises:
         LocalProtocolError: a name is not in NAMED.
@@ -61,7 +68,9 @@ def offered(names: Sequence[str]) -> tuple[Codec, ...]:
         raise LocalProtocolError(f"no such codec: {unknown[0]}")
     audio = tuple([NAMED[name] for name in names])
     rates = dict.fromkeys(codec.clock_rate for codec in audio)
-    return audio + tuple([Codec(_EVENT_TYPES[rate], EVENT, rate, _EVENTS) for rate in rates])
+    events = tuple([Codec(_EVENT_TYPES[rate], EVENT, rate, _EVENTS) for rate in rates])
+    noises = tuple([Codec(_NOISE_TYPES[rate], NOISE, rate) for rate in rates if rate in _NOISE_TYPES]) if noise else ()
+    return audio + noises + events
 
 
 def codecs(formats: tuple[str, ...], rtpmaps: Mapping[int, RtpMap], fmtps: Mapping[str, str]) -> tuple[Codec, ...]:
@@ -81,7 +90,8 @@ def codecs(formats: tuple[str, ...], rtpmaps: Mapping[int, RtpMap], fmtps: Mappi
 def common(theirs: tuple[Codec, ...], ours: tuple[Codec, ...]) -> list[tuple[Codec, Codec]]:
     """Pairs of their format and ours that mean the same, in their order, each of ours once.
 
-    Telephone events are taken only at a clock rate of an audio format (RFC 4733 s2.1); alone they are nothing.
+    Telephone events and comfort noise are taken only at a clock rate of an audio format (RFC 4733 s2.1, RFC 3389 s4);
+    alone they are nothing.
     """
     pairs: list[tuple[Codec, Codec]] = []
     left = dict(_by_meaning(ours))
@@ -89,7 +99,7 @@ def common(theirs: tuple[Codec, ...], ours: tuple[Codec, ...]) -> list[tuple[Cod
         found = left.pop(_meaning(codec), None)
         if found is not None:
             pairs.append((codec, found))
-    rates = {codec.clock_rate for codec, _ in pairs if not is_event(codec)}
+    rates = {codec.clock_rate for codec, _ in pairs if is_audio(codec)}
     return [pair for pair in pairs if pair[0].clock_rate in rates]
 
 
@@ -128,6 +138,16 @@ def _number(codec: Codec, had: Mapping[int, tuple[str, int, int]], chosen: set[i
 def is_event(codec: Codec) -> bool:
     """Whether it carries telephone events (RFC 4733) and not sound."""
     return codec.encoding.lower() == EVENT
+
+
+def is_noise(codec: Codec) -> bool:
+    """Whether it describes the noise of pauses (RFC 3389) and carries no sound."""
+    return codec.encoding.upper() == NOISE
+
+
+def is_audio(codec: Codec) -> bool:
+    """Whether it carries sound."""
+    return not is_event(codec) and not is_noise(codec)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from actors.sip.errors import LocalProtocolError, NotAcceptable
 from actors.sip.sdp_attributes import DIRECTIONS
-from actors.sip.sdp_codecs import Codec, common, is_event, settled
+from actors.sip.sdp_codecs import Codec, common, is_audio, is_event, is_noise, settled
 from actors.sip.sdp_crypto import Crypto
 from actors.sip.sdp_model import Line, Media, SessionDescription
 from actors.sip.sdp_protection import OFF, Keys, Protected, protected, protection
@@ -80,6 +80,7 @@ class Negotiated(NamedTuple):
         keys: of SRTP; None for plain RTP.
         rtcp_mux: RTCP goes to `port`, too (RFC 5761 s5.1.1).
         rtcp_port: where else RTCP goes (RFC 3605); 0 where the peer does not say.
+        noise: the comfort noise to send in pauses (RFC 3389), None where there is none.
     """
 
     host: str
@@ -92,6 +93,7 @@ class Negotiated(NamedTuple):
     keys: Keys | None = None
     rtcp_mux: bool = False
     rtcp_port: int = 0
+    noise: Codec | None = None
 
     @property
     def sends(self) -> bool:
@@ -282,8 +284,10 @@ def _before(line: Media) -> tuple[Codec, ...]:
 def _agreed(
     line: Media, peer: StreamLine, theirs: tuple[Codec, ...], receive: tuple[Codec, ...], direction: str, ptime: int
 ) -> Negotiated:
-    send = next(codec for codec in theirs if not is_event(codec))
-    event = next((codec for codec in theirs if is_event(codec) and codec.clock_rate == send.clock_rate), None)
+    send = next(codec for codec in theirs if is_audio(codec))
+    beside = [codec for codec in theirs if codec.clock_rate == send.clock_rate]
+    event = next((codec for codec in beside if is_event(codec)), None)
+    noise = next((codec for codec in beside if is_noise(codec)), None)
     host = peer.connection.address if peer.connection is not None else ""
     if host in NOWHERES:
         host = ""
@@ -293,7 +297,7 @@ def _agreed(
         length = max((time for time in PTIMES if time <= peer.limit), default=PTIMES[0])
     # A port that is RTP's own is not followed: they share one only by rtcp-mux (RFC 5761 s5.1.1).
     rtcp_port = peer.rtcp_port if peer.rtcp_port != line.port else 0
-    return Negotiated(host, line.port, send, receive, direction, length, event, rtcp_port=rtcp_port)
+    return Negotiated(host, line.port, send, receive, direction, length, event, None, False, rtcp_port, noise)
 
 
 def _mirror(direction: str) -> str:

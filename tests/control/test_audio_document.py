@@ -30,7 +30,7 @@ def test_the_documents_are_those_of_the_records(writer: Any) -> None:
 def test_the_vectors_fit_the_document_and_mean_what_they_say(writer: Any) -> None:
     document = writer.specification()
     found = writer.vectors()
-    assert {vector["name"] for vector in found} == {*REQUESTS, *TOLD, "frame"}
+    assert {vector["name"] for vector in found} == {*REQUESTS, *TOLD, "frame", "frames"}
     for vector in found:
         message = "asks" if vector["from"] == "client" else "tick"
         where = {"$ref": f"#/components/messages/{message}/payload", **document}
@@ -40,6 +40,6 @@ def test_the_vectors_fit_the_document_and_mean_what_they_say(writer: Any) -> Non
             (record,) = decode(data)
             assert record == writer.sample(REQUESTS[vector["name"]])
         else:
-            told, frames = decode_tick(data)
-            kind = TOLD.get(vector["name"], writer.Frame)
-            assert [*told, *frames] == [writer.sample(kind)]
+            told, frames, blocks = decode_tick(data)
+            kind = TOLD.get(vector["name"], writer.Frames if vector["name"] == "frames" else writer.Frame)
+            assert [*told, *frames, *blocks] == [writer.sample(kind)]

@@ -22,7 +22,7 @@ LINE = st.tuples(
     st.sampled_from(["audio", "video", "audio"]),
     st.sampled_from(["7000", "0", "9", "65534", "65535", "70000", "07"]),
     st.sampled_from(["RTP/AVP", "RTP/SAVP"]),
-    st.sampled_from(["0", "0 8", "18", "8 101"]),
+    st.sampled_from(["0", "0 8", "18", "8 101", "13 0"]),
     st.sampled_from(
         ["", "a=sendonly\r\n", "a=ptime:30\r\n", "c=IN IP4 192.0.2.77\r\n", "a=rtcp-mux\r\n", "a=rtcp:77\r\n"]
     ),
@@ -42,7 +42,7 @@ def test_an_answer_from_memory_is_the_one_that_reading_gives(offers: list[bytes]
     agent = Agent(DialogSettings(), NAMES)
     call = replace(CALL, media=Media(host="192.0.2.1"))
     for offer in [*offers, *offers]:
-        capabilities = Capabilities("192.0.2.1", PLACEHOLDER, agent.codecs, int(CALL.tag[:15], 16), rtcp_mux=True)
+        capabilities = Capabilities("192.0.2.1", PLACEHOLDER, agent.taken, int(CALL.tag[:15], 16), rtcp_mux=True)
         try:
             expected = make_answer(sdp.parse(offer), capabilities)
         except RemoteProtocolError:

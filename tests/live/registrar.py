@@ -29,6 +29,12 @@ modparam("registrar", "max_expires", {max_expires})
 modparam("jsonrpcs", "transport", 4)
 modparam("jsonrpcs", "dgram_socket", "{folder}/rpc")
 """
+_FLOWS = """
+loadmodule "outbound.so"
+loadmodule "stun.so"
+modparam("registrar", "outbound_mode", 1)
+modparam("registrar", "flow_timer", 20)
+"""
 _OUTSIDE = """
     if (is_method("REGISTER")) {{
         if (!pv_www_authenticate("$td", "{password}", "0")) {{
@@ -82,6 +88,16 @@ class Registrar:
                 found[info["AoR"]] = [each["Contact"]["Address"] for each in info["Contacts"]]
         return found
 
+    def flows(self, user: str) -> dict[int, tuple[str, str]]:
+        """The bindings of a user that are flows (RFC 5626): reg-id -> instance and Contact URI."""
+        found: dict[int, tuple[str, str]] = {}
+        for domain in self._ask("ul.dump")["Domains"]:
+            for aor in domain["Domain"]["AoRs"]:
+                for each in aor["Info"]["Contacts"] if aor["Info"]["AoR"] == user else ():
+                    contact = each["Contact"]
+                    found[int(contact["Reg-Id"])] = contact["Instance"], contact["Address"]
+        return found
+
     def _ask(self, method: str) -> Any:
         with (
             tempfile.TemporaryDirectory(prefix="sa-") as here,
@@ -103,6 +119,7 @@ def registrar(
     min_expires: int = 10,
     max_expires: int = 3600,
     tls: tuple[Path, Path] | None = None,
+    outbound: bool = False,
 ) -> Iterator[Registrar]:
     """A registrar, stopped at the end.
 
@@ -112,6 +129,7 @@ def registrar(
         nonce_expire: seconds until a nonce is stale.
         min_expires, max_expires: of a registration, in seconds.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
+        outbound: whether it knows flows, and answers STUN (RFC 5626).
     """
     modules = _MODULES.format(
         folder=folder,
@@ -120,6 +138,7 @@ def registrar(
         min_expires=min_expires,
         max_expires=max_expires,
     )
+    modules += _FLOWS if outbound else ""
     with kamailio(folder, _OUTSIDE.format(password=PASSWORD), modules, tls=tls) as (ports, log):
         yield Registrar(ports["udp"], folder, log, ports.get("tls", 0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from actors.control.client import Client, CommandRefused
 from tests.chaos.killing import next_event
 from tests.live.peer import Callee, Caller
+from tests.live.registrar import account, registrar
 from tests.live.service import Service, running
 
 pytestmark = pytest.mark.live
@@ -125,3 +127,37 @@ def test_accounts_trunks_and_codecs_change_by_a_reload_and_no_call_drops(tmp_pat
         assert states == ["confirmed", "confirmed"]
         client.hangup(client.calls()[0].call)
         first.receive("BYE ")
+
+
+@pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs the Debian package kamailio")
+def test_an_account_that_a_reload_removes_is_gone_at_its_registrar_and_one_that_it_changes_is_bound_anew(
+    tmp_path: Path,
+) -> None:
+    """Kamailio asks for credentials in each REGISTER; those of an account that is gone prove its leave still."""
+    with registrar(tmp_path) as domain:
+        alice, bob = account(domain.domain, "alice"), account(domain.domain, "bob")
+        (tmp_path / "service").mkdir()
+        with (
+            running(config=alice + bob, base=tmp_path / "service") as service,
+            Client(service.run_dir, patience=30.0) as client,
+            client.events(0, topics=["AccountChanged"]) as events,
+        ):
+
+            def until(user: str, state: str) -> None:
+                while True:
+                    changed = next_event(events, "AccountChanged", [])
+                    if (changed.account, changed.state) == (f"sip:{user}@{domain.domain}", state):
+                        return
+
+            until("bob", "registered")
+            assert sorted(domain.bindings()) == ["alice", "bob"]
+            rewrite(service, alice, "")
+            assert "dialog-0" in client.reload()
+            until("alice", "unregistered")
+            assert sorted(domain.bindings()) == ["bob"]
+            (before,) = domain.bindings()["bob"]
+            rewrite(service, bob, f'{bob}contact = "127.0.0.1:5999"\n')
+            assert "dialog-0" in client.reload()
+            until("bob", "registered")
+            assert before != "sip:bob@127.0.0.1:5999"
+            assert domain.bindings()["bob"] == ["sip:bob@127.0.0.1:5999"]

@@ -119,10 +119,11 @@ class Rig:
         network: Network | None = None,
         process: Filter | None = None,
         talk: bool = False,
+        suppress: bool = False,
     ) -> None:
         self._folder = folder
         self._network = network
-        self._process, self._talk = process, talk
+        self._process, self._talk, self._suppress = process, talk, suppress
         self.path = tmp_path / "media" / "sessions"
         self.now = 1000.0
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
@@ -149,6 +150,7 @@ class Rig:
             network=self._network,
             process=self._process,
             talk=self._talk,
+            suppress=self._suppress,
         )
 
     def kill(self) -> None:

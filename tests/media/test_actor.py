@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from actors.media import events, rtp
 from actors.media.actor import MediaActor, random_words
+from actors.media.audio_doors import AudioDoors
 from actors.media.events import (
     CloseSession,
     Echo,
@@ -33,6 +34,7 @@ from actors.media.record import COPY
 from actors.media.settings import MediaSettings
 from actors.runtime.channel import Descriptor
 from actors.runtime.machine import Event
+from actors.runtime.mailbox import clock
 from tests.media.rig import EVENTS, PCMU, Format, Phone, pair
 from tests.runtime.harness import Harness
 
@@ -51,13 +53,13 @@ class Place:
         self.epoch = 0
 
     @contextmanager
-    def actor(self) -> Iterator[Harness]:
+    def actor(self, listen: str = "") -> Iterator[Harness]:
         self.epoch += 1
         store = {f"rtp:{s.getsockname()[1]}": Descriptor(os.dup(s.fileno()), b"") for s in self.sockets}
         with Harness(
             MediaActor,
             "media-0",
-            MediaSettings(),
+            MediaSettings(listen=listen),
             peers=self.peers,
             tmp_path=self.path,
             epoch=self.epoch,
@@ -283,3 +285,26 @@ def test_more_key_commands_than_are_kept_are_dropped_with_a_word(place: Place) -
         for _ in range(33):
             it.send("dialog-0", SendDigits("a", "1", 60))
         assert it.expect("dialog-0", Noticed).kind == "keys_dropped"
+
+
+def test_a_port_for_audio_that_somebody_took_meanwhile_keeps_no_call_waiting_and_is_had_when_it_is_free(
+    place: Place,
+) -> None:
+    with socket.create_server((HOST, 0)) as other:
+        taken = other.getsockname()[1]
+        listen = f"tcp://{HOST}:{taken - 1}"
+        with pytest.raises(OSError, match="in use"):  # at the first start that is a mistake, and said
+            AudioDoors(place.path / "audio-0", f"tcp://{HOST}:{taken}", place.path / "keys", clock)
+        (place.path / "run").mkdir(exist_ok=True)
+        (place.path / "run" / "port-of-audio-0").write_text(str(taken), "ascii")
+        with place.actor(listen) as it:
+            prepared(it)
+            it.send("dialog-0", place.phone.start("a"))
+            place.hear(3)
+            other.close()
+            it.wait_for(lambda: it.actor._doors.remote is not None, "the door")  # type: ignore[attr-defined]
+            with socket.create_connection((HOST, taken), timeout=5) as caller:
+                assert caller.recv(1) == b"\xff"  # as ZeroMQ greets
+            place.hear(3)
+            assert it.actor.next_wake() is not None
+            assert it.stop() == 0

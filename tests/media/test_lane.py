@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from actors.media import wire
-from actors.media.audio_events import Mark, Open, Told, Write
+from actors.media.audio_events import Mark, Open, Write
 from actors.media.events import Play
 from actors.media.lane import Lane
+from actors.media.outlet import Outlet, Parcel
 from actors.media.record import Records
 from actors.media.session import Session
 from actors.media.snapshot import BEHIND, FAST, ROW
 from actors.media.snapshot import row as snapshot
-from actors.media.speaker import Outlet
 from actors.media.taps import Ears, Taps
 from actors.media.uring import Uring, UringError
 from tests.live.sound import tone, write_wav
@@ -169,12 +169,12 @@ def test_a_row_does_what_its_session_would_have_done(by: str, tmp_path: Path, se
 class Program:
     """Another program, which hears a call at two rates and speaks now and then."""
 
-    def __init__(self, rig: Rig, chance: random.Random) -> None:
+    def __init__(self, rig: Rig, chance: random.Random, place: int) -> None:
         self.ears, self.outlet, self.chance = Ears(), Outlet(), chance
         session = rig.engine.sessions["a"]
         self.taps = session.taps = Taps(session, self.ears, lambda _kept: None)
-        assert self.taps.open(Open("t", "a", 8000), self.outlet, None)
-        assert self.taps.open(Open("wide", "a", 16_000, speak=False), self.outlet, None)
+        assert self.taps.open(Open("t", "a", 8000, place=place), self.outlet, None)
+        assert self.taps.open(Open("wide", "a", 16_000, speak=False, place=2 * place), self.outlet, None)
         rig.engine.tapped(session)
 
     def speak(self) -> None:
@@ -189,14 +189,12 @@ class Program:
             samples = self.chance.randbytes(2 * self.chance.choice((160, 160, 160, 40, 400)))
             speaker.write(Write("t", speaker.written, samples))
 
-    def came(self) -> tuple[list[Told], list[bytes]]:
+    def came(self) -> list[Parcel]:
         self.ears.deliver()
-        told, frames = self.outlet.told, self.outlet.frames
-        self.outlet.told, self.outlet.frames = [], []
-        return told, frames
+        return self.outlet.parcels()
 
 
-def tapped(seed: int, path: Path, *, alone: bool) -> tuple[dict[str, Any], list[Any], list[bytes]]:
+def tapped(seed: int, path: Path, place: int, *, alone: bool) -> tuple[dict[str, Any], list[Any], list[bytes]]:
     """The same, while another program hears and speaks."""
     chance = random.Random(seed)
     with Rig(path) as rig:
@@ -206,7 +204,7 @@ def tapped(seed: int, path: Path, *, alone: bool) -> tuple[dict[str, Any], list[
         trouble = Trouble(rig, phone, rig.call("a", phone), "", chance)
         trouble.kinds = [each for each in trouble.kinds if each[1] in (trouble.lost, trouble.twice, trouble.oversleep)]
         talk(rig, phone, trouble.port, 30)
-        program, got, heard = Program(rig, chance), [], []
+        program, got, heard = Program(rig, chance, place), [], []
         for _ in range(500):
             program.speak()
             trouble.happen()
@@ -217,11 +215,13 @@ def tapped(seed: int, path: Path, *, alone: bool) -> tuple[dict[str, Any], list[
         return state(rig, "a"), got, heard
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_row_is_heard_and_spoken_in_as_its_session_would_have_been(by: str, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "place"), [(0, -1), (1, -1), (2, 7), (3, 7)])
+def test_a_row_is_heard_and_spoken_in_as_its_session_would_have_been(
+    by: str, tmp_path: Path, seed: int, place: int
+) -> None:
     assert by in WIRES
-    lane = tapped(seed, tmp_path / "lane", alone=False)
-    lone = tapped(seed, tmp_path / "alone", alone=True)
+    lane = tapped(seed, tmp_path / "lane", place, alone=False)
+    lone = tapped(seed, tmp_path / "alone", place, alone=True)
     assert lane == lone
 
 
@@ -237,6 +237,24 @@ def test_a_stream_that_runs_is_a_row_and_one_that_falters_is_not(by: str, tmp_pa
         assert not in_lane(rig, "a")
         talk(rig, phone, port, 6)
         assert in_lane(rig, "a")
+
+
+def test_reports_on_the_port_of_rtp_are_heard_and_leave_a_row_where_it_is(by: str, tmp_path: Path) -> None:
+    assert by in WIRES
+    with Rig(tmp_path) as rig:
+        phone = rig.phone()
+        port = rig.call("a", phone)
+        talk(rig, phone, port, 3)
+        peer = rig.engine.floor.sessions.get("a").peer  # type: ignore[union-attr]
+        phone.rtp.sendto(struct.pack(">BBHI", 0x80, 201, 1, phone.ssrc), ("127.0.0.1", port))
+        talk(rig, phone, port, 2)
+        assert in_lane(rig, "a")
+        assert peer.control_heard > 0
+        stranger = rig.phone(ssrc=7)
+        stranger.rtp.sendto(struct.pack(">BBHI", 0x80, 201, 1, 7), ("127.0.0.1", port))
+        talk(rig, phone, port, 1)
+        assert in_lane(rig, "a")
+        assert peer.invalid == 1
 
 
 def test_who_looks_at_a_session_finds_what_its_row_knew(by: str, tmp_path: Path) -> None:
@@ -343,7 +361,7 @@ def test_a_batch_may_be_longer_than_the_ring() -> None:
     requests = ring.requests(3_000)  # an operation of 0 does nothing
     requests["token"] = np.arange(3_000)
     requests["operation"][1_500] = 255  # there is none of that number
-    results = ring.run(requests, np.arange(3_000))
+    results = ring.run(requests)
     assert results[1_500] < 0
     assert not results[:1_500].any()
     assert not results[1_501:].any()

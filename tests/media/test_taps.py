@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.media.audio_events import (
+    FRAMES_A_SECOND,
     MAX_MESSAGE,
     REQUESTS,
     TOLD,
@@ -33,15 +34,16 @@ from actors.media.audio_events import (
     decode_tick,
     encode,
     encode_tick,
-    frame_head,
-    packed_frame,
 )
+from actors.media.audio_frame_events import PLACES, Frames, Played, Writes, frame_head, packed_frame
 from actors.media.g711 import Law
 from actors.media.g711 import decode as expand
 from actors.media.g711 import encode as compress
+from actors.media.outlet import Outlet
 from actors.media.pieces import FRAME
 from actors.media.rtp import MASK
-from actors.media.speaker import Kept, Outlet, Speaker
+from actors.media.speaker import Kept, Speaker
+from actors.media.speech import PROGRESS, Speech
 from actors.media.taps import Ears, Taps
 from tests.live.sound import pitch, tone
 from tests.media.rig import Rig
@@ -54,7 +56,26 @@ VALUES |= {float: st.floats(allow_nan=False)}
 FRAMES = st.builds(Frame, WORDS, st.integers(0, 1 << 40), st.integers(0, MASK), st.binary(max_size=50))
 
 
+@st.composite
+def arrays(draw: st.DrawFn, kind: type) -> object:
+    """A record of several taps: an array a field, of as many."""
+    count, rate = draw(st.integers(1, 4)), draw(st.sampled_from((8000, 48_000)))
+    size = rate // FRAMES_A_SECOND if kind is Frames else draw(st.integers(0, 5))
+    values: dict[str, object] = {"rate": rate, "seq": draw(st.integers(0, 1 << 40)), "data": bytes(2 * size * count)}
+    values["places"] = draw(st.binary(min_size=2 * count, max_size=2 * count))
+    values["timestamps"] = draw(st.binary(min_size=4 * count, max_size=4 * count))
+    values["at"] = b"".join(draw(st.integers(0, (1 << 62) - 1)).to_bytes(8, "little") for _ in range(count))
+    return kind(**{name: values[name] for name in get_type_hints(kind)})
+
+
+PLACE = st.integers(-1, PLACES - 1)
+
+
 def record(kind: type) -> st.SearchStrategy[object]:
+    if kind in (Writes, Played, Frames):
+        return arrays(kind)
+    if kind is Open:
+        return st.builds(Open, WORDS, WORDS, st.just(8000), st.booleans(), st.booleans(), VALUES[int], PLACE)
     return st.builds(kind, **{name: VALUES[hint] for name, hint in get_type_hints(kind).items()})
 
 
@@ -63,17 +84,27 @@ def test_what_a_client_asks_is_read_as_it_was_written(asks: list[object]) -> Non
     assert decode(encode(asks)) == asks  # type: ignore[arg-type]
 
 
-@given(st.lists(st.one_of(*map(record, TOLD.values())), max_size=5), st.lists(FRAMES, max_size=5))
-def test_what_the_service_says_is_read_as_it_was_written(told: list[object], frames: list[object]) -> None:
+@given(
+    st.lists(st.one_of(*map(record, TOLD.values())), max_size=5),
+    st.lists(FRAMES, max_size=5),
+    st.lists(record(Frames), max_size=3),
+)
+def test_what_the_service_says_is_read_as_it_was_written(
+    told: list[object], frames: list[object], blocks: list[object]
+) -> None:
     packed = [packed_frame(frame_head(each.tap), each.seq, each.timestamp, each.data) for each in frames]  # type: ignore[attr-defined]
-    assert decode_tick(encode_tick(told, packed)) == (told, frames)  # type: ignore[arg-type]
+    assert decode_tick(encode_tick(told, packed, blocks)) == (told, frames, blocks)  # type: ignore[arg-type]
 
 
 ANY = st.none() | st.booleans() | st.integers(-9, 1 << 63) | st.floats() | WORDS | st.binary(max_size=9)
-ITEMS = st.dictionaries(st.sampled_from(["op", "t", "tap", "at", "data", "seq", "v"]), ANY | st.lists(ANY), max_size=5)
+ITEMS = st.dictionaries(
+    st.sampled_from(["op", "t", "tap", "at", "data", "seq", "v", "places", "place"]), ANY | st.lists(ANY), max_size=5
+)
 KINDS = st.fixed_dictionaries({"op": st.sampled_from([*REQUESTS, *TOLD]), "t": st.sampled_from([*REQUESTS, *TOLD])})
 LISTS = ANY | st.lists(ANY | ITEMS | st.builds(lambda kind, more: {**more, **kind}, KINDS, ITEMS), max_size=4)
-MAPS = st.fixed_dictionaries({"v": st.just(VERSION)}, optional=dict.fromkeys(("asks", "told", "frames"), LISTS))
+MAPS = st.fixed_dictionaries(
+    {"v": st.just(VERSION)}, optional=dict.fromkeys(("asks", "told", "frames", "blocks"), LISTS)
+)
 
 
 @given(st.binary(max_size=200) | MAPS.map(msgpack.packb))
@@ -86,12 +117,13 @@ def test_bytes_are_a_message_or_an_error_of_ours(data: bytes) -> None:
         assert {type(each) for each in asks} <= set(REQUESTS.values())
         assert decode(encode(asks)) == asks
     try:
-        told, frames = decode_tick(data)
+        told, frames, blocks = decode_tick(data)
     except AudioError as error:
         assert str(error)  # noqa: PT017 - as above
     else:
         assert {type(each) for each in told} <= set(TOLD.values())
         assert {type(each) for each in frames} <= {Frame}
+        assert all(each.fits for each in blocks)
 
 
 def test_what_is_too_long_or_of_another_shape_is_refused() -> None:
@@ -102,6 +134,13 @@ def test_what_is_too_long_or_of_another_shape_is_refused() -> None:
         encode([Write("t", -1, b"")]),
         encode([Write("t", "0", b"")]),  # type: ignore[arg-type]
         encode([])[:-1],
+        encode([Open("t", "c", place=-2)]),
+        encode([Open("t", "c", place=65_536)]),
+        encode([Writes(b"", b"", b"")]),
+        encode([Writes(b"\0\0\1", bytes(8), b"")]),
+        encode([Writes(b"\0\0\1\0", bytes(8), b"")]),
+        encode([Writes(b"\0\0\1\0", bytes(16), b"\0\0")]),
+        encode([Writes(b"\0\0", b"\xff" * 8, b"")]),
     ):
         with pytest.raises(AudioError):
             decode(data)
@@ -109,6 +148,61 @@ def test_what_is_too_long_or_of_another_shape_is_refused() -> None:
 
 def numbered(start: int, count: int) -> bytes:
     return (np.arange(start, start + count) % 30_000).astype(np.int16).tobytes()
+
+
+WRITTEN = st.lists(
+    st.tuples(st.integers(-1, 3), st.sampled_from((0, 0, 0, -160, 160)), st.sampled_from((160, 160, 160, 37, 8000))),
+    max_size=40,
+)
+
+
+@given(WRITTEN, st.sampled_from((8000, 16_000)))
+def test_several_speakers_take_in_and_play_together_what_each_would_alone(
+    acts: list[tuple[int, int, int]], rate: int
+) -> None:
+    """Writes for all of them or for one, as they should be or not; then a tick."""
+    together, alone = Speech(rate), Speech(rate)
+    ours = [Speaker(str(each), together, Outlet(), place=each) for each in range(4)]
+    theirs = [Speaker(str(each), alone, Outlet(), place=each) for each in range(4)]
+    at_all = np.array([each.row for each in ours], np.intp)
+    chance = np.random.default_rng(len(acts))
+    for tick, (which, off, size) in enumerate(acts, 1):
+        count = size * rate // 8000
+        samples = chance.integers(-9, 9, (4, count), np.int16)
+        at = np.array([max(0, each.written + off) for each in theirs])
+        if which >= 0:
+            ours[which].write(Write("", int(at[which]), samples[which].tobytes()))
+            theirs[which].write(Write("", int(at[which]), samples[which].tobytes()))
+        else:
+            taken = together.write(at_all, at, samples)
+            for index, each in enumerate(theirs):
+                each.write(Write("", int(at[index]), samples[index].tobytes()))
+                if not taken[index]:
+                    ours[index].write(Write("", int(at[index]), samples[index].tobytes()))
+        went, frames = together.take(at_all, tick, np.full(4, 160 * tick + 160))
+        said = dict(zip(np.flatnonzero(went).tolist(), map(np.ndarray.tobytes, frames), strict=True))
+        for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
+            if not went[index]:
+                said[index] = our.take(160 * tick, 160) or b""
+                our.note(due=tick + 1)
+            elif our.speech.numbers["ticks"][our.row] >= PROGRESS:
+                our.progress()
+            assert said[index] == (their.take(160 * tick, 160) or b"")
+            assert (our.played, our.written) == (their.played, their.written)
+            assert our.outlet.told == their.outlet.told
+    assert together.quiet(at_all).tolist() == [each.played == each.written and not each.due for each in ours]
+
+
+def test_rows_of_speakers_that_left_are_taken_again_and_begin_anew() -> None:
+    speech = Speech(8000)
+    speakers = [Speaker(str(each), speech, Outlet()) for each in range(5)]
+    for each in speakers:
+        each.write(Write("", 0, numbered(int(each.tap), 200)))
+    speakers[3].end()
+    other = Speaker("9", speech, Outlet(), 77)
+    assert other.row == speakers[3].row
+    assert (other.played, other.written, other.due) == (77, 77, 0)
+    assert speakers[4].take(0, 160) == numbered(4, 160)
 
 
 ACTS = st.one_of(
@@ -125,7 +219,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.outlet = Outlet()
-        self.speaker = Speaker("t", 8000, self.outlet)
+        self.speaker = Speaker("t", Speech(8000), self.outlet)
         self.heard: list[int] = []
         self.cut: list[int] = []
         self.written = self.marks = 0
@@ -169,7 +263,7 @@ def test_each_sample_is_played_once_in_order_or_cut_and_every_mark_is_told_once(
     for act, number in acts:
         getattr(writer, act)(number)
         assert speaker.written == writer.written
-        assert speaker.played <= writer.written <= speaker.played + speaker.window
+        assert speaker.played <= writer.written <= speaker.played + speaker.speech.window
     while speaker.played < writer.written:
         writer.take(1)
     assert writer.heard == sorted(writer.heard)
@@ -180,7 +274,7 @@ def test_each_sample_is_played_once_in_order_or_cut_and_every_mark_is_told_once(
 
 def test_a_writer_that_does_not_wait_is_told_where_to_go_on() -> None:
     outlet = Outlet()
-    speaker = Speaker("t", 8000, outlet)
+    speaker = Speaker("t", Speech(8000), outlet)
     speaker.write(Write("t", 0, bytes(2 * 20_000)))
     assert outlet.told == [Full("t", 16_000)]
     speaker.write(Write("t", 20_000, bytes(10)))
@@ -192,7 +286,7 @@ def test_a_writer_that_does_not_wait_is_told_where_to_go_on() -> None:
 
 def test_less_than_a_frame_waits_for_its_rest_unless_a_mark_ends_it() -> None:
     outlet = Outlet()
-    speaker = Speaker("t", 8000, outlet)
+    speaker = Speaker("t", Speech(8000), outlet)
     speaker.write(Write("t", 0, numbered(0, 100)))
     assert speaker.take(0, FRAME) is None
     speaker.write(Write("t", 100, numbered(100, 100)))
