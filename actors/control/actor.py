@@ -176,7 +176,7 @@ class ControlActor(Front):
     def _leave_in_time(self, now: float) -> None:
         if self._leave_by is None:
             return
-        if now < self._leave_by and any(key[:1] == CALL for key in self.cells.keys()):  # noqa: SIM118 - not a dict
+        if now < self._leave_by and self.cells.number(CALL):
             self.defer(self._arm, self._leave_by)
             return
         self._leave_by = None

@@ -106,7 +106,7 @@ class DialogActor(LayerActor):
             self._change_what_is_sent(self.context.settings.hook)
         self._receivers = {
             transaction.RequestReceived: self._take_request,
-            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
+            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall, m.head.to_tag),
             transaction.AckReceived: lambda m, now, wall: agent.acknowledged(m.head, m.raw, now, wall),
             transaction.ResponseReceived: lambda m, now, wall: agent.response(m.key, m.head, m.raw, now, wall),
             transaction.TransactionFailed: lambda m, now, wall: agent.failed(
@@ -158,7 +158,7 @@ class DialogActor(LayerActor):
 
         One of which nothing is left that can be believed is as if it had never been: 481 to a request in it.
         """
-        self._user_agent.calls.count()
+        self._user_agent.calls.recount()
         self.defer(self._user_agent.calls.count_used)
         asked, self._asked = self._asked, None
         if asked is not None:

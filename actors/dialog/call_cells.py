@@ -9,6 +9,7 @@ from actors.dialog.call_end import ending, unanswered
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
+from actors.dialog.call_waiting import withdrawn
 from actors.dialog.effects import Cancel, Close, Place, Reply, Report, TellShard
 from actors.dialog.events import (
     CallAnswered,
@@ -25,6 +26,7 @@ from actors.runtime.machine import Effects
 
 LINGERING = lingering("")
 HEXADECIMAL = frozenset(b"0123456789abcdef")  # what the tag of a call begins with
+_MARKS = tuple([bytes((digit,)) for digit in HEXADECIMAL])
 SESSIONS = 2  # of media that a call may have had: one, and one more where its peer is of another family of addresses
 LATE = 2.0  # seconds after which a refresh is one of many that a pause has put off, and waits for its turn
 
@@ -42,13 +44,15 @@ class CallCells(Usage):
         self._names = agent.names
         self._cells = cells
         self._pace = Pace(RATE / agent.settings.shards)
-        self.number = 0
         self._used: dict[str, int] | None = None  # calls of the accounts that may have only so many, once counted
-        self.count()
 
-    def count(self) -> None:
-        """Count the calls afresh, without a look into their cells."""
-        self.number = sum(1 for key in self._cells.keys() if key[0] in HEXADECIMAL)  # noqa: SIM118
+    @property
+    def number(self) -> int:
+        """How many calls there are, but for those that only linger."""
+        return sum(map(self._cells.number, _MARKS))
+
+    def recount(self) -> None:
+        """A step was undone: what was noted of calls beside their cells is no more to be believed."""
         self._used = None
 
     def count_used(self) -> dict[str, int]:
@@ -147,11 +151,9 @@ class CallCells(Usage):
             return
         gone = after.state >= State.LINGERING
         if before.state is State.NEW:
-            self.number += not gone
             self._use(after, int(not gone))
         elif gone and before.state is not after.state:
             self._cells.delete(before.key)
-            self.number -= before.state is not State.LINGERING
             self._use(before, -int(before.state is not State.LINGERING))
         if after.state is not State.TERMINATED:
             self._cells.put(after.key, after, after.next_deadline)
@@ -205,7 +207,7 @@ class CallCells(Usage):
             effects += (Cancel(call.attempt.key),)
         if call.claim is not None and call.state < State.ANSWERED:
             effects += (TellShard(call.claim.shard, ReleaseReplace(self.agent.shard, call.tag, call.replaces)),)
-        effects += unanswered(call, Given(self.agent, wall))
+        effects += withdrawn(call, Given(self.agent, wall), now)[1] + unanswered(call, Given(self.agent, wall))
         if call.announced and not call.told:
             over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
             effects += (ending(over, Given(self.agent, wall), now),)

@@ -51,7 +51,6 @@ class Guard(Usage):
         self._realm = agent.settings.realm
         self._users = {user.name: user for user in agent.settings.users}
         self._nobody = User(name="", secret=Secret("nobody"))
-        self._number = sum(key[:1] == b"g" for key in cells.keys())  # noqa: SIM118 - not a dict
 
     def refusal(self, asked: Asked, now: float) -> Reply | None:
         """The refusal of a request outside of any dialog, None for what may be let in.
@@ -107,18 +106,16 @@ class Guard(Usage):
         """
         key = (self.mark + self.agent.names.token("nonce", found.nonce, found.username, found.cnonce or "")).encode()
         used: Used | None = self.cells.get(key)
-        if used is None and self._number >= MAX_NONCES:
+        if used is None and self.number >= MAX_NONCES:
             return 503
         counts = NonceCounts() if used is None else NonceCounts(used.highest, used.seen)
         after = counts.take(found.nonce_count or 1)
         if after is None:
             return 401
-        self._number += used is None
         self.cells.put(key, Used(after.highest, after.seen), now + LIFETIME)
         return 0
 
     def expire(self, key: bytes, now: float, wall: float) -> Effects:  # noqa: ARG002
         """No answer to the nonce is let in any more."""
         self.cells.delete(key)
-        self._number -= 1
         return ()

@@ -62,6 +62,11 @@ class Usage:
         self.cells = cells
 
     @property
+    def number(self) -> int:
+        """How many cells there are."""
+        return self.cells.number(self.mark.encode())
+
+    @property
     def commands(self) -> Mapping[type, Command]:
         """Its commands by type; each gives exactly one CommandDone or CommandFailed among its effects."""
         return {}
@@ -144,11 +149,6 @@ class SenderUsage(Usage, Generic[S]):
 
     table: ClassVar[Table[Any]]
     over: ClassVar[Any] = None
-
-    @property
-    def number(self) -> int:
-        """How many cells there are."""
-        return self.cells.number(self.mark.encode())
 
     def tag(self, *parts: str) -> str:
         """The tag of the cell that `parts` name."""

@@ -409,15 +409,19 @@ class MediaActor(LayerActor):
 
     def peer_reset(self, peer: str, now: float) -> None:
         """The dialog shard lost all it held: nobody owns these sessions any more. The device is told of its lines."""
-        if peer == DEVICE:
-            for key in tuple(self.cells):
-                if (device := self.cells.get(key).device) is not None:
-                    self._connect(self.cells.get(key).owner, device)
-            return
         for key in tuple(self.cells):
-            if self.cells.get(key).owner == peer:
-                self.cells.delete(key)
-                self._drop(_name(key), now)
+            self.defer(self._lose, key, peer, now)  # each a step of its own, so that one that breaks stops no other
+
+    def _lose(self, key: bytes, peer: str, now: float) -> None:
+        facts: Facts | None = self.cells.get(key)
+        if facts is None:
+            return
+        if peer == DEVICE:
+            if facts.device is not None:
+                self._connect(facts.owner, facts.device)
+        elif facts.owner == peer:
+            self.cells.delete(key)
+            self._drop(_name(key), now)
 
     def spoiled(self, key: bytes, cell: Facts | None, error: BaseException, now: float) -> None:
         """A step of a session raised, or its cell cannot be read: the session ends."""

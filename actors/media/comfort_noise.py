@@ -69,8 +69,8 @@ def spectrum(noise: Noise, size: int) -> _Reals:
     """The power of the model at `size` frequencies from 0 to half its sampling rate, 1 in the mean.
 
     Args:
-        noise: with reflection coefficients as ITU-T G.711 Appendix II has them: the first of noise that has its power
-            at the low end is negative.
+        noise: with reflection coefficients as G.729, FFmpeg and WebRTC have them (RFC 3389 gives no sign): the first
+            one of noise that has its power at the low end is negative.
         size: at least 2.
     """
     polynomial = np.ones(1)

@@ -87,14 +87,21 @@ class DeviceActor(LayerActor):
     def peer_reset(self, peer: str, now: float) -> None:  # noqa: ARG002 - as all actors
         """The media process lost its sessions."""
         for key in tuple(self.cells):
-            if self.cells.get(key).owner == peer:
-                self._close_line(key)
+            self.defer(self._lose, key, peer)  # each a step of its own, so that one that breaks stops no other
+
+    def _lose(self, key: bytes, peer: str) -> None:
+        line: OpenedLine | None = self.cells.get(key)
+        if line is not None and line.owner == peer:
+            self._close_line(key)
 
     def spoiled(self, key: bytes, cell: OpenedLine | None, error: BaseException, now: float) -> None:  # noqa: ARG002
-        """A step of a line raised: its session goes on without sound."""
+        """A step of a line raised, or its cell cannot be read: its session goes on without sound.
+
+        Whose line it was is not known of one that cannot be read; who does not know the session takes no notice.
+        """
         self._driver.leave(_name(key))
-        if cell is not None:
-            self.tell(cell.owner, LineNoticed(_name(key), "device_failed", f"{type(error).__name__}: {error}"))
+        for owner in self.context.peers if cell is None else (cell.owner,):
+            self.tell(owner, LineNoticed(_name(key), "device_failed", f"{type(error).__name__}: {error}"))
 
     # The sound.
 

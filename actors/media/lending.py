@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actors.media.g711 import SILENCE
+from actors.media.jitter import WINDOW
 from actors.media.mend import Mender
 from actors.media.peer import Address
 from actors.media.pieces import FRAME, Calm
@@ -15,7 +16,7 @@ from actors.media.rtp import HEADER, Source
 from actors.media.session import Session
 from actors.media.snapshot import row as snapshot
 
-_MARGINS_LEFT = MARGINS // 2
+_MARGINS_LEFT = 32  # of a row when its window is over
 
 
 class Loan(NamedTuple):
@@ -55,7 +56,9 @@ def loan_of(session: Session, tick: int) -> Loan | None:
     ):
         return None
     calm = buffer.lend()
-    if calm is None or len(calm.margins) > _MARGINS_LEFT or calm.end - calm.cursor > (SLOTS - 4) * FRAME:
+    if calm is None or calm.end - calm.cursor > (SLOTS - 4) * FRAME:
+        return None
+    if len(calm.margins) + WINDOW - calm.window + _MARGINS_LEFT > MARGINS:
         return None
     return Loan(source, calm, address, destination)
 

@@ -76,10 +76,11 @@ class Records:
         data = np.empty((len(slots), self._length + _CHECKSUM.size), np.uint8)
         data[:, : self._size] = bodies
         data[:, self._size : self._length] = generations.astype("<u8").view(np.uint8).reshape(-1, _GENERATION.size)
-        length = self._length
-        lines = np.ascontiguousarray(data[:, :length]).view(f"V{length}")[:, 0].tolist()
-        data[:, length:] = np.array(list(map(crc32, lines)), "<u4").view(np.uint8).reshape(-1, _CHECKSUM.size)
-        self._copies[slots, generations & 1, : data.shape[1]] = data
+        lines = data.reshape(-1).data
+        step, length = data.shape[1], self._length
+        sums = [crc32(lines[at : at + length]) for at in range(0, len(lines), step)]
+        data[:, length:] = np.array(sums, "<u4").view(np.uint8).reshape(-1, _CHECKSUM.size)
+        self._copies[slots, generations & 1, :step] = data
 
     def read(self, slot: int) -> list[Copy]:
         """The copies of a slot that are whole, the newest first."""

@@ -12,7 +12,7 @@ from actors.media.outlet import Outlet
 from actors.media.pieces import FRAME
 from actors.media.rtp import MASK
 from actors.media.speaker import Speaker
-from actors.media.speech import PROGRESS, Speech
+from actors.media.speech import PROGRESS, Speech, together
 from actors.media.taps import Taps
 
 Indexes = npt.NDArray[np.intp]
@@ -25,16 +25,14 @@ class _Choir:
     """The speakers of one rate.
 
     Args:
-        speech: their rows.
-        rows: of their sessions.
-        taps: of their sessions.
-        speakers: of these.
+        members: of each its row, that of its session, the session's taps and itself.
     """
 
-    def __init__(self, speech: Speech, rows: Sequence[int], taps: Sequence[Taps], speakers: Sequence[Speaker]) -> None:
-        self._speech = speech
+    def __init__(self, members: Sequence[tuple[int, int, Taps, Speaker]]) -> None:
+        _, rows, taps, speakers = zip(*members, strict=True)
+        self._speech: Speech = speakers[0].speech
         self._rows = np.array(rows, np.intp)
-        self._at = np.array([each.row for each in speakers], np.intp)
+        self._at = together([each.row for each in speakers])
         self._taps, self._speakers = taps, speakers
         self._places = np.array([each.place for each in speakers])
         outlets = {id(each.outlet): each.outlet for each in speakers}
@@ -46,10 +44,11 @@ class _Choir:
         """Rows of sessions and what they say, 20 ms each; None for those that say nothing."""
         speech, rows = self._speech, self._rows
         went, frames = speech.take(self._at, tick, (base[rows] + FRAME * (tick + 1)) & MASK)
-        if went.any():
+        whole = bool(went.all())
+        if whole or went.any():
             self._progress(went)
-            yield rows[went], frames if speech.rate == 8000 else self._converted(went, frames)
-        if went.all():
+            yield rows if whole else rows[went], frames if speech.rate == 8000 else self._converted(went, frames)
+        if whole:
             return
         said = {at: self._taps[at].written(tick) for at in np.flatnonzero(~(went | speech.quiet(self._at))).tolist()}
         spoken = [at for at, samples in said.items() if samples is not None]
@@ -76,8 +75,12 @@ class _Choir:
         for outlet, theirs in self._outlets:
             which = due & theirs
             if which.any():
-                outlet.played(self._places[which], numbers["played"][self._at[which]])
-        numbers["ticks"][self._at[due]] = 0
+                outlet.played(self._places[which], numbers["played"][self._at][which])
+        numbers["ticks"][self._at] *= ~due
+
+
+def _first(member: tuple[int, int, Taps, Speaker]) -> int:
+    return member[0]
 
 
 class Speaking:
@@ -89,15 +92,12 @@ class Speaking:
     """
 
     def __init__(self, rows: Sequence[int], taps: Sequence[Taps]) -> None:
-        choirs: dict[int, tuple[Speech, list[int], list[Taps], list[Speaker]]] = {}
+        choirs: dict[int, list[tuple[int, int, Taps, Speaker]]] = {}
         for row, each in zip(rows, taps, strict=True):
             speaker = each.speaker
             if speaker is not None:
-                _, places, theirs, speakers = choirs.setdefault(speaker.rate, (speaker.speech, [], [], []))
-                places.append(row)
-                theirs.append(each)
-                speakers.append(speaker)
-        self._choirs = [_Choir(*each) for each in choirs.values()]
+                choirs.setdefault(speaker.rate, []).append((speaker.row, row, each, speaker))
+        self._choirs = [_Choir(sorted(each, key=_first)) for each in choirs.values()]
 
     def say(self, tick: int, base: Numbers) -> Iterator[tuple[Indexes, Samples | None]]:
         """What is said in a tick.
@@ -122,11 +122,12 @@ class Spoken:
 
     def __init__(self, speakers: Sequence[Speaker]) -> None:
         self._speech = speakers[0].speech
-        self._rows = np.array([each.row for each in speakers], np.intp)
+        self._rows = together([each.row for each in speakers])
+        self._count = len(speakers)
 
     def write(self, writes: Writes) -> Flags:
         """As Speech.write."""
-        samples = np.frombuffer(writes.data, "<i2").reshape(len(self._rows), -1)
+        samples = np.frombuffer(writes.data, "<i2").reshape(self._count, -1)
         return self._speech.write(self._rows, np.frombuffer(writes.at, "<i8"), samples)
 
 

@@ -6,6 +6,8 @@ all rules; here many rows do in one go what rows nearly always do: take in a fra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -48,6 +50,7 @@ class Speech:
         self._matrix = np.zeros((len(_NUMBERS), rows), np.int64)
         # What all rows hold at about the same place lies together: rows run alike.
         self._samples = np.zeros((_FRAMES, rows, self.frame), np.int16)
+        self._all = np.arange(rows)
         self.numbers: dict[str, Numbers] = dict(zip(_NUMBERS, self._matrix, strict=True))
 
     # Rows.
@@ -98,7 +101,7 @@ class Speech:
 
     # Many rows.
 
-    def write(self, rows: Indexes, at: Numbers, samples: npt.NDArray[np.int16]) -> Flags:
+    def write(self, rows: Indexes | slice, at: Numbers, samples: npt.NDArray[np.int16]) -> Flags:
         """Take in a frame each; False where it is not simply the next one and there is room: it is not taken.
 
         Args:
@@ -106,50 +109,64 @@ class Speech:
             at: its position.
             samples: rows x samples.
         """
-        written, played = self.numbers["written"][rows], self.numbers["played"][rows]
-        frame = self.frame
+        numbers, frame = self.numbers, self.frame
         if samples.shape[1] != frame:
-            return np.zeros(len(rows), np.bool_)
-        origin = np.where(written == played, written, self.numbers["origin"][rows])
-        offset = at - origin
-        good: Flags = (at == written) & (at + frame - played <= self.window) & (offset % frame == 0)
+            return np.zeros(len(at), np.bool_)
+        written, played = numbers["written"][rows], numbers["played"][rows]
+        origin = np.where(written == played, written, numbers["origin"][rows])
+        places, inside = np.divmod(at - origin, frame)
+        good: Flags = (at == written) & (at - played <= self.window - frame) & (inside == 0)
         if not good.all():
-            rows, at, offset, origin, samples = rows[good], at[good], offset[good], origin[good], samples[good]
-        self.numbers["origin"][rows] = origin
-        self._samples[offset // frame % _FRAMES, rows] = samples
-        self.numbers["written"][rows] = at + frame
+            rows, at, places, origin, samples = (
+                self._all[rows][good],
+                at[good],
+                places[good],
+                origin[good],
+                samples[good],
+            )
+        numbers["origin"][rows] = origin
+        self._samples[places % _FRAMES, self._all[rows]] = samples
+        numbers["written"][rows] = at + frame
         return good
 
-    def quiet(self, rows: Indexes) -> Flags:
+    def quiet(self, rows: Indexes | slice) -> Flags:
         """Which have nothing to say, and said nothing a tick before."""
         numbers = self.numbers
         found: Flags = (numbers["written"][rows] == numbers["played"][rows]) & (numbers["due"][rows] == 0)
         return found
 
-    def take(self, rows: Indexes, tick: int, behind: Numbers) -> tuple[Flags, npt.NDArray[np.int16]]:
+    def take(self, rows: Indexes | slice, tick: int, behind: Numbers) -> tuple[Flags, npt.NDArray[np.int16]]:
         """Play a frame of the rows that go on with a whole one, and have no marks that it may reach.
 
         Returns:
             Which of them did, and their frames.
         """
-        numbers = self.numbers
+        numbers, frame = self.numbers, self.frame
         played = numbers["played"][rows]
-        offset = played - numbers["origin"][rows]
+        places, inside = np.divmod(played - numbers["origin"][rows], frame)
         good: Flags = (
-            (numbers["written"][rows] - played >= self.frame)
+            (numbers["written"][rows] - played >= frame)
             & (numbers["due"][rows] == tick)
             & (numbers["marks"][rows] == 0)
-            & (offset % self.frame == 0)
+            & (inside == 0)
         )
         if not good.all():
-            rows, played, offset, behind = rows[good], played[good], offset[good], behind[good]
-        frames = self._samples[offset // self.frame % _FRAMES, rows]
-        numbers["played"][rows] = played + self.frame
+            rows, places, behind = self._all[rows][good], places[good], behind[good]
+        frames = self._samples[places % _FRAMES, self._all[rows]]
+        numbers["played"][rows] += frame
         numbers["due"][rows] = tick + 1
         numbers["behind"][rows] = behind
         numbers["waited"][rows] = 0
         numbers["ticks"][rows] += 1
         return good, frames
+
+
+def together(rows: Sequence[int]) -> Indexes | slice:
+    """Rows to be served together; those that lie side by side, as most do, are not gathered but looked at in place."""
+    first = rows[0]
+    if list(rows) == list(range(first, first + len(rows))):
+        return slice(first, first + len(rows))
+    return np.array(rows, np.intp)
 
 
 class Speeches(dict[int, Speech]):

@@ -163,8 +163,9 @@ class Hearing:
         for each in self._ears:
             each.deliver()  # what a session heard while it served itself comes before
         samples = DECODED[Law.PCMU].take(codes)
-        for law in set(laws.tolist()) - {int(Law.PCMU)}:
-            samples[laws == law] = DECODED[law][codes[laws == law]]
+        if (laws != Law.PCMU).any():
+            for law in set(laws.tolist()) - {int(Law.PCMU)}:
+                samples[laws == law] = DECODED[law][codes[laws == law]]
         for outlet, at_all, block in self._blocks:
             outlet.frames += block.packed(tick, cursor[at_all], samples[at_all])
         if self._placed:

@@ -24,7 +24,7 @@ from actors.runtime.cells import Cells
 from actors.runtime.channel import Figures, Reloaded, Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
-from actors.runtime.journal import KEY_LIMIT, Journal
+from actors.runtime.journal import KEY_LIMIT, Journal, JournalCorrupt
 from actors.runtime.ledger import Ledger
 from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
@@ -183,7 +183,7 @@ class LayerActor(pykka.Actor):
         """Open everything and serve. Pykka reports a failure here to nobody, so the channel hears of it first."""
         try:
             self._open()
-            self.started()
+            self._started()
             now = clock()
             self._commit(now)
             for pipe in self._pipes.values():
@@ -196,6 +196,15 @@ class LayerActor(pykka.Actor):
         except BaseException as error:
             self._last_words(error)
             raise ActorFailed(f"{self.name} could not start") from error
+
+    def _started(self) -> None:
+        """Start. A cell that cannot be read and is in the way is out of that of the next start."""
+        try:
+            self.started()
+        except JournalCorrupt as error:
+            self._quarantine.failed(error, None, clock())
+            self._ledger.commit(clock())
+            raise
 
     def on_stop(self) -> None:
         """Commit what is left; Pykka calls this in an ordered stop only."""

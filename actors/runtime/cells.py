@@ -89,11 +89,10 @@ class Cells:
         return value
 
     def put(self, key: bytes, value: Any, deadline: float | None = None) -> None:  # noqa: ANN401
-        """Set a cell, and the second at which it is to expire.
+        """Set a cell, and the second at which it is to expire. What was in it need not be readable.
 
         Raises:
             ValueError: the key is longer than 400 bytes.
-            JournalCorrupt: as for :meth:`get`.
         """
         if len(key) > KEY_LIMIT:
             raise ValueError(f"the key of a cell has at most {KEY_LIMIT} bytes, not {len(key)}")
@@ -103,7 +102,8 @@ class Cells:
         live = self._live
         old = live.get(key, _ABSENT)
         if old is _ABSENT and key in self._stored:
-            old = self._restore(key)
+            self._stored.discard(key)
+            old = None  # as in `delete`
         self._undo.append((key, old, before))
         if old is _ABSENT:
             self._numbers[key[:1]] += 1

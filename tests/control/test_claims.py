@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.control.cells import Claimed, claim_key
 from actors.control.claims import GONE, KEEP, Claims, seconds_of
-from actors.control.client import CommandRefused
+from actors.control.client import Client, CommandRefused
 from actors.dialog import events as dialog
 from tests.control.api import Caller, calling, control
 
@@ -220,6 +221,26 @@ def test_a_placed_call_ends_with_the_client_that_asked_for_it(tmp_path: Path) ->
         assert isinstance(house.actor.cells.get(claim_key(command.call)), Claimed)
         caller.close()
         assert house.expect("dialog-0", dialog.HangUp, timeout=20.0).call == command.call
+
+
+def _claim(call: str, seconds: float, client: Client) -> None:
+    client.calls[call].claim(on_owner_lost=seconds)
+
+
+def test_fault_87_a_call_waits_so_many_seconds_for_another_worker_and_is_hung_up_then(tmp_path: Path) -> None:
+    with control(tmp_path) as house, calling(house) as second:
+        stream = second.do(lambda client: client.events(topics=["CallClaimed", "CallReleased"]))
+        for call, seconds in (("c1", 600), ("c2", 0.2)):
+            first = Caller(house, house.context.run_dir)
+            house.send("dialog-0", received(call))
+            house.settle()
+            first.do(partial(_claim, call, seconds))
+            first.close()
+            assert [event.call for event in second.events(stream, 2)] == [call, call]
+        assert house.expect("dialog-0", dialog.HangUp, timeout=20.0).call == "c2"
+        second.do(lambda client: client.calls["c1"].claim())
+        assert house.actor.cells.get(claim_key("c1")).worker
+        assert house.actor.cells.get(claim_key("c2")) is None
 
 
 def test_a_wrong_policy_is_refused_with_the_field(tmp_path: Path) -> None:

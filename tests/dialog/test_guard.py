@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 
@@ -58,7 +61,9 @@ def test_an_invite_that_is_proved_begins_a_call() -> None:
     assert phone.reports(CallReceived)
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "REFER", "NOTIFY", "BYE"])
+@pytest.mark.parametrize(
+    "method", ["INVITE", "OPTIONS", "MESSAGE", "SUBSCRIBE", "REFER", "NOTIFY", "PUBLISH", "REGISTER", "BYE"]
+)
 def test_fault_42_every_method_that_begins_something_is_asked(method: str) -> None:
     phone = house()
     assert status(phone, message(method)) == 403
@@ -72,6 +77,46 @@ def test_fault_48_a_wrong_password_and_a_user_that_does_not_exist_get_the_same()
         assert status(phone, signed(message("MESSAGE", body=b"x"), session(name, password))[1]) == 403
         replies.append(bytes(phone.last_response()))
     assert len(set(replies)) == 1
+
+
+def test_fault_48_a_user_that_does_not_exist_costs_the_same_work() -> None:
+    """Each function that runs for the one runs for the other, as often: nobody learns it from the time, either."""
+
+    def work(name: str) -> Counter[str]:
+        phone, raw, done = house(), signed(message("MESSAGE", body=b"x"), session(name, "guess"))[1], Counter[str]()
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            if "/actors/" in frame.f_code.co_filename:
+                done[f"{event} {frame.f_code.co_qualname}"] += 1
+
+        sys.setprofile(note)
+        try:
+            phone.request(raw)
+        finally:
+            sys.setprofile(None)
+        assert phone.statuses == [403]
+        return done
+
+    work("alice")  # what is done once in a process is done
+    assert work("alice") == work("nobod")  # of one length, so that what is copied and hashed has
+    assert sum(work("alice").values()) > 100
+
+
+def test_fault_40_what_is_proved_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every digest of a client goes through `hmac.compare_digest`, right or wrong from its first character on."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, two: bytes) -> bool:
+        compared.append((one, two))
+        return one == two
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert status(house(), signed(message("OPTIONS"), session())[1]) != 403
+    (right,) = compared
+    assert right[0] == right[1]
+    assert status(house(), signed(message("OPTIONS"), session(password="guess"))[1]) == 403
+    assert compared[1][0] != compared[1][1]
+    assert {len(each) for pair in compared for each in pair} == {64}
 
 
 def test_fault_40_a_count_serves_once_in_any_order_and_the_replay_is_told_that_its_nonce_is_stale() -> None:
@@ -116,6 +161,15 @@ def test_a_count_that_could_not_be_remembered_is_refused(monkeypatch: pytest.Mon
     assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 503
     assert status(phone, signed(message("MESSAGE", body=b"x", branch="next"), of)[1]) == 200
     phone.wait(LIFETIME + 1)
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 200
+
+
+def test_a_count_whose_step_was_undone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.dialog.guard.MAX_NONCES", 1)
+    phone = house()
+    assert status(phone, signed(message("MESSAGE", body=b"x"), session())[1]) == 200
+    for key in [key for key in phone.cells if key.startswith(b"g")]:
+        phone.cells.delete(key)
     assert status(phone, signed(message("MESSAGE", body=b"x"), session("bob", "snark"))[1]) == 200
 
 

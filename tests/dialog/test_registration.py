@@ -14,6 +14,8 @@ from actors.dialog.accounts import Account, Secret
 from actors.dialog.effects import KeepFlow, LetFlowGo, PutBehind
 from actors.dialog.events import CommandDone, CommandFailed, ListState
 from actors.dialog.registration import MAX_ROUTES, Registration, State
+from actors.sip import Request
+from actors.sip.credentials import Challenge
 from actors.sip.vocabulary import Candidate, Target
 from tests.dialog.phone import WALL
 from tests.dialog.registrar import ALICE, HOP, SPARE, Line, contacts
@@ -102,6 +104,28 @@ def test_a_wrong_password_is_tried_once_and_told() -> None:
     assert line.states[-1] == "failing"
     assert line.changes[-1].status == 401
     assert len(line.registrar.requests) == 2
+
+
+@pytest.mark.parametrize(("stale", "requests"), [(True, 6), (False, 2)])
+def test_fault_39_a_registrar_that_asks_for_ever_is_answered_five_times_and_only_what_is_stale(
+    stale: bool, requests: int
+) -> None:
+    """Each with the next CSeq number and all else as it was."""
+    line = Line(ALICE)
+    line.registrar.nonce = "n"
+    nonces = iter(range(100))
+
+    def answer(_: Request) -> tuple[int, list[tuple[str, str]]]:
+        challenge = Challenge("example.com", f"n{next(nonces)}", "MD5", ("auth",), stale=stale)
+        return 401, [("WWW-Authenticate", str(challenge))]
+
+    line.registrar.answer = answer  # type: ignore[method-assign, assignment]
+    line.begin()
+    assert line.states[-1] == "failing"
+    sent = line.registrar.requests
+    assert len(sent) == requests
+    assert [request.cseq.number - sent[0].cseq.number for request in sent] == list(range(requests))
+    assert len({(request.get("Call-ID"), request.get("From")) for request in sent}) == 1
 
 
 def test_423_is_asked_again_at_once_with_what_the_registrar_wants() -> None:
@@ -265,7 +289,9 @@ def test_q_instance_and_outbound_proxy_are_sent() -> None:
 # What a registrar may do to us
 
 
-@pytest.mark.parametrize(("grants", "state"), [(0, "failing"), (1, "registered"), (2**32 - 1, "registered")])
+@pytest.mark.parametrize(
+    ("grants", "state"), [(0, "failing"), (1, "registered"), (2**32 - 1, "registered"), (2**32, "registered")]
+)
 def test_fault_44_absurd_expiries_have_a_floor_and_a_ceiling(grants: int, state: str) -> None:
     line = Line()
     line.registrar.answer = lambda _: (200, [("Contact", f"<sip:alice@192.0.2.1:5060>;expires={grants}")])  # type: ignore[method-assign, assignment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -116,8 +117,29 @@ def test_the_spectrum_is_kept_within_a_few_decibels(reflections: tuple[float, ..
     assert apart(spectrum(again, 81), spectrum(after, 81)) < 3
 
 
+@pytest.mark.parametrize(
+    ("model", "payload"),
+    [
+        (Noise(-50), "337088787a787d8176807c"),
+        (Noise(-45, (-0.7,)), "2d1e88717d7c807d77837b"),
+        (Noise(-55, (0.5, -0.3)), "38a95983747c7883797b80"),
+        (Noise(-40, (-0.6, 0.4, -0.2)), "292fb555827a7f797a837b"),
+    ],
+)
+def test_payloads_of_ffmpeg_say_what_it_heard(model: Noise, payload: str) -> None:
+    """What its encoder `comfortnoise` made of 80 ms of `shaped(model, 24000)`: the same level and signs as ours."""
+    theirs = read(bytes.fromhex(payload))
+    ours = heard(shaped(model, 24_000), 8000)
+    assert theirs is not None
+    assert abs(theirs.level - model.level) <= 1
+    assert abs(ours.level - model.level) <= 1
+    wanted = (*model.reflections, *[0.0] * 8)
+    for each in (theirs, ours):
+        assert all(abs(one - other) < 0.2 for one, other in zip(each.reflections, wanted, strict=False))
+
+
 def test_noise_with_its_power_below_has_a_negative_first_coefficient() -> None:
-    """As ITU-T G.711 Appendix II, G.729 and WebRTC have it: k1 = -r1 / r0."""
+    """As G.729's coefficients, FFmpeg and WebRTC have it: k1 = -r1 / r0."""
     low = heard(np.cumsum(np.random.default_rng(1).normal(0, 30, 8000)).astype(np.int16), 8000)
     assert low.reflections[0] < -0.9
     power = spectrum(low, 81)

@@ -80,10 +80,25 @@ def test_a_snapshot_that_fails_its_checksum_is_quarantined_without_remains(path:
     reopened = Journal(path, epoch=2)
     cells = Cells(reopened, bytes)
     with pytest.raises(JournalCorrupt):
-        cells.put(b"a", b"other")
+        cells.get(b"a")
     assert cells.quarantine(b"a") is None
     assert b"a" not in cells
     reopened.close()
+
+
+def test_what_cannot_be_read_is_written_over_and_back_where_the_step_fails(journal: Journal) -> None:
+    changes = Changes()
+    changes.cells[b"a"] = (b"not msgpack at all \xc1", 5.0)
+    journal.commit(changes)
+    cells = Cells(journal, Value)
+    cells.put(b"a", Value(1), 7.0)
+    cells.undo()
+    assert (len(cells), cells.number(b"a"), cells.next_deadline) == (1, 1, 5.0)
+    with pytest.raises(JournalCorrupt):
+        cells.get(b"a")
+    cells.put(b"a", Value(2))
+    commit(journal, cells)
+    assert (len(cells), cells.number(b"a"), Cells(journal, Value).get(b"a")) == (1, 1, Value(2))
 
 
 def test_a_cell_is_written_once_a_batch_however_often_it_changes(journal: Journal) -> None:
