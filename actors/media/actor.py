@@ -35,6 +35,7 @@ from actors.media.speaker import KEPT
 from actors.media.streams import Streams
 from actors.runtime.actor import run
 from actors.runtime.audit import Audit
+from actors.runtime.channel import Figures
 from actors.runtime.context import Context
 from actors.runtime.doors import AGAIN
 from actors.runtime.journal import JournalCorrupt
@@ -254,6 +255,16 @@ class MediaActor(Moves):
         self._tell_events()
         if self._ports.leaving or self._stray:
             self._lead_home(now)
+
+    def figures(self) -> Figures:
+        """What every actor counts, the sessions, and what went wrong with their packets here."""
+        engine = self._engine
+        counted = {
+            "sessions": len(engine.sessions),
+            "ticks_skipped_total": engine.skipped,
+            "rtp_send_errors_total": engine.floor.send_errors,
+        }
+        return *super().figures(), *((name, "actor", self.name, value) for name, value in counted.items())
 
     def _tell_events(self) -> None:
         """What the tick brought about, to the sessions' owners and into their cells."""
