@@ -263,6 +263,10 @@ class MediaActor(Moves):
             "sessions": len(engine.sessions),
             "ticks_skipped_total": engine.skipped,
             "rtp_send_errors_total": engine.floor.send_errors,
+            "rtp_receive_errors_total": engine.floor.receive_errors,
+            "audio_frames_lost_total": self._streams.lost,
+            "audio_malformed_total": self._streams.dropped,
+            "device_frames_unsent_total": self._lines.unsent,
         }
         return *super().figures(), *((name, "actor", self.name, value) for name, value in counted.items())
 

@@ -105,8 +105,14 @@ class LayerActor(pykka.Actor):
 
     def figures(self) -> Figures:
         """What this actor counts, for who watches the service: name, label, which of those it is, value."""
-        waiting = max((pipe.waiting for pipe in self._pipes.values()), default=0)
-        return ("cells", "actor", self.name, len(self.cells)), ("pipe_waiting", "actor", self.name, waiting)
+        pipes = self._pipes.values()
+        counted = {
+            "cells": len(self.cells),
+            "pipe_waiting": max((pipe.waiting for pipe in pipes), default=0),
+            "pipe_malformed_total": sum(pipe.malformed for pipe in pipes),
+            "pipe_unsent_total": sum(pipe.unsent for pipe in pipes),
+        }
+        return tuple([(name, "actor", self.name, value) for name, value in counted.items()])
 
     def tree_told(self, tree: Tree, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_tree``."""
