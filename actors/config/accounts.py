@@ -10,7 +10,7 @@ from pathlib import Path
 
 from actors.config import AccountSection, AuthSection, ConfigError, RuleSection, UserSection
 from actors.dialog.accounts import Account, Secret, User
-from actors.dialog.trunk import Rule
+from actors.dialog.numbers import Rule
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.uri import Uri
 
@@ -64,6 +64,7 @@ def _account(section: AccountSection) -> Account:
         register=section.register,
         registrar=section.registrar or f"sip:{_bracketed(aor.host)}" + (f":{aor.port}" if aor.port else ""),
         registrars=tuple(dict.fromkeys(section.registrars)),
+        in_turn=section.in_turn,
         outbound_proxy=section.outbound_proxy,
         username=section.user or aor.user,
         secret=_secret(section),

@@ -103,6 +103,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
         register: whether it registers; a trunk that knows us by our address needs not.
         registrar: the URI to register at; empty: the host of `aor`.
         registrars: the URIs of others, at which it is registered at the same time.
+        in_turn: at `registrars` it is registered only while those before them fail, at one at a time.
         outbound_proxy: the URI of the first hop of all it sends; with ``;lr`` it stands in a Route.
         user: of its credentials; empty: that of `aor`.
         password, password_file, password_env: the secret, a file whose first line it is, or a variable of the
@@ -133,6 +134,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
     register: bool = True
     registrar: str = ""
     registrars: tuple[str, ...] = ()
+    in_turn: bool = False
     outbound_proxy: str = ""
     user: str = ""
     password: str = ""

@@ -21,7 +21,7 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Reloaded, Stop, Tree
+from actors.runtime.channel import Figures, Reloaded, Stop, Stored, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import KEY_LIMIT, Journal, JournalCorrupt
@@ -103,11 +103,25 @@ class LayerActor(pykka.Actor):
     def wake(self, now: float) -> None:
         """It is time, as :meth:`next_wake` asked."""
 
+    def figures(self) -> Figures:
+        """What this actor counts, for who watches the service: name, label, which of those it is, value."""
+        pipes = self._pipes.values()
+        counted = {
+            "cells": len(self.cells),
+            "pipe_waiting": max((pipe.waiting for pipe in pipes), default=0),
+            "pipe_malformed_total": sum(pipe.malformed for pipe in pipes),
+            "pipe_unsent_total": sum(pipe.unsent for pipe in pipes),
+        }
+        return tuple([(name, "actor", self.name, value) for name, value in counted.items()])
+
     def tree_told(self, tree: Tree, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_tree``."""
 
     def reloaded(self, answer: Reloaded, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_reload``."""
+
+    def descriptors_given(self, tokens: tuple[str, ...], now: float) -> None:
+        """Another child handed these over; they are in ``context.channel.descriptors``."""
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
@@ -282,6 +296,8 @@ class LayerActor(pykka.Actor):
                 self.stopping(order.drain, now)
             elif isinstance(order, Tree):
                 self.tree_told(order, now)
+            elif isinstance(order, Stored):
+                self.descriptors_given(tuple([token for token, _ in order.entries]), now)
             else:
                 self.reloaded(order, now)
         return False
@@ -305,7 +321,7 @@ class LayerActor(pykka.Actor):
         if self.cells.next_deadline <= now:
             self._expire(now)
         self._commit(now)
-        self.context.channel.beat()
+        self.context.channel.beat(self.figures)
         self._housekeep(now)
 
     def _housekeep(self, now: float) -> None:

@@ -8,7 +8,7 @@ import socket
 import time
 from array import array
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -44,8 +44,13 @@ class Ready(Message, frozen=True):
     """The child serves."""
 
 
+Figures = tuple[tuple[str, str, str, float], ...]  # name, label, which of those it is, value
+
+
 class Beat(Message, frozen=True):
-    """The child's loop turns."""
+    """The child's loop turns. `figures` are what it counts, for who watches the service."""
+
+    figures: Figures = ()
 
 
 class Deposit(Message, frozen=True):
@@ -59,6 +64,13 @@ class Withdraw(Message, frozen=True):
     """Forget a descriptor."""
 
     token: str
+
+
+class HandOver(Message, frozen=True):
+    """Let another child have these descriptors of mine, from now on."""
+
+    tokens: tuple[str, ...]
+    to: str
 
 
 class AskTree(Message, frozen=True):
@@ -93,6 +105,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
         restarts: how often it was started again.
         epoch: of the last start.
         since: wall clock seconds at which it took this state.
+        figures: what it has counted, as it told at its last heartbeat.
     """
 
     name: str
@@ -101,6 +114,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
     restarts: int
     epoch: int
     since: float
+    figures: Figures = ()
 
 
 class Stop(Message, frozen=True):
@@ -134,14 +148,17 @@ class Go(Message, frozen=True):
     """Only now may the child run its actor: it is known by its pidfd. With it comes the run directory's lock."""
 
 
-Order = Stop | Tree | Reloaded
-FromChild = Hello | Ready | Beat | Deposit | Withdraw | AskTree | AskStop | AskReload | LastWords
-ToChild = Stop | Tree | Reloaded | Stored | Go
+Order = Stop | Tree | Reloaded | Stored
+FromChild = Hello | Ready | Beat | Deposit | Withdraw | HandOver | AskTree | AskStop | AskReload | LastWords
+ToChild = Order | Go
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
 _decode_to_child = msgspec.msgpack.Decoder(ToChild).decode
-_BEAT = _encode(Beat())
+
+
+def _none() -> Figures:
+    return ()
 
 
 def _receive(end: socket.socket, limit: int, flags: int) -> tuple[bytes, list[int], bool]:
@@ -189,14 +206,18 @@ class Channel:
         """
         self._end.send(_encode(Ready()))
 
-    def beat(self) -> None:
-        """Tell the supervisor that the loop turns. Call it each turn: all but one call in an interval do nothing."""
+    def beat(self, figures: Callable[[], Figures] = _none) -> None:
+        """Tell the supervisor that the loop turns. Call it each turn: all but one call in an interval do nothing.
+
+        Args:
+            figures: gives what was counted, few enough for a packet; called when it is told.
+        """
         now = time.monotonic()
         if now < self._next_beat:
             return
         self._next_beat = now + self._interval
         try:
-            self._end.send(_BEAT, socket.MSG_DONTWAIT)
+            self._end.send(_encode(Beat(figures())), socket.MSG_DONTWAIT)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             # A full queue means that the supervisor sleeps: on waking it counts all heartbeats afresh. A closed one
             # is reported by receive(), where the actor waits for orders anyway.
@@ -221,21 +242,38 @@ class Channel:
         """Have the supervisor close its duplicate; do it before your own close, else the peer sees no FIN."""
         self._end.send(_encode(Withdraw(token)))
 
+    def hand_over(self, tokens: Iterable[str], to: str) -> None:
+        """Let the child `to` have what the store keeps for us under these tokens; our own descriptors stay open.
+
+        It is safe once this returns, as a deposit is; what the store does not hold for us stays where it is.
+        """
+        for token in (names := tuple(tokens)):
+            self.descriptors.pop(token, None)
+        self._end.send(_encode(HandOver(names, to)))
+
     def receive(self) -> list[Order]:
-        """The orders that have come, without waiting; a supervisor that is gone reads once as ``Stop(drain=False)``."""
+        """The orders that have come, without waiting; a supervisor that is gone reads once as ``Stop(drain=False)``.
+
+        Descriptors that another child handed over are in `descriptors` when their ``Stored`` is returned.
+
+        Raises:
+            ChannelError: some of them were lost on their way.
+        """
         orders: list[Order] = []
         while not self._closed_by_supervisor:
             try:
-                data = self._end.recv(_BUFFER, socket.MSG_DONTWAIT)
+                data, fds, whole = _receive(self._end, MAX_DESCRIPTORS, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
             except ConnectionResetError:
-                data = b""
+                data, fds, whole = b"", [], True
             if not data:
                 self._closed_by_supervisor = True
                 orders.append(Stop(drain=False))
                 break
             message = _decode_to_child(data)
+            if isinstance(message, Stored):
+                self._store(message, fds, whole=whole)
             if isinstance(message, Order):
                 orders.append(message)
         return orders
@@ -284,10 +322,13 @@ class Channel:
             if isinstance(message, Go):
                 return fds
             if isinstance(message, Stored):
-                if not whole or len(fds) != len(message.entries):
-                    raise ChannelError(f"{len(message.entries) - len(fds)} descriptors were lost: raise NOFILE")
-                for (token, note), fd in zip(message.entries, fds, strict=True):
-                    self.descriptors[token] = Descriptor(fd, note)
+                self._store(message, fds, whole=whole)
+
+    def _store(self, message: Stored, fds: list[int], *, whole: bool) -> None:
+        if not whole or len(fds) != len(message.entries):
+            raise ChannelError(f"{len(message.entries) - len(fds)} descriptors were lost: raise NOFILE")
+        for (token, note), fd in zip(message.entries, fds, strict=True):
+            self.descriptors[token] = Descriptor(fd, note)
 
 
 class SupervisorEnd:

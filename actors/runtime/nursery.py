@@ -38,6 +38,7 @@ class Child:
         killed_as: why we killed it, if we did.
         words: its last ones.
         renewed: it was ended to be started with other settings: no death that counts.
+        figures: as in ChildStatus.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Child:
     last_death: str = ""
     words: str = ""
     renewed: bool = False
+    figures: channel.Figures = ()
 
     @property
     def layer(self) -> str:
@@ -74,7 +76,8 @@ class Child:
         """What others may know of it."""
         run = self.run
         restarts = max(self.starts - 1, 0)
-        return ChildStatus(self.name, run.pid if run else 0, self.state, restarts, self.epoch, self.since)
+        pid = run.pid if run else 0
+        return ChildStatus(self.name, pid, self.state, restarts, self.epoch, self.since, self.figures)
 
     def turn(self, state: str, deadline: float | None) -> None:
         """Enter a state."""
@@ -356,8 +359,8 @@ class Nursery:
 
     def _take(self, child: Child, run: Run, message: channel.FromChild, fd: int | None) -> None:
         match message:
-            case channel.Beat():
-                pass
+            case channel.Beat(figures):
+                child.figures = figures
             case channel.Deposit(token, note):
                 if fd is None:
                     log.error("no room for a descriptor", child=child.name, token=token)
@@ -365,6 +368,8 @@ class Nursery:
                     child.store.put(token, fd, note)
             case channel.Withdraw(token):
                 child.store.drop(token)
+            case channel.HandOver(tokens, to):
+                self._hand_over(child, tokens, to)
             case channel.Ready():
                 self._on_child_ready(child)
             case channel.Hello(pid, threads, missing):
@@ -373,6 +378,17 @@ class Nursery:
                 child.words = text
             case _:
                 self._asked(run, message)
+
+    def _hand_over(self, child: Child, tokens: tuple[str, ...], to: str) -> None:
+        """Let another child have descriptors of this one, now if it runs and at each of its starts."""
+        other = next((one for one in self._children if one.name == to), None)
+        if other is None:
+            log.error("nobody to hand descriptors over to", child=child.name, to=to)
+            return
+        moved = child.store.move(tokens, other.store)
+        if moved and other.run is not None:
+            other.run.end.hand_over(moved)
+            self._poll_as_needed(other.run)
 
     def _asked(self, run: Run, message: channel.FromChild) -> None:
         """It asks something of the whole service."""
