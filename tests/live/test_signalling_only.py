@@ -164,24 +164,26 @@ def test_an_offer_waits_for_the_application_whatever_is_killed_meanwhile(
         assert next_event(events, "CallEnded", call).by == "local"
 
 
-def test_an_offer_waits_over_a_new_start_of_the_whole_service(tmp_path: Path) -> None:
+def test_a_call_lives_over_a_new_start_of_the_whole_service_and_its_session_may_change_then(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="sa-") as made, ExitStack() as held:
         base, keys = Path(made), ("-key", "rtp_port", "9")
         first = held.enter_context(running(config=BOX, base=base))
         listen = tuple(f"{transport}:{host}:{port}" for transport, (host, port) in first.addresses.items())
-        with sipp.playing(tmp_path, scenario("caller_offers"), *keys, target=first.addresses["udp"]):
-            with Client(first.run_dir) as client, client.events() as events:
+        at = first.addresses["udp"]
+        with sipp.playing(tmp_path, scenario("caller_offered"), *keys, target=at, patience=90):
+            with Client(first.run_dir, patience=30.0) as client, client.events() as events:
                 call = next_event(events, "CallReceived").call
                 client.answer(call, sdp=APP.format(""))
-                offered = next_event(events, "CallOffered", call)
+                while [each.state for each in client.calls()] != ["confirmed"]:
+                    events.receive(0.1)
             everyone = [each.pid for each in family(first.process.pid)]
             with followed(everyone) as wait:
                 first.process.kill()
                 assert wait(30.0) == []
             second = held.enter_context(running(base=base, listen=listen))
             with Client(second.run_dir, patience=30.0) as client, client.events() as events:
-                client.answer_offer(call, offered.offer, APP.format("-again"))
-                while [each.state for each in client.calls() if each.call == call] != ["confirmed"]:
-                    events.receive(0.1)
+                client.offer(call, APP.format("-again"))
+                answered = next_event(events, "CallOfferAnswered", call)
+                assert "a=x-said:answered" in answered.sdp
                 client.hangup(call)
                 assert next_event(events, "CallEnded", call).by == "local"
