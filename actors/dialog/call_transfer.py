@@ -26,7 +26,7 @@ from actors.runtime.machine import Effects
 from actors.sip import REASONS, RemoteProtocolError, Uri, sipfrag
 from actors.sip import uri as uris
 from actors.sip.headers import Event as EventHeader
-from actors.sip.headers import ReferredBy, ReferSub, ReferTo
+from actors.sip.headers import ReferredBy, ReferSub, ReferTo, SubscriptionState
 
 REFER_EXPIRES = 180  # seconds that the implicit subscription of a REFER is said to last
 
@@ -114,6 +114,9 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status is None:
         raise RemoteProtocolError(400, "No status in the fragment")
     effects: Effects = (answer(agent, asked, 200),)
+    if status < 200 and _told_last(asked):  # the peer gave up, or lost it: more is never told (RFC 6665 s4.1.3)
+        silence = CallTransferProgressed(call.call, 408, "the peer tells no more how it goes", given.wall)
+        return replace(call, transfer=None), (*effects, tell(silence))
     if status == transfer.told:
         return call, effects
     effects += (tell(CallTransferProgressed(call.call, status, told.reason, given.wall)),)
@@ -122,6 +125,12 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status < 300:
         return _gone(call, given, now, effects)
     return replace(call, transfer=None), effects
+
+
+def _told_last(asked: Asked) -> bool:
+    """Whether a NOTIFY ends its subscription."""
+    state = asked.request.header(SubscriptionState)
+    return state is not None and state.value.lower() == "terminated"
 
 
 # The REFER that we get.

@@ -42,7 +42,7 @@ class Feeds(SenderUsage[Feed]):
 
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:
         """A SUBSCRIBE that begins a subscription."""
-        refused = out_of_scope(self.agent, asked) or self._refused(asked)
+        refused = out_of_scope(self.agent, asked) or self._refused(asked) or self._no_room(asked)
         if refused is not None:
             return (refused,)
         request = asked.request
@@ -75,7 +75,7 @@ class Feeds(SenderUsage[Feed]):
         )
 
     def _refused(self, asked: Asked) -> Reply | None:
-        """The refusal of a SUBSCRIBE: 489, 423, 503; None where it gets none."""
+        """The refusal of a SUBSCRIBE: 489, 423; None where it gets none."""
         packages = self.agent.settings.packages
         package = asked.request.header(Event)
         if package is None or package.package not in packages:
@@ -83,6 +83,10 @@ class Feeds(SenderUsage[Feed]):
         seconds = asked.request.expires
         if seconds is not None and 0 < seconds < SHORTEST:
             return answer(self.agent, asked, 423, (("Min-Expires", str(SHORTEST)),))
+        return None
+
+    def _no_room(self, asked: Asked) -> Reply | None:
+        """The refusal of another subscription; who has one keeps it, and above all may end it."""
         if self.agent.draining or self.number >= MAX_FEEDS:
             return answer(self.agent, asked, 503, (("Retry-After", "5"),))
         return None

@@ -41,9 +41,11 @@ def transfer(phone: Phone, target: str = CAROL, **more: object) -> None:
     phone.command(TransferCall("t", phone.reports(CallReceived)[0].call, target, **more))  # type: ignore[arg-type]
 
 
-def notify(phone: Phone, status: int, cseq: int = 2, *, event: str = "refer", body: bytes = b"") -> int:
+def notify(
+    phone: Phone, status: int, cseq: int = 2, *, event: str = "refer", body: bytes = b"", state: str = "active"
+) -> int:
     fragment = body or b"SIP/2.0 %d Word\r\n" % status
-    more = {"Event": event, "Content_Type": "message/sipfrag", "Subscription_State": "active"}
+    more = {"Event": event, "Content_Type": "message/sipfrag", "Subscription_State": state}
     phone.request(message("NOTIFY", to_tag=first(phone), cseq=cseq, body=fragment, **more))
     return phone.statuses[-1]
 
@@ -90,6 +92,20 @@ def test_a_transfer_that_fails_leaves_the_call_up() -> None:
     phone.failed(phone.last(Send).key, 408)
     assert progress(phone)[-1] == 408
     assert phone.state == "CONFIRMED"
+
+
+@pytest.mark.parametrize("status", [100, 180])
+def test_a_peer_that_tells_no_more_how_a_transfer_goes_has_it_fail_and_another_may_be_tried(status: int) -> None:
+    phone = up()
+    transfer(phone)
+    respond(phone, "REFER", 202)
+    assert notify(phone, 100) == 200
+    assert notify(phone, status, 3, state="terminated;reason=timeout") == 200  # nobody knows where the peer is
+    assert progress(phone)[-1] == 408
+    assert phone.state == "CONFIRMED"
+    assert notify(phone, 200, 4) == 481
+    transfer(phone)
+    assert len(phone.sent("REFER")) == 2
 
 
 def test_a_transfer_without_a_subscription_hangs_up_when_it_is_accepted() -> None:
