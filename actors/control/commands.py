@@ -54,6 +54,7 @@ from actors.control.records import (
     Treatment,
     Unregister,
 )
+from actors.sip.sdp_codecs import NAMED
 
 MAX_SECONDS = 1e6
 TONE = "tone:"  # before what is played and no file
@@ -98,6 +99,9 @@ def _check_place(command: Place) -> None:
     _check_headers(command.headers)
     if not 0 <= command.session_expires <= MAX_SECONDS:
         raise ProtocolError("bad_value", f"session_expires is not between 0 and {MAX_SECONDS:g}", "session_expires")
+    unknown = [name for name in command.codecs if name not in NAMED]
+    if unknown:
+        raise ProtocolError("bad_value", f"{unknown[0]!r} is none of {', '.join(NAMED)}", "codecs")
 
 
 def _check_account(command: Register | Unregister) -> None:
@@ -266,6 +270,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         follow=command.follow,
         late_offer=command.late_offer,
         session_expires=command.session_expires,
+        codecs=command.codecs,
     )
 
 

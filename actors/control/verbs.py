@@ -52,6 +52,7 @@ def place(
     follow: bool = True,
     late_offer: bool = False,
     session_expires: int = 0,
+    codecs: Iterable[str] = (),
     on_owner_lost: str | float = "keep",
     key: str = "",
 ) -> Wish[str]:
@@ -73,6 +74,7 @@ def place(
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: let the peer make the offer, in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028); 0: the service's own.
+        codecs: those of the call, as the configuration names them, the most liked first; none: the service's own.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
@@ -90,6 +92,7 @@ def place(
         follow,
         late_offer,
         session_expires,
+        tuple(codecs),
     )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
 

@@ -7,7 +7,7 @@ from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, beg
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace, tell
 from actors.dialog.call_end import ended
-from actors.dialog.call_parts import Outcome
+from actors.dialog.call_parts import Media, Outcome
 from actors.dialog.dialog_state import MAX_FORWARDS
 from actors.dialog.errand import contacts_of
 from actors.dialog.events import CallPlaced, PlaceCall
@@ -26,6 +26,7 @@ from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
 from actors.sip.bodies import SDP
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
+from actors.sip.sdp_codecs import offered as offered_formats
 from actors.sip.vocabulary import Candidate
 
 MAX_TRIES = 5  # INVITEs beyond the first that a call may send, by 3xx and 422
@@ -38,8 +39,9 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
     """The call that a command places.
 
     Raises:
-        LocalProtocolError: a header that may not be sent, an account that is none of ours.
+        LocalProtocolError: a header that may not be sent, an account that is none of ours, a codec that nobody knows.
     """
+    offered_formats(command.codecs)
     if command.account and agent.accounts.get(command.account) is None:
         raise LocalProtocolError(f"there is no account {command.account}")
     for name, _ in command.headers:
@@ -57,6 +59,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         begun=now,
         treatment=command.treatment,
         duration=command.duration,
+        media=Media(codecs=command.codecs),
         order=trunk.outward(agent, command) if command.account else command,
         announced=True,
         identity=call_account.of_order(agent, command.account) if command.account else None,

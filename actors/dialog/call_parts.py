@@ -30,6 +30,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         agreed: what both came to.
         direction: what we want: sendrecv, or sendonly while we hold the peer.
         muted: sound, when we send silence, or rtp, when we send nothing; empty for neither. The peer is not told.
+        codecs: the names of what it was placed with, none for the service's own.
     """
 
     process: int = 0
@@ -45,6 +46,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     agreed: Negotiated | None = None
     direction: str = "sendrecv"
     muted: str = ""
+    codecs: tuple[str, ...] = ()
 
     @property
     def held_by_us(self) -> bool:

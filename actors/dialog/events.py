@@ -42,6 +42,7 @@ class PlaceCall(Event, frozen=True):
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
+        codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
     ref: str
@@ -56,6 +57,7 @@ class PlaceCall(Event, frozen=True):
     follow: bool = True
     late_offer: bool = False
     session_expires: int = 0
+    codecs: tuple[str, ...] = ()
 
 
 class AnswerCall(Event, frozen=True):

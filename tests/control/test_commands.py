@@ -56,6 +56,7 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     assert routed(Transfer("c1", "sip:c@h"), "!k") == dialog.TransferCall("!k", "c1", "sip:c@h")
     late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
     assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)
+    assert commands.place_call(Place("sip:b@h", codecs=("GSM",)), "!k", "c1", 60.0).codecs == ("GSM",)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
     assert routed(DoNotDisturb(600), "!k") == dialog.DoNotDisturb("!k", 600)
 
@@ -87,6 +88,7 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
         (Transfer("c"), "target"),
         (Transfer("c", "tel:1"), "target"),
         (Place("sip:b@h", session_expires=-1), "session_expires"),
+        (Place("sip:b@h", codecs=("PCMU", "G723")), "codecs"),
         (Reject("c", 700), "status"),
         (Answer("c", Treatment(record="x.wav")), "treatment.record"),
         (Answer("c", duration=1e9), "duration"),
