@@ -169,7 +169,7 @@ def logs(config: Config) -> Logs:
 def _answer(section: AnswerSection | RouteSection, obey: tuple[str, ...] = ()) -> Answer:
     """What the user agent does with a call in: that a worker is asked for is control's affair."""
     mode = "ring" if section.mode == "workers" else section.mode
-    return Answer(mode=mode, path=absolute(section.file), obey=obey)
+    return Answer(mode=mode, path=absolute(section.file), obey=obey, media=section.media)
 
 
 def _route(section: RouteSection) -> Route:

@@ -55,6 +55,11 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
             ("answer.mode: 'shout' is not known", "'echo', 'play', 'record', 'ring', 'workers' or 'none'"),
         ),
         ('[answer]\nmode = "play"', ("answer.file: missing", "WAV")),
+        ('[answer]\nmedia = "application"', ("answer.media: application", "'echo'", "ring or workers")),
+        (
+            '[[answer.routes]]\nname = "a"\nmode = "echo"\nmedia = "application"',
+            ("answer.routes.media: application", "'echo'"),
+        ),
         ('[sip]\ndevice = "nowhere0"', ("sip.device: 'nowhere0' is no network device", "lo")),
         ("[sip]\ndscp = 64", ("sip.dscp: ", "a number from 0 to 63")),
         ("[media]\nports = [1, 2]", ("media.ports: ", "a port from 1024 to 65535")),

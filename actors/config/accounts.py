@@ -64,6 +64,7 @@ def _account(section: AccountSection) -> Account:
         register=section.register,
         registrar=section.registrar or f"sip:{_bracketed(aor.host)}" + (f":{aor.port}" if aor.port else ""),
         registrars=tuple(dict.fromkeys(section.registrars)),
+        in_turn=section.in_turn,
         outbound_proxy=section.outbound_proxy,
         username=section.user or aor.user,
         secret=_secret(section),

@@ -18,7 +18,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
         numbers: what the called number begins with, one of them; a trunk's `incoming` rules have written it.
         accounts: the addresses-of-record of the accounts and trunks that it came for or from, one of them.
         sources: the networks of the sender, one of them.
-        mode, file: as in [answer].
+        mode, file, media: as in [answer].
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
@@ -28,6 +28,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "ring"
     file: str = ""
+    media: Literal["service", "application"] = "service"
 
 
 class AnswerSection(Section, frozen=True, kw_only=True):
@@ -37,6 +38,8 @@ class AnswerSection(Section, frozen=True, kw_only=True):
         mode: echo, play and record answer at once; ring waits for a client; workers too, but one must claim the call in
             time; none refuses with 480.
         file: what to play or record; in a path to record ``{call}`` stands for the id of the call.
+        media: whose the sound is: with ``application`` the client that answers is told the caller's SDP and gives its
+            own, and the service has no media in the call; for the modes ring and workers.
         unclaimed_after: seconds in which a worker must claim a call in mode workers; then it gets 480.
         obey: networks whose INVITE may ask us to answer by ourselves (Call-Info, Alert-Info, Answer-Mode).
         routes: what becomes of certain calls in its stead.
@@ -44,6 +47,7 @@ class AnswerSection(Section, frozen=True, kw_only=True):
 
     mode: Literal["echo", "play", "record", "ring", "workers", "none"] = "echo"
     file: str = ""
+    media: Literal["service", "application"] = "service"
     unclaimed_after: Seconds = 5.0
     obey: tuple[str, ...] = ()
     routes: tuple[RouteSection, ...] = ()
@@ -99,6 +103,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
         register: whether it registers; a trunk that knows us by our address needs not.
         registrar: the URI to register at; empty: the host of `aor`.
         registrars: the URIs of others, at which it is registered at the same time.
+        in_turn: at `registrars` it is registered only while those before them fail, at one at a time.
         outbound_proxy: the URI of the first hop of all it sends; with ``;lr`` it stands in a Route.
         user: of its credentials; empty: that of `aor`.
         password, password_file, password_env: the secret, a file whose first line it is, or a variable of the
@@ -129,6 +134,7 @@ class AccountSection(Section, frozen=True, kw_only=True):
     register: bool = True
     registrar: str = ""
     registrars: tuple[str, ...] = ()
+    in_turn: bool = False
     outbound_proxy: str = ""
     user: str = ""
     password: str = ""

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
+from actors.config.calling import AnswerSection, RouteSection
 from actors.config.derived import listeners, tls
 from actors.config.explain import listed
 from actors.config.kinds import ConfigError
@@ -29,6 +30,7 @@ def checked(config: Config) -> Config:
     _check_tls(config)
     if config.answer.mode in {"play", "record"} and not config.answer.file:
         raise ConfigError(f"answer.file: missing; answer.mode = {config.answer.mode!r} needs the path of a WAV file")
+    _check_media("answer", config.answer)
     for route in config.sip.routes:
         if not _is_sip(route):
             raise ConfigError(f"sip.routes: {route!r} is no SIP URI; it may be such as sip:proxy.example;lr")
@@ -65,10 +67,17 @@ def _check_routes(config: Config) -> None:
         raise ConfigError(f"answer.routes.name: {max(names, key=names.count)!r} is there twice")
     known = {account.aor for account in config.accounts}
     for route in config.answer.routes:
+        _check_media("answer.routes", route)
         _check_networks("answer.routes.sources", route.sources)
         for account in route.accounts:
             if account not in known:
                 raise ConfigError(f"answer.routes.accounts: there is no account {account}")
+
+
+def _check_media(name: str, section: AnswerSection | RouteSection) -> None:
+    if section.media == "application" and section.mode not in {"ring", "workers", "none"}:
+        wrong = f"{section.mode!r} is sound of the service's own; it may be ring or workers"
+        raise ConfigError(f"{name}.media: application leaves the sound to a client, and {name}.mode {wrong}")
 
 
 def _check_networks(name: str, texts: Iterable[str]) -> None:

@@ -33,6 +33,8 @@ class Place(NamedTuple):
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
+        media: ``service``, or ``application`` for a signalling-only call: the client brings and receives the SDP.
+        sdp: of a signalling-only call, its offer line by line; empty with `late_offer`.
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
@@ -47,25 +49,38 @@ class Place(NamedTuple):
     follow: bool = True
     late_offer: bool = False
     session_expires: int = 0
+    media: str = "service"
+    sdp: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):
-    """Answer a ringing call in, with more header lines for the 200."""
+    """Answer a ringing call in, with more header lines for the 200.
+
+    Attributes:
+        sdp: of a signalling-only call, its answer line by line, its offer where the INVITE held none; empty where a
+            provisional response held it already.
+    """
 
     call: str
     treatment: Treatment = Treatment()
     duration: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: tuple[str, ...] = ()
 
 
 class Progress(NamedTuple):
-    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on."""
+    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on.
+
+    Attributes:
+        sdp: of a signalling-only call, its early answer line by line; empty for a response without one.
+    """
 
     call: str
     status: int = 183
     early_media: bool = True
     treatment: Treatment = Treatment()
+    sdp: tuple[str, ...] = ()
 
 
 class Reject(NamedTuple):
@@ -95,6 +110,34 @@ class Resume(NamedTuple):
     """Take the peer off hold."""
 
     call: str
+
+
+class Offer(NamedTuple):
+    """Offer the peer of a signalling-only call that is up another session. CallOfferAnswered tells what it says.
+
+    Attributes:
+        sdp: the offer, line by line.
+        update: by UPDATE, which the peer answers at once or refuses; else by re-INVITE.
+    """
+
+    call: str
+    sdp: tuple[str, ...]
+    update: bool = False
+
+
+class AnswerOffer(NamedTuple):
+    """Answer the offer that CallOffered told of, or make the one that it asked for, within 10 s.
+
+    Attributes:
+        offer: its id.
+        sdp: the description, line by line; empty to refuse.
+        status: 200, or 300 to 699 to refuse. An offer without a method cannot be refused: that ends the call.
+    """
+
+    call: str
+    offer: str
+    sdp: tuple[str, ...] = ()
+    status: int = 200
 
 
 class Mute(NamedTuple):

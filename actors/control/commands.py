@@ -33,6 +33,7 @@ from actors.control.records import (
     AccountList,
     Accounts,
     Answer,
+    AnswerOffer,
     CallInfo,
     CallList,
     Calls,
@@ -44,6 +45,7 @@ from actors.control.records import (
     HangUp,
     Hold,
     Mute,
+    Offer,
     Place,
     Progress,
     Register,
@@ -99,9 +101,17 @@ def _check_place(command: Place) -> None:
     _check_headers(command.headers)
     if not 0 <= command.session_expires <= MAX_SECONDS:
         raise ProtocolError("bad_value", f"session_expires is not between 0 and {MAX_SECONDS:g}", "session_expires")
+    if command.media not in ("service", "application"):
+        raise ProtocolError("bad_value", f"{command.media!r} is not service or application", "media")
+    if command.media == "application" and bool(command.sdp) is command.late_offer:
+        raise ProtocolError("bad_value", "a signalling-only call has an sdp, or a late_offer", "sdp")
+    if command.sdp and command.media == "service":
+        raise ProtocolError("bad_value", "sdp is for media = application", "sdp")
     unknown = [name for name in command.codecs if name not in NAMED]
     if unknown:
         raise ProtocolError("bad_value", f"{unknown[0]!r} is none of {', '.join(NAMED)}", "codecs")
+    if command.codecs and command.media == "application":
+        raise ProtocolError("bad_value", "codecs are for media = service", "codecs")
 
 
 def _check_account(command: Register | Unregister) -> None:
@@ -138,6 +148,11 @@ def _check_progress(command: Progress) -> None:
     if not 180 <= command.status <= 189:
         raise ProtocolError("bad_value", f"status {command.status} is not between 180 and 189", "status")
     _check_treatment(command.treatment)
+
+
+def _check_answer_offer(command: AnswerOffer) -> None:
+    if command.status != 200 and not 300 <= command.status <= 699:
+        raise ProtocolError("bad_value", f"status {command.status} is neither 200 nor between 300 and 699", "status")
 
 
 def _check_transfer(command: Transfer) -> None:
@@ -210,6 +225,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Record: _check_record,
     Reject: _check_reject,
     Progress: _check_progress,
+    AnswerOffer: _check_answer_offer,
     Mute: _check_mute,
     DoNotDisturb: _check_disturb,
     Transfer: _check_transfer,
@@ -270,6 +286,8 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         follow=command.follow,
         late_offer=command.late_offer,
         session_expires=command.session_expires,
+        media=command.media,
+        sdp=_sdp(command.sdp),
         codecs=command.codecs,
     )
 
@@ -298,6 +316,11 @@ class Start(NamedTuple):
     make: Callable[[Any, str, str], dialog.FromControl]
     known: Callable[[Any], str] = lambda _: ""
     account: Callable[[Any], str] = attrgetter("account")
+
+
+def _sdp(lines: tuple[str, ...]) -> bytes:
+    """A session description, each of whose lines ends with CR LF (RFC 8866 s5)."""
+    return "".join([line + "\r\n" for line in lines]).encode()
 
 
 def _body(lines: tuple[str, ...]) -> bytes:
@@ -331,12 +354,20 @@ def begun(of: str) -> bytes:
 
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
-    Answer: Route(lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers)),
+    Answer: Route(
+        lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers, sdp=_sdp(c.sdp))
+    ),
     Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
     HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call, c.headers)),
-    Progress: Route(lambda c, ref: dialog.ProgressCall(ref, c.call, c.status, c.early_media, _treatment(c.treatment))),
+    Progress: Route(
+        lambda c, ref: dialog.ProgressCall(
+            ref, c.call, c.status, c.early_media, _treatment(c.treatment), sdp=_sdp(c.sdp)
+        )
+    ),
     Hold: Route(lambda c, ref: dialog.HoldCall(ref, c.call)),
     Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
+    Offer: Route(lambda c, ref: dialog.OfferSession(ref, c.call, _sdp(c.sdp), c.update)),
+    AnswerOffer: Route(lambda c, ref: dialog.AnswerOffer(ref, c.call, c.offer, _sdp(c.sdp), c.status)),
     Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration, c.by)),

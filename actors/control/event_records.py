@@ -28,7 +28,12 @@ class CallPlaced(NamedTuple):
 
 
 class CallReceived(NamedTuple):
-    """A call in; `route` is the name of that of the configuration which it took, empty for none."""
+    """A call in; `route` is the name of that of the configuration which it took, empty for none.
+
+    Attributes:
+        media: ``service``, or ``application`` for a signalling-only call.
+        sdp: the peer's offer of a signalling-only call; empty where our answer is to make one.
+    """
 
     seq: int
     call: str
@@ -39,10 +44,17 @@ class CallReceived(NamedTuple):
     account: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     route: str = ""
+    media: str = "service"
+    sdp: str = ""
 
 
 class CallProgressed(NamedTuple):
-    """A provisional response came (call out) or was sent (call in)."""
+    """A provisional response came (call out) or was sent (call in).
+
+    Attributes:
+        sdp: of a signalling-only call out, the early answer in it.
+        fork: of a signalling-only call out, the To tag of the early dialog: one a branch of the INVITE.
+    """
 
     seq: int
     call: str
@@ -50,10 +62,17 @@ class CallProgressed(NamedTuple):
     reason: str
     time: float
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: str = ""
+    fork: str = ""
 
 
 class CallAnswered(NamedTuple):
-    """The call is up."""
+    """The call is up.
+
+    Attributes:
+        encoding, clock_rate: of the audio; empty and 0 for a signalling-only call.
+        sdp: of a signalling-only call, the peer's description, be it answer or offer.
+    """
 
     seq: int
     call: str
@@ -61,6 +80,43 @@ class CallAnswered(NamedTuple):
     clock_rate: int
     time: float
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: str = ""
+
+
+class CallOffered(NamedTuple):
+    """The peer of a signalling-only call offers a session: AnswerOffer within 10 s, or it is refused with 488.
+
+    Attributes:
+        offer: its id.
+        sdp: the offer; empty where the peer wants one of ours (a re-INVITE without a description).
+        method: of the request that holds it: INVITE, UPDATE or PRACK; empty for a response to an INVITE without an
+            offer, which cannot be refused: without an answer the call ends.
+        fork: of a call out that is not up, the To tag of the early dialog; else empty.
+    """
+
+    seq: int
+    call: str
+    offer: str
+    sdp: str
+    method: str
+    time: float
+    fork: str = ""
+
+
+class CallOfferAnswered(NamedTuple):
+    """The peer of a signalling-only call has answered an offer of ours after the first, or refused it.
+
+    Attributes:
+        status: of its final response; 200 where the answer came otherwise.
+        sdp: the answer; empty where it refused, and what was agreed before stands.
+    """
+
+    seq: int
+    call: str
+    status: int
+    reason: str
+    sdp: str
+    time: float
 
 
 class CallEnded(NamedTuple):
@@ -191,7 +247,7 @@ class CallDigitReceived(NamedTuple):
 
 
 class CallNoticed(NamedTuple):
-    """Something about a call's audio that people should know; `kind` is one word."""
+    """Something about a call that people should know; `kind` is one word."""
 
     seq: int
     call: str

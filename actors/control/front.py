@@ -34,7 +34,7 @@ FRAMES_A_TURN = 32
 STATE_PATIENCE = 5.0  # seconds for the shards to say which calls there are
 SUPERVISOR = "supervisor"  # whom the tree is asked of
 
-_OF_SUPERVISOR = frozenset({records.Tree, records.Reload})
+_OF_SUPERVISOR = frozenset({records.Tree, records.Reload, records.Stats})
 _REVOKED = Denied("denied", "this key was revoked")
 _NOBODY = Grant("revoked")
 
@@ -154,7 +154,7 @@ class Front(LayerActor):
             audio = audio_ports(self.context.run_dir) if grant is not LOCAL else ()
             self._reply(asker, [plain(records.Welcome(_version(), self.context.epoch, refused, audio))])
         elif isinstance(body, records.Stats):
-            self._reply(asker, [plain(part) for part in self._figures.all(self._gauges())])
+            self._ask(asker, body, now + request.within)
         elif self._refuses:
             self.refuse(asker, "stopping", "the service is stopping")
         elif isinstance(body, records.Stop):
@@ -182,8 +182,8 @@ class Front(LayerActor):
             return  # repeated: it will be answered
         self.defer(self._arm, deadline)
         if type(body) in _OF_SUPERVISOR:
-            tree = isinstance(body, records.Tree)
-            self.defer(self.context.channel.ask_tree if tree else self.context.channel.ask_reload, ref)
+            reload = isinstance(body, records.Reload)
+            self.defer(self.context.channel.ask_reload if reload else self.context.channel.ask_tree, ref)
             return
         for peer in self._shards:
             self.tell(peer, commands.QUESTIONS[type(body)].make(ref))
@@ -212,9 +212,15 @@ class Front(LayerActor):
     def tree_told(self, tree: channel.Tree, now: float) -> None:  # noqa: ARG002
         """The supervisor's answer to a question."""
         answered = self._questions.answer(tree.ref, SUPERVISOR, tree)
-        if answered is not None:
-            children = tuple(records.Child(*msgspec.structs.astuple(child)) for child in tree.children)
-            self._reply(answered.asker, [plain(records.TreeList(children))])
+        if answered is None:
+            return
+        if answered.kind is records.Stats:
+            told = [records.Figure(*figure) for child in tree.children for figure in child.figures]
+            self._reply(answered.asker, [plain(part) for part in self._figures.all(self._gauges(), told)])
+            return
+        shown = len(records.Child._fields)
+        children = tuple(records.Child(*msgspec.structs.astuple(child)[:shown]) for child in tree.children)
+        self._reply(answered.asker, [plain(records.TreeList(children))])
 
     def reloaded(self, answer: channel.Reloaded, now: float) -> None:  # noqa: ARG002
         """The supervisor has read the configuration again, or says what is wrong with it."""

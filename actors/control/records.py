@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from actors.control import messaging, playing
 from actors.control.call_records import (
     Answer,
+    AnswerOffer,
     CallInfo,
     CallList,
     Calls,
@@ -17,6 +18,7 @@ from actors.control.call_records import (
     HangUp,
     Hold,
     Mute,
+    Offer,
     Place,
     Placed,
     Progress,
@@ -35,6 +37,8 @@ from actors.control.event_records import (
     CallHoldChanged,
     CallMuteChanged,
     CallNoticed,
+    CallOfferAnswered,
+    CallOffered,
     CallPlaced,
     CallPlayFinished,
     CallProgressed,
@@ -82,6 +86,7 @@ __all__ = [
     "AccountList",
     "Accounts",
     "Answer",
+    "AnswerOffer",
     "Bye",
     "CallAnswered",
     "CallClaimed",
@@ -92,6 +97,8 @@ __all__ = [
     "CallList",
     "CallMuteChanged",
     "CallNoticed",
+    "CallOfferAnswered",
+    "CallOffered",
     "CallPlaced",
     "CallPlayFinished",
     "CallProgressed",
@@ -120,6 +127,7 @@ __all__ = [
     "Mute",
     "Nothing",
     "Notify",
+    "Offer",
     "PeerChanged",
     "Ping",
     "Place",
@@ -167,6 +175,8 @@ Command = (
     | Progress
     | Hold
     | Resume
+    | Offer
+    | AnswerOffer
     | Mute
     | Transfer
     | Claim
@@ -210,6 +220,8 @@ Event = (
     | CallReceived
     | CallProgressed
     | CallAnswered
+    | CallOffered
+    | CallOfferAnswered
     | CallEnded
     | CallClaimed
     | CallReleased
@@ -318,6 +330,8 @@ COMMANDS: dict[str, type[Command]] = {
     "progress": Progress,
     "hold": Hold,
     "resume": Resume,
+    "offer": Offer,
+    "answer_offer": AnswerOffer,
     "mute": Mute,
     "transfer": Transfer,
     "claim": Claim,
@@ -366,6 +380,8 @@ EVENTS: dict[str, type[Event]] = {
         CallReceived,
         CallProgressed,
         CallAnswered,
+        CallOffered,
+        CallOfferAnswered,
         CallEnded,
         CallClaimed,
         CallReleased,

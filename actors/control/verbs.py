@@ -30,6 +30,11 @@ def located(path: str) -> str:
     return path if not path or path.startswith("tone:") else str(Path(path).absolute())
 
 
+def sdp_lines(sdp: str) -> tuple[str, ...]:
+    """The lines of a session description, however they end."""
+    return tuple(sdp.replace("\r\n", "\n").removesuffix("\n").split("\n")) if sdp else ()
+
+
 def hello() -> Wish[records.Welcome]:
     """Ask who answers."""
     return Wish(records.Hello(), records.Welcome, first)
@@ -52,6 +57,8 @@ def place(
     follow: bool = True,
     late_offer: bool = False,
     session_expires: int = 0,
+    sdp: str = "",
+    media: str = "",
     codecs: Iterable[str] = (),
     on_owner_lost: str | float = "keep",
     key: str = "",
@@ -74,6 +81,8 @@ def place(
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: let the peer make the offer, in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028); 0: the service's own.
+        sdp: the offer of a signalling-only call: CallAnswered has the peer's answer, and the service no media in it.
+        media: ``application`` for such a call with `late_offer`; with an `sdp` it is one anyhow.
         codecs: those of the call, as the configuration names them, the most liked first; none: the service's own.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
@@ -92,6 +101,8 @@ def place(
         follow,
         late_offer,
         session_expires,
+        media or ("application" if sdp else "service"),
+        sdp_lines(sdp),
         tuple(codecs),
     )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
@@ -108,11 +119,12 @@ def answer(
     device: str = "",
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
+    sdp: str = "",
     key: str = "",
 ) -> Wish[None]:
-    """Answer a ringing call in. The arguments are those of `place`."""
+    """Answer a ringing call in. The arguments are those of `place`; `sdp` is the answer of a signalling-only call."""
     audio = treatment(echo, play, loop, record, hang_up_after_play, device)
-    return Wish(records.Answer(call, audio, duration, tuple(headers)), Nothing, none, key)
+    return Wish(records.Answer(call, audio, duration, tuple(headers), sdp_lines(sdp)), Nothing, none, key)
 
 
 def progress(
@@ -123,11 +135,15 @@ def progress(
     echo: bool = False,
     play: str = "",
     loop: bool = False,
+    sdp: str = "",
     key: str = "",
 ) -> Wish[None]:
-    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on."""
+    """Send a provisional response of 180 to 189 to a ringing call in; with `early_media` audio flows from then on.
+
+    That of a signalling-only call holds the answer `sdp`, if one is given.
+    """
     audio = treatment(echo, play, loop, "", False)
-    return Wish(records.Progress(call, status, early_media, audio), Nothing, none, key)
+    return Wish(records.Progress(call, status, early_media, audio, sdp_lines(sdp)), Nothing, none, key)
 
 
 def reject(
@@ -156,6 +172,31 @@ def hold(call: str, *, key: str = "") -> Wish[None]:
 def resume(call: str, *, key: str = "") -> Wish[None]:
     """Take the peer off hold."""
     return Wish(records.Resume(call), Nothing, none, key)
+
+
+def offer(call: str, sdp: str, *, update: bool = False, key: str = "") -> Wish[None]:
+    """Offer the peer of a signalling-only call another session; CallOfferAnswered tells what it says.
+
+    Args:
+        call: the call's id.
+        sdp: the offer.
+        update: by UPDATE, which the peer answers at once or refuses; else by re-INVITE.
+        key: the idempotency key.
+    """
+    return Wish(records.Offer(call, sdp_lines(sdp), update), Nothing, none, key)
+
+
+def answer_offer(call: str, offer: str, sdp: str = "", *, status: int = 200, key: str = "") -> Wish[None]:
+    """Answer an offer that CallOffered told of, or make the one that it asked for, within 10 seconds.
+
+    Args:
+        call: the call's id.
+        offer: its id.
+        sdp: the description.
+        status: 200, or 300 to 699 to refuse it; then there is no `sdp`.
+        key: the idempotency key.
+    """
+    return Wish(records.AnswerOffer(call, offer, sdp_lines(sdp), status), Nothing, none, key)
 
 
 def mute(call: str, what: str = "sound", *, key: str = "") -> Wish[None]:

@@ -55,7 +55,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         display_name: of its From.
         register: whether it registers at all; a trunk that knows us by our address needs not.
         registrar: the Request-URI of its REGISTER, such as ``sip:example.com``.
-        registrars: of others, at which it is registered at the same time.
+        registrars: of others, at which it is registered at the same time; or, with
+        in_turn: at which it is registered while those before them fail.
         outbound_proxy: the URI of the first hop of all it sends, empty for none.
         username: of its credentials.
         secret: what proves it.
@@ -83,6 +84,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     register: bool = True
     registrar: str = ""
     registrars: tuple[str, ...] = ()
+    in_turn: bool = False
     outbound_proxy: str = ""
     username: str = ""
     secret: Secret = Secret()
@@ -112,6 +114,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def host(self) -> str:
         """The host of its address-of-record."""
         return uri.parse(self.aor).host.lower()
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """A name for each registration: one a registrar, or one in all where they are asked in turn.
+
+        The first is the empty text: its URI may change under a registration.
+        """
+        return ("",) if self.in_turn else ("", *self.registrars)
 
     @property
     def hosts(self) -> tuple[str, ...]:

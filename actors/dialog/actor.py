@@ -106,7 +106,7 @@ class DialogActor(LayerActor):
             self._change_what_is_sent(self.context.settings.hook)
         self._receivers = {
             transaction.RequestReceived: self._take_request,
-            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall),
+            transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall, m.head.to_tag),
             transaction.AckReceived: lambda m, now, wall: agent.acknowledged(m.head, m.raw, now, wall),
             transaction.ResponseReceived: lambda m, now, wall: agent.response(m.key, m.head, m.raw, now, wall),
             transaction.TransactionFailed: lambda m, now, wall: agent.failed(

@@ -22,6 +22,7 @@ from actors.dialog.call_parts import (
     Inquiry,
     Invitation,
     Media,
+    Offer,
     Outcome,
     SessionTimer,
     Transfer,
@@ -127,6 +128,10 @@ class Input(IntEnum):
     ASKED = 53  # a request of theirs that the application answers
     REPLY = 54  # control: its answer
     UNREPLIED = 55  # timer: there is none
+    # of signalling-only calls
+    ANSWER_OFFER = 56  # control: its answer to an offer of the peer
+    OFFER_LATE = 57  # timer: there is none
+    OFFER_CANCELLED = 58  # the re-INVITE that holds it was cancelled
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):
@@ -170,6 +175,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
         route: of a call in, the name of the one it took, empty for none.
         wanted: requests that the application wants sent in the dialog; the first is on its way.
         inquiries: requests of the peer that the application is to answer.
+        offer: of a signalling-only call, the peer's offer that the application is to answer.
     """
 
     state: State
@@ -217,6 +223,7 @@ class Call(Machine, frozen=True, array_like=True, tag="call"):
     wanted: tuple[Wanted, ...] = ()
     inquiries: tuple[Inquiry, ...] = ()
     route: str = ""
+    offer: Offer | None = None
 
     @property
     def key(self) -> bytes:

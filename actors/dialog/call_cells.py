@@ -9,6 +9,7 @@ from actors.dialog.call_end import ending, unanswered
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
+from actors.dialog.call_waiting import withdrawn
 from actors.dialog.effects import Cancel, Close, Place, Reply, Report, TellShard
 from actors.dialog.events import (
     CallAnswered,
@@ -206,7 +207,7 @@ class CallCells(Usage):
             effects += (Cancel(call.attempt.key),)
         if call.claim is not None and call.state < State.ANSWERED:
             effects += (TellShard(call.claim.shard, ReleaseReplace(self.agent.shard, call.tag, call.replaces)),)
-        effects += unanswered(call, Given(self.agent, wall))
+        effects += withdrawn(call, Given(self.agent, wall), now)[1] + unanswered(call, Given(self.agent, wall))
         if call.announced and not call.told:
             over = replace(call, ended=now, outcome=call.outcome or Outcome("failed", 0, "internal error", "error"))
             effects += (ending(over, Given(self.agent, wall), now),)

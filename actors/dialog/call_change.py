@@ -12,10 +12,12 @@ from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_early import described, pracked, rseq_of
 from actors.dialog.call_end import ended
-from actors.dialog.call_parts import Change, Early, Media, Outcome
+from actors.dialog.call_parts import Change, Early, Media, Outcome, SessionTimer
+from actors.dialog.call_waiting import Asking, acknowledge, text, unique, waits
+from actors.dialog.call_waiting import asked as posed
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallHoldChanged, CallNoticed, HoldCall
+from actors.dialog.events import CallHoldChanged, CallNoticed, CallOfferAnswered, HoldCall, OfferSession
 from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
 from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal
 from actors.runtime.machine import Arm, Effects
@@ -46,11 +48,20 @@ def told(before: Call, after: Call, given: Given) -> Effects:
     return (tell(CallHoldChanged(after.call, other.held_by_us, other.held_by_peer, given.wall)),)
 
 
+def settled(before: Call, after: Call, given: Given) -> Effects:
+    """The peer has answered an offer of ours: media does as was agreed, control is told of what is new."""
+    if not after.media.outside:
+        return started(after) + told(before, after, given)
+    return (tell(CallOfferAnswered(after.call, 200, "OK", text(after.media.exchange.remote), given.wall)),)
+
+
 # Ours.
 
 
 def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Control holds the peer, or takes it off hold; where it is so already, nothing is to be done."""
+    """Control holds the peer or takes it off hold, which may be done already; or it makes an offer of its own."""
+    if isinstance(given.what, OfferSession):
+        return _request(call, _brought(call, given.what), given, now)
     direction = _wanted(given)
     if call.change is not None:  # its time comes
         return replace(call, change=Change(None, direction, tries=call.change.tries)), ()
@@ -59,12 +70,19 @@ def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 def modify_later(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     """As :func:`modify`, while our 2xx waits for its ACK, or another change for its answer: that comes first."""
+    if isinstance(given.what, OfferSession):
+        return replace(call, change=_brought(call, given.what)), ()
     direction, change = _wanted(given), call.change
     if change is not None and change.attempt is not None:
         return replace(call, change=replace(change, then="" if direction == change.direction else direction)), ()
     if change is None and direction == call.media.direction:
         return call, ()
     return replace(call, change=Change(None, direction, tries=0 if change is None else change.tries)), ()
+
+
+def _brought(call: Call, command: OfferSession) -> Change:
+    """The change that an offer of the application's is."""
+    return Change(None, call.media.direction, update=command.update, sdp=command.sdp)
 
 
 def _wanted(given: Given) -> str:
@@ -75,7 +93,7 @@ def refresh(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Half of the session timer is over: refresh it, by UPDATE where the peer takes that (RFC 4028 s7.4)."""
     timer = call.timer
     assert timer is not None
-    if call.change is not None:  # a change that waits for its turn refreshes as well
+    if call.change is not None or call.offer is not None:  # a change that waits for its turn refreshes as well
         return call, (Arm(Input.REFRESH, now + LATER),)
     change = Change(None, call.media.direction, refresh=True, update=timer.update)
     return _request(call, change, given, now)
@@ -89,11 +107,13 @@ def later(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
 def retry(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The time after a 491 is over (s14.1)."""
     change = call.change
+    if change is not None and call.offer is not None:  # theirs is answered first
+        return retry_later(call, given, now)
     return (call, ()) if change is None else _request(call, change, given, now)
 
 
 def retry_later(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
-    """The time after a 491 is over, but our 2xx waits for its ACK."""
+    """The time after a 491 is over, but our 2xx waits for its ACK, or their offer for its answer."""
     return call, (Arm(Input.RETRY, now + LATER),)
 
 
@@ -103,12 +123,15 @@ def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call
     seq = dialog.local_seq + 1
     dialog = replace(dialog, local_seq=seq)
     method = "UPDATE" if change.update else "INVITE"
-    if not change.update:
-        call = offered(call, agent, Carrier.INVITE, change.direction, unchanged=change.refresh)
+    if change.offers:
+        if change.sdp:
+            call = replace(call, media=replace(call.media, draft=change.sdp))
+        carrier = Carrier.UPDATE if change.update else Carrier.INVITE
+        call = offered(call, agent, carrier, change.direction, unchanged=change.refresh)
     lines: tuple[tuple[str, str], ...] = (agent.allow, SUPPORTED)
     if timer is not None:
         lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")
-    body = b"" if change.update else call.media.exchange.offer
+    body = call.media.exchange.offer if change.offers else b""
     raw = dialog_state.request(dialog, method, seq, user_agent=agent.settings.user_agent, body=body, headers=lines)
     if call.identity is not None:
         call, raw = call_account.proven(call_account.settled(call), agent, method, raw, seq)
@@ -136,7 +159,7 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if heard.response is not None and heard.status < 300:
         call, effects = _taken(call, change, heard, given, now)
     else:
-        call = call if change.update else abandoned(call)
+        call = abandoned(call) if change.offers else call
         call, effects = _refused(call, change, heard, given, now, effects)
     if change.then and call.state is State.CONFIRMED and call.change is None and change.then != call.media.direction:
         return replace(call, change=change.waiting), (*effects, Arm(Input.RETRY, now))
@@ -160,14 +183,14 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return call, ()  # unreliable, repeated, or one before it is missing
     before = call
     body = described(heard.response)
-    dialog, prack, effects = pracked(dialog, heard.head, rseq, b"", given.agent.names, now)
+    dialog, prack, effects = pracked(dialog, heard.head.cseq, rseq, b"", given.agent.names, now)
     try:
         call, what = agreed(call, body, Carrier.RELIABLE) if body else (call, None)
     except RemoteProtocolError:
         what = None
     if what is not None:
         call = replace(call, media=replace(call.media, direction=change.direction))
-        effects += started(call) + told(before, call, given)
+        effects += settled(before, call, given)
     change = replace(change, rseq=rseq)
     return replace(call, dialog=dialog, change=change, requests=(*call.requests, prack)), effects
 
@@ -181,18 +204,27 @@ def _taken(call: Call, change: Change, heard: Heard, given: Given, now: float) -
     call = retargeted(call, heard.response)
     if not change.update:
         call, effects = acknowledged(call, heard.head.cseq, given, now)
+    if change.offers:
         try:
-            call, _ = agreed(call, description_in(heard.response), Carrier.SUCCESS)
+            carrier = Carrier.UPDATE_SUCCESS if change.update else Carrier.SUCCESS
+            call, what = agreed(call, description_in(heard.response), carrier)
         except RemoteProtocolError as error:
             call, more = ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
             return call, effects + more
         call = replace(call, media=replace(call.media, direction=change.direction))
+        if what is not None and (change.sdp or call.media.exchange.remote != before.media.exchange.remote):
+            effects += _news(call, given)
         effects += started(call)
     if call.timer is not None:
         timer = session_timer.agreed(heard.response, call.timer, call.timer.least)
         call = replace(call, timer=timer)
         effects += session_timer.armed(call, now)
     return call, effects + told(before, call, given)
+
+
+def _news(call: Call, given: Given) -> Effects:
+    """What control is told of an answer to a signalling-only call's offer, where it asked or there is something new."""
+    return settled(call, call, given) if call.media.outside else ()
 
 
 def retargeted(call: Call, message: Response) -> Call:
@@ -210,11 +242,7 @@ def acknowledged(call: Call, seq: int, given: Given, now: float) -> tuple[Call, 
     """The ACK to the 2xx of our INVITE with the CSeq number `seq`; kept, to be repeated."""
     dialog = call.dialog
     assert dialog is not None
-    raw = dialog_state.request(dialog, "ACK", seq)
-    if call.identity is not None:
-        raw = call_account.acknowledging(call, raw, seq)
-    ack, hop = dialog_state.attempt(dialog, f"ack {seq}", "ACK", raw)
-    ack, effects = begin(ack, hop, given.agent.names, now)
+    ack, effects = acknowledge(call, dialog, f"ack {seq}", seq, given, now)
     return replace(call, ack=ack), effects
 
 
@@ -235,6 +263,8 @@ def _refused(
         outcome = Outcome("answered", status, heard.reason, "error")
         call, more = ended(call, given, now, outcome, bye=True)
         return call, effects + more
+    if change.sdp:
+        return call, (*effects, tell(CallOfferAnswered(call.call, status, heard.reason, "", given.wall)))
     notice = CallNoticed(call.call, "change_refused", f"{status} {heard.reason}", given.wall)
     return call, (*effects, tell(notice))
 
@@ -250,7 +280,7 @@ def transactions_lost(call: Call, given: Given, now: float) -> tuple[Call, Effec
     """The transaction shard lost our re-INVITE or UPDATE: whether it took effect is not known, so it is made again."""
     change = call.change
     assert change is not None
-    call = call if change.update else abandoned(call)
+    call = abandoned(call) if change.offers else call
     call = replace(call, change=change.waiting, state=State.CONFIRMED)
     return call, (Arm(Input.RETRY, now + _glare(call, given)),)
 
@@ -284,27 +314,42 @@ def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         after = call if early is None else _within(call, early.exchange)
         body = b""
         if offer:
+            unique(call)
             after = answered(after, agent, offer, Carrier.UPDATE)
-            after, body = answering(after, Carrier.UPDATE_SUCCESS)
+            if not waits(after):
+                after, body = answering(after, Carrier.UPDATE_SUCCESS)
     except RemoteProtocolError as error:
         return call, (refusal(agent, asked, error),)
-    if early is not None:
-        after = _kept(after, early, target, asked.head.cseq, base)
-    elif target and after.dialog is not None:
-        after = replace(after, dialog=replace(after.dialog, remote_target=target))
     lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), agent.allow, SUPPORTED)
-    effects: Effects = ()
+    timer = call.timer
     if call.state in (State.ANSWERED, State.CONFIRMED, State.MODIFYING):
         timer, more = session_timer.granted(asked.request, before=call.timer)
-        if timer is not None or call.timer is not None:
-            after = replace(after, timer=timer)
-            effects = session_timer.armed(after, now)
         lines += more
     reply: Reply = answer(agent, asked, 200, lines, body=body)
+    if offer and not body:  # the application's to give
+        tag = "" if early is None else early.remote_tag
+        after = after if early is None else kept(after, early, "", asked.head.cseq, base)
+        what = Asking(asked, Carrier.UPDATE, reply.raw, offer, target, timer, tag)
+        return posed(after, what, given, now)
+    effects: Effects = ()
+    if early is not None:
+        after = kept(after, early, target, asked.head.cseq, base)
+    else:
+        after, effects = refreshed(after, target, timer, now)
     effects = (reply, *effects)
     if offer:
         effects += started(after)
     return after, effects + told(call, after, given)
+
+
+def refreshed(call: Call, target: str, timer: SessionTimer | None, now: float) -> tuple[Call, Effects]:
+    """`call` after an UPDATE of theirs: its target, and its session timer where it has or had one."""
+    if target and call.dialog is not None:
+        call = replace(call, dialog=replace(call.dialog, remote_target=target))
+    if call.state < State.ANSWERED or (timer is None and call.timer is None):
+        return call, ()
+    call = replace(call, timer=timer)
+    return call, session_timer.armed(call, now)
 
 
 def _early(call: Call, asked: Asked) -> Early:
@@ -315,7 +360,7 @@ def _within(call: Call, exchange: object) -> Call:
     return replace(call, media=replace(call.media, exchange=exchange))
 
 
-def _kept(call: Call, early: Early, target: str, seq: int, base: object) -> Call:
+def kept(call: Call, early: Early, target: str, seq: int, base: object) -> Call:
     """`call` after an early dialog of it was updated."""
     dialog = early.dialog
     if dialog is not None:

@@ -9,7 +9,8 @@ from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, replace, tell
-from actors.dialog.call_parts import Early, Outcome
+from actors.dialog.call_parts import Early, Offer, Outcome
+from actors.dialog.call_waiting import posed, text, waits
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.events import CallProgressed
 from actors.dialog.names import Names
@@ -20,7 +21,6 @@ from actors.sip import RemoteProtocolError, Response
 from actors.sip.headers import RSeq
 from actors.sip.offer_answer import Carrier, Exchange
 from actors.sip.offer_answer import State as Turn
-from actors.sip.vocabulary import Head
 
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
 
@@ -45,6 +45,9 @@ def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 def _told(call: Call, heard: Heard, given: Given) -> Effects:
     assert heard.response is not None
     progressed = CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response))
+    if call.media.outside and heard.head is not None:
+        answer = text(described(heard.response)) if call.media.exchange.offer else ""
+        progressed = replace(progressed, sdp=answer, fork=heard.head.to_tag)
     return (*awaited(call, "ringing" if heard.status == 180 else "early"), tell(progressed))
 
 
@@ -73,7 +76,8 @@ def early_of(call: Call, tag: str) -> Early:
     return found or Early(tag, call.media.exchange)
 
 
-def _put(call: Call, early: Early) -> Call:
+def put(call: Call, early: Early) -> Call:
+    """`call` with an early dialog as it is now, the last of them."""
     others = [one for one in call.early if one.remote_tag != early.remote_tag]
     return replace(call, early=(*others, early)[-MAX_EARLY:])
 
@@ -82,17 +86,17 @@ def _unreliable(call: Call, tag: str, body: bytes) -> tuple[Call, Effects]:
     """The answer in a response that may be lost is heard at once: the latest with media is (RFC 3960 s3.1)."""
     early = early_of(call, tag)
     if not body or early.exchange.state is not Turn.LOCAL_OFFER:
-        return _put(call, early), ()
+        return put(call, early), ()
     try:
         heard, _ = agreed(within(call, early.exchange), body, Carrier.PROVISIONAL)
     except RemoteProtocolError:  # a bad answer in an unreliable response is no answer: the 2xx will tell
-        return _put(call, early), ()
+        return put(call, early), ()
     return _heard(call, heard, early)
 
 
 def _heard(call: Call, heard: Call, early: Early) -> tuple[Call, Effects]:
     """Media plays what an early dialog agreed on; that is kept with it."""
-    call = _put(call, replace(early, exchange=heard.media.exchange))
+    call = put(call, replace(early, exchange=heard.media.exchange))
     media = heard.media
     if media.agreed is None or media.exchange == early.exchange:
         return call, ()
@@ -126,10 +130,15 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
             inside, _ = agreed(inside, body, Carrier.RELIABLE)
         elif body and not early.exchange.sent and early.exchange.state is Turn.STABLE:
             inside = answered(inside, given.agent, body, Carrier.RELIABLE, offerless=True)
+            if waits(inside) and call.offer is None:
+                early = replace(early, dialog=dialog, rseq=rseq, exchange=inside.media.exchange)
+                offer = Offer("", Carrier.RELIABLE, heard.head.cseq, 0.0, early=early.remote_tag, rseq=rseq)
+                call, posing = posed(put(call, early), offer, body, "", given, now)
+                return call, (*effects, *_told(call, heard, given), *posing)
             inside, reply = answering(inside, Carrier.PRACK)
     except RemoteProtocolError as error:
         bad = error.reason
-    dialog, prack, more = pracked(dialog, heard.head, rseq, reply, given.agent.names, now)
+    dialog, prack, more = pracked(dialog, heard.head.cseq, rseq, reply, given.agent.names, now)
     early = replace(early, dialog=dialog, rseq=rseq)
     call, started = _heard(call, inside, early)
     call = replace(call, requests=(*call.requests, prack))
@@ -138,14 +147,17 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
 
 
 def pracked(
-    dialog: Dialog, head: Head, rseq: int, body: bytes, names: Names, now: float
+    dialog: Dialog, invited: int, rseq: int, body: bytes, names: Names, now: float
 ) -> tuple[Dialog, Attempt, Effects]:
-    """The PRACK to the reliable response number `rseq` (RFC 3262 s4), in the dialog that has counted it."""
+    """The PRACK to the reliable response number `rseq` (RFC 3262 s4), in the dialog that has counted it.
+
+    `invited` is the CSeq number of the INVITE.
+    """
     seq = dialog.local_seq + 1
     dialog = replace(dialog, local_seq=seq)
-    rack = (("RAck", f"{rseq} {head.cseq} INVITE"),)
+    rack = (("RAck", f"{rseq} {invited} INVITE"),)
     raw = dialog_state.request(dialog, "PRACK", seq, body=body, headers=rack)
-    prack, hop = dialog_state.attempt(dialog, f"prack {head.to_tag} {head.cseq} {rseq}", "PRACK", raw)
+    prack, hop = dialog_state.attempt(dialog, f"prack {dialog.id.remote_tag} {invited} {rseq}", "PRACK", raw)
     prack, effects = begin(prack, hop, names, now)
     return dialog, prack, effects
 

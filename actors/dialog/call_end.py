@@ -6,6 +6,7 @@ from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, Place, State, replace, tell
 from actors.dialog.call_parts import Fork, Outcome, Totals
+from actors.dialog.call_waiting import text, withdrawn
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened
@@ -22,6 +23,9 @@ _UNTOLD = Totals()
 def ended(call: Call, given: Given, now: float, outcome: Outcome, *, bye: bool = False) -> tuple[Call, Effects]:
     """End `call`: close its session, send a BYE where one is due, and settle in CLOSING or beyond."""
     effects = announced(call, given, now)
+    if call.offer is not None:
+        call, more = withdrawn(call, given, now)
+        effects += more
     if call.wanted or call.inquiries:
         effects += unanswered(call, given)
         call = replace(call, wanted=(), inquiries=())
@@ -43,6 +47,8 @@ def announced(call: Call, given: Given, now: float) -> Effects:
     received = CallReceived(
         call.call, call.remote, call.local, call.display_name, begun, account, call.headers, call.route
     )
+    if call.media.outside:
+        received = replace(received, media="application", sdp=text(call.media.exchange.offer))
     return (tell(received),)
 
 

@@ -6,6 +6,7 @@ from actors.dialog import call_account, call_reliable, dialog_state, session_tim
 from actors.dialog.call import Agent, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_end import announced, ended
 from actors.dialog.call_parts import Invitation, Outcome
+from actors.dialog.call_waiting import given_by
 from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
@@ -123,7 +124,8 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call, effects = ended(call, given, now, Outcome("rejected", 480, REASONS[480], "local"))
         return call, (answer(agent, asked, 480), *effects)
     host = asked.flow.local_host
-    call = replace(call, media=replace(call.media, host=host))
+    outside = agent.answer(call).media == "application"
+    call = replace(call, media=replace(call.media, host=host, outside=outside))
     least = session_timer.check(asked.request)
     if least:  # RFC 4028 s9
         return replace(call, state=State.TERMINATED), (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
@@ -136,20 +138,26 @@ def receive(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return replace(call, state=State.TERMINATED), (refusal(agent, asked, error),)
     if timer is not None and call.invitation is not None:
         call = replace(call, timer=timer, invitation=replace(call.invitation, extra=lines))
-    call, effects = prepared(call, agent, host)
-    effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
+    call = replace(call, state=State.RECEIVED)
+    if outside:
+        call, effects = _onward(call, given, now)
+    else:
+        call, effects = prepared(call, agent, host)
+        effects += (Arm(Input.MEDIA_LATE, now + agent.media_wait),)
     expires = None if asked.request.look else asked.request.expires
     if expires:  # s13.3.1
         effects += (Arm(Input.EXPIRED, now + expires),)
-    return replace(call, state=State.RECEIVED), effects
+    return call, effects
 
 
 def ready(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Media is ready: ring, or first have the call kept whose place this one wants, where another shard holds it."""
-    agent = given.agent
     host, port = given.what
-    call = received_at(call, agent, host, port)
-    claim = call.claim
+    return _onward(received_at(call, given.agent, host, port), given, now)
+
+
+def _onward(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    agent, claim = given.agent, call.claim
     if claim is None:
         return _ring(call, given, now)
     ask = ReserveReplace(
@@ -181,9 +189,11 @@ def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     effects = announced(call, given, now)
     call, more = _progress(call, given, now)
     effects += more
-    at_once = call.treatment if call.replaces else treatment(agent.answer(call), call.call)
     assert call.invitation is not None
-    after = call.invitation.after
+    at_once, after = None, -1.0
+    if not call.media.outside:  # else nobody but the application can answer
+        at_once = call.treatment if call.replaces else treatment(agent.answer(call), call.call)
+        after = call.invitation.after
     if at_once is None and after == 0:
         at_once = call.treatment
     if at_once is None:
@@ -232,6 +242,7 @@ def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert invitation is not None
     if command.headers:
         call = replace(call, invitation=replace(invitation, extra=(*invitation.extra, *command.headers)))
+    call = given_by(call, command.sdp)
     wanted = call.treatment if command.treatment == Treatment() else command.treatment
     return call_reliable.take(replace(call, treatment=wanted, duration=command.duration), given, now)
 

@@ -8,9 +8,10 @@ from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace, tell
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Media, Outcome
+from actors.dialog.call_waiting import given_by
 from actors.dialog.dialog_state import MAX_FORWARDS
 from actors.dialog.errand import contacts_of
-from actors.dialog.events import CallPlaced, PlaceCall
+from actors.dialog.events import CallPlaced, PlaceCall, Treatment
 from actors.dialog.negotiation import (
     abandoned,
     closed,
@@ -26,6 +27,7 @@ from actors.sip import LocalProtocolError, RemoteProtocolError, Request, uri
 from actors.sip.bodies import SDP
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
+from actors.sip.sdp import MAX_BYTES
 from actors.sip.sdp_codecs import offered as offered_formats
 from actors.sip.vocabulary import Candidate
 
@@ -46,6 +48,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         raise LocalProtocolError(f"there is no account {command.account}")
     for name, _ in command.headers:
         check_name(name)
+    _check_session(command)
     # What may not be sent is refused before anything happens.
     Request.build("INVITE", command.uri, (("Call-ID", command.call), *command.headers))
     return Call(
@@ -59,12 +62,32 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         begun=now,
         treatment=command.treatment,
         duration=command.duration,
-        media=Media(codecs=command.codecs),
         order=trunk.outward(agent, command) if command.account else command,
         announced=True,
         identity=call_account.of_order(agent, command.account) if command.account else None,
         interval=command.session_expires or agent.settings.session_expires,
+        media=Media(outside=command.media == "application", codecs=command.codecs),
     )
+
+
+def _check_session(command: PlaceCall) -> None:
+    """Check who brings the SDP.
+
+    Raises:
+        LocalProtocolError: it is said twice or not at all, or media of ours is wanted where there is none.
+    """
+    if command.media not in ("service", "application"):
+        raise LocalProtocolError(f"media is service or application, not {command.media!r}")
+    if command.media == "service":
+        if command.sdp:
+            raise LocalProtocolError("sdp is given where media is the service's")
+        return
+    if command.late_offer is bool(command.sdp):
+        raise LocalProtocolError("a signalling-only call has an sdp, or a late_offer")
+    if len(command.sdp) > MAX_BYTES:
+        raise LocalProtocolError(f"the session description is longer than {MAX_BYTES} bytes")
+    if command.treatment != Treatment():
+        raise LocalProtocolError("the service has no media in a signalling-only call: there is nothing to treat")
 
 
 def check_name(name: str) -> None:
@@ -151,7 +174,7 @@ def located(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The next hops are known, in order."""
     place: Place = given.what
     assert call.attempt is not None
-    candidates, reason = trusted(place.candidates, given.agent), place.reason
+    candidates, reason = trusted(call, place.candidates, given.agent), place.reason
     if place.candidates and not candidates:
         reason = "no way to it on which the keys of SRTP are secret"
     news = News(given.agent.names, candidates, 0, reason)
@@ -167,14 +190,25 @@ def onward(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if invite.state is not AttemptState.CHOSEN:
         reason = invite.reason or "no answer"
         return ended(call, given, now, Outcome("unreachable", invite.status, reason, "error"))
-    host = _host(invite.candidate.sent_by)
     media = call.media
+    if media.outside:
+        return _send(_offering(call, given), given, now)
+    host = _host(invite.candidate.sent_by)
     if media.open and media.port and media.asked == host:
         return _send(call, given, now)
     effects = closed(call)
     call, more = prepared(call, given.agent, host)
     late = Arm(Input.MEDIA_LATE, now + given.agent.media_wait)
     return replace(call, state=State.PREPARING), (*effects, *more, late)
+
+
+def _offering(call: Call, given: Given) -> Call:
+    """A signalling-only call with its offer open; one that was sent before stays as it is."""
+    order = call.order
+    assert order is not None
+    if order.late_offer or call.media.exchange.state is not Turn.STABLE:
+        return call
+    return offered(given_by(call, order.sdp), given.agent, Carrier.INVITE)
 
 
 def _host(sent_by: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actors.dialog import call_invite
+from actors.dialog import call_answers, call_invite
 from actors.dialog.call import Call, Input, State, info, replace
 from actors.dialog.call_cells import HEXADECIMAL, CallCells
 from actors.dialog.call_parts import Media
@@ -16,12 +16,14 @@ from actors.dialog.effects import Press, Report, Steer, TellShard
 from actors.dialog.events import (
     AlterPlayback,
     AnswerCall,
+    AnswerOffer,
     CallMuteChanged,
     CommandDone,
     HangUp,
     HoldCall,
     ListCalls,
     MuteCall,
+    OfferSession,
     PlaceCall,
     PlayAudio,
     ProgressCall,
@@ -39,8 +41,11 @@ from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, RemoteProtocolError
 from actors.sip import uri as uris
 from actors.sip.grammar import header_line
+from actors.sip.offer_answer import Carrier
 
-Order = AnswerCall | ProgressCall | RejectCall | HangUp | HoldCall | ResumeCall | TransferCall
+Order = (
+    AnswerCall | ProgressCall | RejectCall | HangUp | HoldCall | ResumeCall | OfferSession | AnswerOffer | TransferCall
+)
 
 ORDERS: dict[Any, Input] = {
     AnswerCall: Input.ANSWER,
@@ -49,8 +54,11 @@ ORDERS: dict[Any, Input] = {
     HangUp: Input.HANG_UP,
     HoldCall: Input.MODIFY,
     ResumeCall: Input.MODIFY,
+    OfferSession: Input.MODIFY,
+    AnswerOffer: Input.ANSWER_OFFER,
     TransferCall: Input.TRANSFER,
 }
+UNACKNOWLEDGED = ("bad_state", "the offer of the peer, in its 2xx, is to be answered first")
 MUTES = ("sound", "rtp", "none")
 
 
@@ -63,9 +71,16 @@ def wrong(command: Order, call: Call) -> tuple[str, str] | None:
         return "bad_state", "the last reliable response waits for its PRACK"
     if isinstance(command, TransferCall) and call.transfer is not None:
         return "bad_state", "a transfer is under way"
+    if isinstance(command, TransferCall) and _unacknowledged(call):
+        return UNACKNOWLEDGED
     if isinstance(command, TransferCall) and call.locked is not None:
         return "bad_state", "another call takes its place"
-    return None
+    return call_answers.unfit(command, call)
+
+
+def _unacknowledged(call: Call) -> bool:
+    """Whether the peer's 2xx waits for the answer to its offer, and so for its ACK."""
+    return call.offer is not None and call.offer.carrier is Carrier.SUCCESS
 
 
 def _ill_made(command: Order) -> str:
@@ -147,6 +162,8 @@ class CallOrders(CallCells):
             return failure(command.ref, "no_such_call", f"there is no call {command.call}")
         if command.what not in MUTES:
             return failure(command.ref, "bad_value", f"{command.what!r} is not sound, rtp or none")
+        if call.media.outside:
+            return failure(command.ref, *call_answers.NO_MEDIA)
         if call.state >= State.CLOSING:
             return failure(command.ref, "bad_state", f"the call is {call.state.name.lower()}")
         done = Report(CommandDone(command.ref))
@@ -177,6 +194,8 @@ class CallOrders(CallCells):
         fault = unfit(command)
         if fault:
             return failure(command.ref, "bad_value", fault)
+        if _unacknowledged(call):
+            return failure(command.ref, *UNACKNOWLEDGED)
         wanted = wanted_of(command)
         if len(call.wanted) + len(wanted) > MAX_WANTED:
             return failure(command.ref, "busy", f"{len(call.wanted)} requests of the call wait for their turn")
@@ -207,6 +226,8 @@ class CallOrders(CallCells):
         call = self._of_id(command.call)
         if call is None:
             return failure(command.ref, "no_such_call", f"there is no call {command.call}")
+        if call.media.outside:
+            return failure(command.ref, *call_answers.NO_MEDIA)
         if not call.media.open or call.media.agreed is None:
             return failure(command.ref, "bad_state", "the call has no audio yet")
         return call.media

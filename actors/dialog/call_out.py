@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_account, dialog_state, session_timer
+from actors.dialog import dialog_state, session_timer
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, Input, State, replace
 from actors.dialog.call_early import described, early_of, progress
 from actors.dialog.call_end import ended
 from actors.dialog.call_invite import again, onward, proven_again
-from actors.dialog.call_parts import Fork, Outcome
+from actors.dialog.call_parts import Fork, Offer, Outcome
 from actors.dialog.call_up import lost, up
+from actors.dialog.call_waiting import acknowledge, posed, waits, withdrawn
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.errand import contacts_of, retry_after
 from actors.dialog.names import Names
@@ -40,34 +41,43 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     call, effects = progress(call, given, now)
     if call.outcome is None:
         return call, effects
-    call, more = _cancel(call, given, now, call.outcome)
-    return replace(call, state=State.CANCELLING), effects + more
+    call, more = given_up(call, given, now, call.outcome)
+    return call, effects + more
+
+
+def given_up(call: Call, given: Given, now: float, outcome: Outcome) -> tuple[Call, Effects]:
+    """What the peer wants cannot be had: CANCEL."""
+    return _cancel(call, given, now, outcome)
 
 
 def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The first 2xx: ACK, and the call is up (s13.2.2.4). An answer that cannot be taken: ACK, then BYE.
 
     Where our INVITE held no offer the 2xx does, and the ACK its answer. A 2xx of a candidate that was given up comes
-    too late: it gets ACK and BYE, and the candidate in hand is waited for.
+    too late: it gets ACK and BYE, and the candidate in hand is waited for. So it is with a fork whose answer cannot be
+    taken while others may yet answer.
     """
     heard: Heard = given.what
     assert heard.response is not None
     assert call.attempt is not None
-    if call.attempt.key != heard.key:
+    assert heard.head is not None
+    tag = heard.head.to_tag
+    if call.attempt.key != heard.key or any(fork.remote_tag == tag for fork in call.forks):
         return accepted_again(call, given, now)
+    call, gone = withdrawn(call, given, now, 500)
+    before = call
     call = _confirmed(call, given, now)
-    body, reply = described(heard.response), b""
-    wrong: RemoteProtocolError | None = None
-    exchange = call.media.exchange
-    try:
-        if exchange.state is Turn.LOCAL_OFFER:
-            call, _ = agreed(call, body or exchange.preview, Carrier.SUCCESS)
-        elif not exchange.sent:
-            call = answered(call, given.agent, body, Carrier.SUCCESS, offerless=True)
-            call, reply = answering(call, Carrier.ACK)
-    except RemoteProtocolError as error:
-        wrong = error
-    call, effects = _acknowledged(call, given, now, reply)
+    body = described(heard.response)
+    call, reply, wrong = _described(call, given, body)
+    if wrong is not None and any(early.remote_tag != tag for early in call.early):
+        call, effects = _passed_over(before, tag, given, now)
+        return call, gone + effects
+    if wrong is None and waits(call):
+        offer = Offer("", Carrier.SUCCESS, heard.head.cseq, 0.0, headers=shown(heard.response))
+        call, effects = posed(call, offer, body, "", given, now)
+    else:
+        call, effects = _acknowledged(call, given, now, reply)
+    effects = gone + effects
     if wrong is not None:
         call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
         return call, effects + more
@@ -80,7 +90,38 @@ def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     duration = min(call.duration or longest, longest or call.duration)
     if duration:
         effects += (Arm(Input.TIME_UP, now + duration),)
-    return call, effects + up(call, given, shown(heard.response))
+    return call, effects if call.offer is not None else effects + up(call, given, shown(heard.response))
+
+
+def _described(call: Call, given: Given, body: bytes) -> tuple[Call, bytes, RemoteProtocolError | None]:
+    """The call after the description in its 2xx, our answer to it for the ACK, and why it cannot be taken."""
+    exchange, reply = call.media.exchange, b""
+    try:
+        if exchange.state is Turn.LOCAL_OFFER:
+            call, _ = agreed(call, body or exchange.preview, Carrier.SUCCESS)
+        elif not exchange.sent:
+            call = answered(call, given.agent, body, Carrier.SUCCESS, offerless=True)
+            if not waits(call):
+                call, reply = answering(call, Carrier.ACK)
+    except RemoteProtocolError as error:
+        return call, b"", error
+    return call, reply, None
+
+
+def _passed_over(call: Call, tag: str, given: Given, now: float) -> tuple[Call, Effects]:
+    """A fork's 2xx cannot be taken: ACK and BYE (s13.2.2.4). Others may answer for 64*T1 yet (RFC 6026 s7.2)."""
+    assert call.attempt is not None
+    invite, _ = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
+    linger = call.linger if call.forks else now + given.agent.give_up
+    fork, effects = _fork(call, invite, given.what, given, now)
+    left = tuple([early for early in call.early if early.remote_tag != tag])
+    call = replace(call, attempt=invite, early=left, forks=(*call.forks, fork), linger=linger)
+    return call, (*effects, Arm(Input.GIVE_UP, linger))
+
+
+def none_left(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """No fork but those with a bad answer has answered."""
+    return ended(call, given, now, Outcome("failed", 488, "no fork has a good answer", "error"))
 
 
 def accepted_too_late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -116,7 +157,7 @@ def _acknowledged(call: Call, given: Given, now: float, body: bytes) -> tuple[Ca
     heard: Heard = given.what
     assert heard.head is not None
     assert call.dialog is not None
-    ack, effects = _acknowledge(call, call.dialog, "ack", heard.head.cseq, given, now, body)
+    ack, effects = acknowledge(call, call.dialog, "ack", heard.head.cseq, given, now, body)
     return replace(call, ack=ack), effects
 
 
@@ -125,16 +166,6 @@ def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
     assert heard.response is not None
     path = Path.of_candidate(invite.candidate_of(heard.key, names))
     return dialog_state.of_response(heard.response, heard.head, path, invite.uri)
-
-
-def _acknowledge(
-    call: Call, dialog: Dialog, name: str, seq: int, given: Given, now: float, body: bytes = b""
-) -> tuple[Attempt, Effects]:
-    raw = dialog_state.request(dialog, "ACK", seq, body=body)
-    if call.identity is not None:
-        raw = call_account.acknowledging(call, raw, seq)
-    ack, hop = dialog_state.attempt(dialog, name, "ACK", raw)
-    return begin(ack, hop, given.agent.names, now)
 
 
 def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -163,9 +194,11 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
 def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
     dialog = _dialog(heard, invite, given.agent.names)
     tag = dialog.id.remote_tag
-    ack, effects = _acknowledge(call, dialog, f"ack {tag}", dialog.local_seq, given, now)
+    ack, effects = acknowledge(call, dialog, f"ack {tag}", dialog.local_seq, given, now)
     user_agent = given.agent.settings.user_agent
-    raw = dialog_state.request(dialog, "BYE", dialog.local_seq + 1, user_agent=user_agent)
+    early = early_of(call, tag).dialog  # its PRACKs have numbers, too
+    last = dialog.local_seq if early is None else early.local_seq
+    raw = dialog_state.request(dialog, "BYE", last + 1, user_agent=user_agent)
     bye, hop = dialog_state.attempt(dialog, f"bye {tag}", "BYE", raw)
     bye, more = begin(bye, hop, given.agent.names, now)
     return Fork(tag, ack, bye), effects + more
@@ -179,6 +212,8 @@ def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return proven
     news = News(given.agent.names, (), heard.status, heard.reason, retry_after(heard.response))
     invite, effects = attempt_step(call.attempt, heard.attempt_input, news, now)
+    call, gone = withdrawn(call, given, now)
+    effects += gone
     call = replace(call, attempt=invite, early=())
     if invite.state is AttemptState.CHOSEN:
         call, more = onward(call, given, now)
@@ -215,13 +250,19 @@ def cancel_without_media(call: Call, given: Given, now: float) -> tuple[Call, Ef
 
 
 def _cancel(call: Call, given: Given, now: float, outcome: Outcome) -> tuple[Call, Effects]:
-    assert call.attempt is not None
+    call, gone = withdrawn(call, given, now)
+    invite = call.attempt
+    assert invite is not None
+    if invite.over:  # a 2xx was passed over, so there is nothing to cancel
+        call, effects = ended(call, given, now, outcome)
+        return call, gone + effects
     # A CANCEL waits for the first provisional (s9.1). Where none came, there may be nobody to send one: the user is not
     # kept waiting for Timer B. Who answers later is met as after any cancelled INVITE that had no final response.
-    silent = call.attempt.state is AttemptState.TRYING
+    silent = invite.state is AttemptState.TRYING
     patience = SILENCE * given.agent.settings.t1 if silent else 2 * given.agent.give_up
-    invite, effects = attempt_step(call.attempt, AttemptInput.CANCEL, News(given.agent.names), now)
-    return replace(call, attempt=invite, outcome=outcome), (
+    invite, effects = attempt_step(invite, AttemptInput.CANCEL, News(given.agent.names), now)
+    return replace(call, attempt=invite, outcome=outcome, state=State.CANCELLING), (
+        *gone,
         *effects,
         *awaited(call, "over"),
         Arm(Input.GIVE_UP, now + patience),

@@ -9,7 +9,7 @@ import msgspec
 from actors.dialog.attempt import Attempt
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.events import PlaceCall
-from actors.sip.offer_answer import Exchange, Negotiated
+from actors.sip.offer_answer import Carrier, Exchange, Negotiated
 from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import TransactionKey
 
@@ -30,6 +30,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         agreed: what both came to.
         direction: what we want: sendrecv, or sendonly while we hold the peer.
         muted: sound, when we send silence, or rtp, when we send nothing; empty for neither. The peer is not told.
+        outside: the application brings and receives the descriptions; there is no session, and `draft` is what it gave.
         codecs: the names of what it was placed with, none for the service's own.
     """
 
@@ -46,6 +47,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     agreed: Negotiated | None = None
     direction: str = "sendrecv"
     muted: str = ""
+    outside: bool = False
     codecs: tuple[str, ...] = ()
 
     @property
@@ -135,9 +137,10 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         direction: what we want by it.
         then: what is wanted after it, empty for nothing else.
         refresh: it is for the session timer only.
-        update: it is an UPDATE without a description.
+        update: it is an UPDATE, without a description but for the application's.
         tries: how often it met a 491.
         rseq: the number of its last reliable response that was taken, 0 before any.
+        sdp: what the application offers by it; empty for none of its own.
     """
 
     attempt: Attempt | None
@@ -147,6 +150,12 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     tries: int = 0
     rseq: int = 0
     then: str = ""
+    sdp: bytes = b""
+
+    @property
+    def offers(self) -> bool:
+        """Whether it holds a description."""
+        return not self.update or bool(self.sdp)
 
     @property
     def waiting(self) -> Change:
@@ -236,6 +245,38 @@ class Inquiry(msgspec.Struct, frozen=True, array_like=True):
     deadline: float
     order: PlaceCall | None = None
     silent: bool = False
+
+
+class Offer(msgspec.Struct, frozen=True, array_like=True):
+    """An offer of the peer that the application is to answer, or the offer that the peer wants of it.
+
+    Attributes:
+        offer: the id by which the application knows it.
+        carrier: the message that holds it.
+        seq: its CSeq number; of a response, that of our INVITE.
+        deadline: when nobody has answered it.
+        key: its server transaction, None where it came in a response.
+        response: a 200 to it without a description, of which its answer is made.
+        refusal: the 488 that it gets where nobody answers, and of which another refusal is made.
+        target: the peer's, once its request is answered; empty where it stays.
+        timer: the session timer likewise.
+        early: the remote tag of the early dialog that it came in, empty where there is one dialog.
+        rseq: the number of the reliable response that holds it.
+        headers: of the 2xx that holds it, what control is told of them.
+    """
+
+    offer: str
+    carrier: Carrier
+    seq: int
+    deadline: float
+    key: TransactionKey | None = None
+    response: bytes = b""
+    refusal: bytes = b""
+    target: str = ""
+    timer: SessionTimer | None = None
+    early: str = ""
+    rseq: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Fork(msgspec.Struct, frozen=True, array_like=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from actors.dialog.call import Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_parts import Invitation, Reliable
 from actors.dialog.call_up import accept
+from actors.dialog.call_waiting import Asking, given_by, waits
+from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallProgressed, ProgressCall
 from actors.dialog.negotiation import answered, answering, started, treated
@@ -64,7 +66,9 @@ def sent(call: Call, given: Given, now: float, status: int, *, early_media: bool
 def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Control has a provisional response sent, with early media or without."""
     command: ProgressCall = given.what
-    call, effects = sent(call, given, now, command.status, early_media=command.early_media)
+    call = given_by(call, command.sdp)
+    early_media = bool(command.sdp) if call.media.outside else command.early_media
+    call, effects = sent(call, given, now, command.status, early_media=early_media)
     effects += (tell(CallProgressed(call.call, command.status, REASONS.get(command.status, ""), given.wall)),)
     if command.early_media and call.media.agreed is not None:
         call = replace(call, treatment=command.treatment)
@@ -97,15 +101,19 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         body = b""
         if offer:
             call = answered(call, agent, offer, Carrier.PRACK)
-            call, body = answering(call, Carrier.PRACK_SUCCESS)
+            if not waits(call):
+                call, body = answering(call, Carrier.PRACK_SUCCESS)
     except RemoteProtocolError as error:
         return call, (refusal(agent, asked, error),)
-    call = replace(call, invitation=replace(invitation, reliable=None, accepting=False))
-    effects: Effects = (answer(agent, asked, 200, (our_contact(agent, asked),) if offer else (), body=body),)
-    if offer:
-        effects += started(call)
-    effects += (Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
-    if invitation.accepting:
+    reply = answer(agent, asked, 200, (our_contact(agent, asked),) if offer else (), body=body)
+    effects: Effects = (Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
+    call = replace(call, invitation=replace(invitation, reliable=None))
+    if offer and not body:  # the application's to give
+        call, more = posed(call, Asking(asked, Carrier.PRACK, reply.raw, offer), given, now)
+        return call, effects + more
+    effects = (reply, *(started(call) if offer else ()), *effects)
+    if invitation.accepting and call.offer is None:
+        call = replace(call, invitation=replace(invitation, reliable=None, accepting=False))
         call, more = accept(call, given, now)
         effects += more
     return call, effects

@@ -14,6 +14,7 @@ from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace,
 from actors.dialog.call_early import request_done
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Inquiry, Outcome, Wanted
+from actors.dialog.call_waiting import withdrawn
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CallNoticed, CallTransferProgressed, PlaceCall, SendDigits
 from actors.dialog.outgoing import OF_CALLS, OURS, body_of, headers_of
@@ -184,6 +185,8 @@ def _gone(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 def lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The transaction shard lost what was on its way: nobody will answer that, and what waits goes on."""
     effects: Effects = ()
+    if call.offer is not None and call.offer.key is not None:
+        call, effects = withdrawn(call, given, now)
     transfer = call.transfer
     if transfer is not None and transfer.ours and any(one.method == "REFER" for one in call.requests):
         effects += (tell(CallTransferProgressed(call.call, 503, "the REFER was lost", given.wall)),)

@@ -5,6 +5,7 @@ The requests of RFC 3262, 3311, 3515 and 3891 and the session timer of RFC 4028 
 
 from __future__ import annotations
 
+from actors.dialog import call_answers as answers
 from actors.dialog import call_change as change
 from actors.dialog import call_early as early
 from actors.dialog import call_end as end
@@ -21,6 +22,9 @@ from actors.runtime.machine import Effects, Row, Table
 S = State
 I = Input  # noqa: E741 - as in the table's columns
 
+_DONE = (S.CLOSING, S.LINGERING, S.TERMINATED)
+_CANCELLED = (S.CANCELLING, S.CLOSING, S.LINGERING)  # over at once where a 2xx was passed over
+
 OUT = (
     Row(S.NEW, I.PLACE, S.LOCATING, (begin.place,)),
     Row(S.LOCATING, I.LOCATED, (S.PREPARING, S.INVITING, S.CLOSING, S.TERMINATED), (begin.located,)),
@@ -35,62 +39,67 @@ OUT = (
     Row(S.INVITING, I.PROVISIONAL, (S.INVITING, S.CANCELLING), (out.progressed,)),
     Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.CLOSING), (out.accepted,)),
     Row(S.INVITING, I.BYE_ANSWERED, None, (end.bye_answered,)),  # of a candidate that was given up
-    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.LOCATING, S.CLOSING, S.TERMINATED), (out.refused,)),
+    Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.LOCATING, *_DONE), (out.refused,)),
     Row(S.INVITING, I.UPDATE, None, (change.update,)),
     Row(S.INVITING, I.REQUEST_DONE, None, (early.request_done,)),
     Row(S.INVITING, I.ROUTED, None, (end.routed,)),
     Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
-    Row(S.INVITING, I.HANG_UP, S.CANCELLING, (out.cancel,)),
-    Row(S.INVITING, I.RUNG_OUT, S.CANCELLING, (out.rung_out,)),
-    Row(S.INVITING, I.MEDIA_LOST, S.CANCELLING, (out.cancel_without_media,)),
-    Row(S.INVITING, I.TRANSACTIONS_LOST, S.CLOSING, (out.transactions_lost,)),
+    Row(S.INVITING, I.HANG_UP, _CANCELLED, (out.cancel,)),
+    Row(S.INVITING, I.RUNG_OUT, _CANCELLED, (out.rung_out,)),
+    Row(S.INVITING, I.MEDIA_LOST, _CANCELLED, (out.cancel_without_media,)),
+    Row(S.INVITING, I.GIVE_UP, _DONE, (out.none_left,)),
+    Row(S.INVITING, I.ANSWER_OFFER, (S.INVITING, *_CANCELLED), (answers.answered,)),
+    Row(S.INVITING, I.OFFER_LATE, (S.INVITING, *_CANCELLED), (answers.late,)),
+    Row(S.INVITING, I.TRANSACTIONS_LOST, _DONE, (out.transactions_lost,)),
     Row(S.CANCELLING, I.ACCEPTED, S.CLOSING, (out.accepted_too_late,)),
-    Row(S.CANCELLING, I.REFUSED, (S.CLOSING, S.TERMINATED), (out.refused_after_cancel,)),
+    Row(S.CANCELLING, I.REFUSED, _DONE, (out.refused_after_cancel,)),
     Row(S.CANCELLING, I.BYE_ANSWERED, None, (end.bye_answered,)),
     Row(S.CANCELLING, I.ROUTED, None, (end.routed,)),
     Row(S.CANCELLING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.CANCELLING, I.HANG_UP, None),
     Row(S.CANCELLING, I.MEDIA_LOST, None, (out.media_lost_early,)),
-    Row(S.CANCELLING, I.GIVE_UP, (S.CLOSING, S.LINGERING), (out.no_final,)),
-    Row(S.CANCELLING, I.TRANSACTIONS_LOST, (S.CLOSING, S.LINGERING), (out.transactions_lost,)),
+    Row(S.CANCELLING, I.GIVE_UP, _DONE, (out.no_final,)),
+    Row(S.CANCELLING, I.TRANSACTIONS_LOST, _DONE, (out.transactions_lost,)),
 )
 
 IN = (
-    Row(S.NEW, I.INVITE, (S.RECEIVED, S.TERMINATED), (into.receive,)),
+    Row(S.NEW, I.INVITE, (S.RECEIVED, S.RINGING, S.TERMINATED), (into.receive,)),
     Row(S.RECEIVED, I.PREPARED, (S.RECEIVED, S.RINGING, S.ANSWERED), (into.ready,)),
-    Row(S.RECEIVED, I.RESERVED, (S.ANSWERED, S.RINGING, S.CLOSING), (into.reserved,)),
-    Row(S.RECEIVED, I.UNRESERVED, S.CLOSING, (into.unreserved,)),
+    Row(S.RECEIVED, I.RESERVED, (S.ANSWERED, S.RINGING, *_DONE), (into.reserved,)),
+    Row(S.RECEIVED, I.UNRESERVED, _DONE, (into.unreserved,)),
     Row(S.RECEIVED, I.MEDIA_LOST, S.TERMINATED, (into.no_media,)),
     Row(S.RECEIVED, I.MEDIA_LATE, S.CLOSING, (into.no_media,)),
-    Row(S.RECEIVED, I.CANCELLED, S.CLOSING, (into.cancelled,)),
-    Row(S.RECEIVED, I.EXPIRED, S.CLOSING, (into.expired,)),
-    Row(S.RECEIVED, I.BYE, S.CLOSING, (into.bye_early,)),
-    Row(S.RECEIVED, I.HANG_UP, S.CLOSING, (into.hang_up,)),
+    Row(S.RECEIVED, I.CANCELLED, _DONE, (into.cancelled,)),
+    Row(S.RECEIVED, I.EXPIRED, _DONE, (into.expired,)),
+    Row(S.RECEIVED, I.BYE, _DONE, (into.bye_early,)),
+    Row(S.RECEIVED, I.HANG_UP, _DONE, (into.hang_up,)),
     Row(S.RECEIVED, I.REINVITE, None, (into.reinvited_too_early,)),
     Row(S.RECEIVED, I.UPDATE, None, (into.reinvited_too_early,)),
-    Row(S.RECEIVED, I.SERVER_FAILED, S.CLOSING, (into.transaction_broken,)),
-    Row(S.RECEIVED, I.TRANSACTIONS_LOST, S.CLOSING, (into.transaction_broken,)),
+    Row(S.RECEIVED, I.SERVER_FAILED, _DONE, (into.transaction_broken,)),
+    Row(S.RECEIVED, I.TRANSACTIONS_LOST, _DONE, (into.transaction_broken,)),
     Row(S.RINGING, I.ANSWER, (S.ANSWERED, S.RINGING), (into.take,)),
     Row(S.RINGING, I.PROGRESS, None, (reliable.progress,)),
     Row(S.RINGING, I.PRACK, (S.ANSWERED, S.RINGING), (reliable.acknowledged,)),
     Row(S.RINGING, I.RELIABLE, None, (reliable.again,)),
-    Row(S.RINGING, I.NO_PRACK, S.CLOSING, (into.unpracked,)),
+    Row(S.RINGING, I.NO_PRACK, _DONE, (into.unpracked,)),
     Row(S.RINGING, I.UPDATE, None, (change.update,)),
     Row(S.RINGING, I.PLAYED, None, (up.played_early,)),
     Row(S.RINGING, I.UNRECORDED, None, (up.unrecorded,)),
-    Row(S.RINGING, I.REJECT, S.CLOSING, (into.reject,)),
-    Row(S.RINGING, I.HANG_UP, S.CLOSING, (into.hang_up,)),
-    Row(S.RINGING, I.CANCELLED, S.CLOSING, (into.cancelled,)),
-    Row(S.RINGING, I.BYE, S.CLOSING, (into.bye_early,)),
-    Row(S.RINGING, I.RUNG_OUT, S.CLOSING, (into.rung_out,)),
-    Row(S.RINGING, I.EXPIRED, S.CLOSING, (into.expired,)),
+    Row(S.RINGING, I.ANSWER_OFFER, (S.ANSWERED, S.RINGING), (answers.answered,)),
+    Row(S.RINGING, I.OFFER_LATE, (S.ANSWERED, S.RINGING), (answers.late,)),
+    Row(S.RINGING, I.REJECT, _DONE, (into.reject,)),
+    Row(S.RINGING, I.HANG_UP, _DONE, (into.hang_up,)),
+    Row(S.RINGING, I.CANCELLED, _DONE, (into.cancelled,)),
+    Row(S.RINGING, I.BYE, _DONE, (into.bye_early,)),
+    Row(S.RINGING, I.RUNG_OUT, _DONE, (into.rung_out,)),
+    Row(S.RINGING, I.EXPIRED, _DONE, (into.expired,)),
     Row(S.RINGING, I.STILL_RINGING, None, (into.still_ringing,)),
     Row(S.RINGING, I.ANSWER_ASKED, (S.ANSWERED, S.RINGING), (into.asked_to_answer,)),
     Row(S.RINGING, I.MEDIA_LOST, S.TERMINATED, (into.no_media,)),
     Row(S.RINGING, I.REINVITE, None, (into.reinvited_too_early,)),
     Row(S.RINGING, I.INVITE_AGAIN, None, (into.invited_again,)),
-    Row(S.RINGING, I.SERVER_FAILED, S.CLOSING, (into.transaction_broken,)),
-    Row(S.RINGING, I.TRANSACTIONS_LOST, S.CLOSING, (into.transaction_broken,)),
+    Row(S.RINGING, I.SERVER_FAILED, _DONE, (into.transaction_broken,)),
+    Row(S.RINGING, I.TRANSACTIONS_LOST, _DONE, (into.transaction_broken,)),
 )
 
 ANSWERED = (
@@ -110,7 +119,7 @@ ANSWERED = (
     Row(S.ANSWERED, I.REFER, None, (transfer.refer,)),
     Row(S.ANSWERED, I.REFERRED, None, (transfer.referred,)),
     Row(S.ANSWERED, I.REPLACED, S.LEAVING, (up.leave,)),
-    Row(S.ANSWERED, I.BYE, S.CLOSING, (up.bye,)),
+    Row(S.ANSWERED, I.BYE, _DONE, (up.bye,)),
     Row(S.ANSWERED, I.HANG_UP, S.LEAVING, (up.leave,)),
     Row(S.ANSWERED, I.TIME_UP, S.LEAVING, (up.leave,)),
     Row(S.ANSWERED, I.MEDIA_LOST, S.LEAVING, (up.leave_without_media,)),
@@ -121,7 +130,7 @@ ANSWERED = (
     Row(S.LEAVING, I.NO_ACK, S.CLOSING, (up.unacknowledged,)),
     Row(S.LEAVING, I.REINVITE, None, (up.reinvited_while_pending,)),
     Row(S.LEAVING, I.INVITE_AGAIN, None, (into.invited_again,)),
-    Row(S.LEAVING, I.BYE, (S.CLOSING, S.LINGERING, S.TERMINATED), (up.bye,)),
+    Row(S.LEAVING, I.BYE, _DONE, (up.bye,)),
     Row(S.LEAVING, I.HANG_UP, None),
     Row(S.LEAVING, I.MEDIA_LOST, None, (up.leave_without_media,)),
     Row(S.LEAVING, I.PLAYED, None, (up.played,)),
@@ -144,7 +153,7 @@ IN_CALL = tuple(  # what a call that is up does alike, whether a request of ours
     row
     for state in (S.CONFIRMED, S.MODIFYING)
     for row in (
-        Row(state, I.BYE, S.CLOSING, (up.bye,)),
+        Row(state, I.BYE, _DONE, (up.bye,)),
         Row(state, I.HANG_UP, S.CLOSING, (up.hang_up,)),
         Row(state, I.TIME_UP, S.CLOSING, (up.hang_up,)),
         Row(state, I.SESSION_OVER, S.CLOSING, (up.session_over,)),
@@ -172,8 +181,6 @@ REQUESTS = tuple(  # of the application, while a call is up
         Row(state, I.UNREPLIED, None, (requests.unreplied,)),
     )
 )
-
-_DONE = (S.CLOSING, S.LINGERING, S.TERMINATED)
 
 OVER = (
     Row(S.CLOSING, I.BYE, None, (end.bye_again,)),
@@ -204,19 +211,31 @@ FORKED = tuple(  # what other forks may do while a call is up or over
     )
 )
 
-ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *REQUESTS, *OVER, *FORKED)
+OFFERS = tuple(  # of the peer of a signalling-only call that is up
+    row
+    for state, after in ((S.ANSWERED, None), (S.CONFIRMED, (S.CONFIRMED, S.ANSWERED, S.CLOSING)), (S.MODIFYING, None))
+    for row in (
+        Row(state, I.ANSWER_OFFER, after, (answers.answered,)),
+        Row(state, I.OFFER_LATE, after, (answers.late,)),
+        *(() if state is S.MODIFYING else (Row(state, I.OFFER_CANCELLED, None, (answers.cancelled,)),)),
+    )
+)
+
+ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *REQUESTS, *OFFERS, *OVER, *FORKED)
+
+_UP = {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED, I.OFFER_LATE}  # while a call is up
 
 TIMERS = {
     S.LOCATING: {I.RUNG_OUT},
     S.PREPARING: {I.RUNG_OUT, I.MEDIA_LATE},
-    S.INVITING: {I.RUNG_OUT},
+    S.INVITING: {I.RUNG_OUT, I.GIVE_UP, I.OFFER_LATE},
     S.CANCELLING: {I.GIVE_UP},
     S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED, I.UNRESERVED},
-    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK, I.ANSWER_ASKED},
-    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY, I.PAUSED, I.UNREPLIED},
+    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK, I.ANSWER_ASKED, I.OFFER_LATE},
+    S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.RETRY, *_UP},
     S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
-    S.CONFIRMED: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.RETRY, I.PAUSED, I.UNREPLIED},
-    S.MODIFYING: {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED},
+    S.CONFIRMED: {I.RETRY, *_UP},
+    S.MODIFYING: _UP,
     S.CLOSING: {I.MEDIA_LATE, I.GIVE_UP},
     S.LINGERING: {I.GIVE_UP},
 }
@@ -237,6 +256,7 @@ CHANGES = {I.MODIFY, I.MODIFIED, I.MODIFY_PROGRESS}
 ERRANDS = {I.TRANSFER, I.REQUEST_DONE, I.REFER, I.NOTIFY, I.REFERRED, I.REPLACED}
 ASKS = {I.ASK, I.ASKED, I.REPLY}
 UP = CHANGES | ERRANDS | ASKS  # of a call that is up
+OFFERED = {I.ANSWER_OFFER, I.OFFER_CANCELLED}  # of signalling-only calls
 ELSEWHERE = {I.RESERVED}  # what another shard tells of the call whose place this one takes
 
 IGNORED = {
@@ -278,7 +298,10 @@ CALL: Table[Call] = Table(
     inputs=I,
     rows=ROWS,
     ignored={
-        state: inputs | (ALL_TIMERS - TIMERS.get(state, set())) | (set() if state is S.RECEIVED else ELSEWHERE)
+        state: inputs
+        | (ALL_TIMERS - TIMERS.get(state, set()))
+        | (set() if state is S.RECEIVED else ELSEWHERE)
+        | (OFFERED - {row.input for row in ROWS if row.state is state})
         for state, inputs in IGNORED.items()
     },
     timers=TIMERS,

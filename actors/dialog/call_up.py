@@ -6,18 +6,21 @@ from typing import NamedTuple
 
 from actors.dialog import dialog_state, session_timer
 from actors.dialog.call import Acknowledged, Asked, Call, Given, Input, State, replace, tell
-from actors.dialog.call_change import told
+from actors.dialog.call_change import settled, told
 from actors.dialog.call_end import ended
-from actors.dialog.call_parts import Invitation, Outcome
+from actors.dialog.call_parts import Invitation, Outcome, SessionTimer
+from actors.dialog.call_waiting import Asking, text, waits
+from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
 from actors.dialog.events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed, HangUp
 from actors.dialog.negotiation import agreed, answered, answering, in_clear, offered, started, treated, unopened
 from actors.dialog.policy import told_cause
-from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, shown
+from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, retry_after, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, parse
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
+from actors.sip.vocabulary import TransactionKey
 
 
 class Finished(NamedTuple):
@@ -25,6 +28,16 @@ class Finished(NamedTuple):
 
     path: str
     error: str
+
+
+class Again(NamedTuple):
+    """A 200 to a re-INVITE of theirs: its transaction, CSeq number and bytes, their new target, whether we offer."""
+
+    key: TransactionKey
+    seq: int
+    raw: bytes
+    target: str
+    late: bool
 
 
 def accepted(ringing: bytes, sdp: bytes, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -74,6 +87,9 @@ def _sent(waiting: Invitation, given: Given, now: float) -> Effects:
 def up(call: Call, given: Given, headers: tuple[tuple[str, str], ...] = ()) -> Effects:
     """Offer and answer are done for the first time: start media and tell control."""
     codec = call.media.agreed
+    if call.media.outside:
+        sdp = text(call.media.exchange.remote)
+        return (tell(CallAnswered(call.call, "", 0, given.wall, headers, sdp)),)
     assert codec is not None
     event = CallAnswered(call.call, codec.send.encoding, codec.send.clock_rate, given.wall, headers)
     effects = (*started(call), *treated(call), tell(event))
@@ -119,13 +135,13 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     turn: Effects = () if call.change is None else (Arm(Input.RETRY, now),)  # a hold that waited for the ACK
     if not invitation.late:
         return call, turn
-    first = call.media.agreed is None
+    first = not call.media.exchange.remote
     before = call
     try:
         call, _ = agreed(call, description_in(parse(ack.raw)), Carrier.ACK)
     except RemoteProtocolError as error:  # a late offer without a good answer: the ACK is taken, then BYE
         return ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
-    return call, turn + (up(call, given) if first else started(call) + told(before, call, given))
+    return call, turn + (up(call, given) if first else settled(before, call, given))
 
 
 def unacknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -143,36 +159,45 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     agent = given.agent
     if call.invitation is not None and call.invitation.late:
         return call, (answer(agent, asked, 491),)
+    if call.offer is not None:
+        return call, (answer(agent, asked, 500, (retry_after(agent, asked),)),)
     least = session_timer.check(asked.request)
     if least:
         return call, (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
-    before = call
+    before, body = call, b""
     try:
         offer = description_in(asked.request)
         target = dialog_state.target_of(asked.request)
         if offer:
             call = answered(call, agent, offer, Carrier.INVITE)
-            call, body = answering(call, Carrier.SUCCESS)
-        else:
+            if not waits(call):
+                call, body = answering(call, Carrier.SUCCESS)
+        elif not call.media.outside:
             call = offered(call, agent, Carrier.SUCCESS)
             body = call.media.exchange.offer
     except RemoteProtocolError as error:
         return before, (refusal(agent, asked, error),)
+    timer, lines = session_timer.granted(asked.request, before=call.timer)
+    lines = (our_contact(agent, asked), agent.allow, SUPPORTED, *lines)
+    raw = answer(agent, asked, 200, lines, body=body).raw
+    if not body:  # the application's to give
+        return posed(call, Asking(asked, Carrier.INVITE, raw, offer, target, timer), given, now)
+    call, effects = again(call, Again(asked.key, asked.head.cseq, raw, target, not offer), timer, given, now)
+    return call, (effects + started(call) + told(before, call, given) if offer else effects)
+
+
+def again(call: Call, sent: Again, timer: SessionTimer | None, given: Given, now: float) -> tuple[Call, Effects]:
+    """Send the 200 to a re-INVITE: the target and the session timer are as it asked."""
     dialog = call.dialog
     assert dialog is not None
-    if target:  # s12.2.2: a target refresh
-        call = replace(call, dialog=replace(dialog, remote_target=target))
-    timer, lines = session_timer.granted(asked.request, before=call.timer)
-    contact = our_contact(agent, asked)
-    raw = answer(agent, asked, 200, (contact, agent.allow, SUPPORTED, *lines), body=body).raw
-    waiting = Invitation(asked.key, asked.head.cseq, b"", raw, agent.settings.t1, late=not offer)
-    refreshed: Effects = ()
+    if sent.target:  # s12.2.2: a target refresh
+        call = replace(call, dialog=replace(dialog, remote_target=sent.target))
+    waiting = Invitation(sent.key, sent.seq, b"", sent.raw, given.agent.settings.t1, late=sent.late)
+    effects = _sent(waiting, given, now)
     if timer is not None or call.timer is not None:
         call = replace(call, timer=timer)
-        refreshed = session_timer.armed(call, now)
-    call = replace(call, state=State.ANSWERED, invitation=waiting)
-    effects = (*_sent(waiting, given, now), *refreshed)
-    return call, (effects + started(call) + told(before, call, given) if offer else effects)
+        effects += session_timer.armed(call, now)
+    return replace(call, state=State.ANSWERED, invitation=waiting), effects
 
 
 def reinvited_while_pending(call: Call, given: Given, _: float) -> tuple[Call, Effects]:

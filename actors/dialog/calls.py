@@ -159,10 +159,15 @@ class Calls(CallMedia, CallReplaces):
         early = any(one.remote_tag == head.from_tag for one in call.early)
         return call if early and call.call == head.call_id else None
 
-    def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
-        """The INVITE of the server transaction `key` was cancelled."""
+    def cancelled(self, key: TransactionKey, now: float, wall: float, tag: str = "") -> Effects:
+        """The INVITE of the server transaction `key` was cancelled; `tag` is ours where it is a re-INVITE."""
         call = self._cells.get(self._names.tag_of_invite(key).encode())
-        return () if call is None else self._step(call, Input.CANCELLED, None, now, wall)
+        if call is not None:
+            return self._step(call, Input.CANCELLED, None, now, wall)
+        call = self._cells.get(tag.encode("utf-8", "replace")) if tag else None
+        if not isinstance(call, Call) or call.offer is None or call.offer.key != key:
+            return ()
+        return self._step(call, Input.OFFER_CANCELLED, None, now, wall)
 
     def acknowledged(self, head: Head, raw: bytes, now: float, wall: float) -> Effects:
         """Take the ACK to a 2xx; one of no dialog is dropped."""

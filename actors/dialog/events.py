@@ -42,6 +42,8 @@ class PlaceCall(Event, frozen=True):
         follow: go where a 3xx says; else it ends the call, and CallEnded names the contacts.
         late_offer: the INVITE holds no offer: the peer makes one in its 2xx.
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
+        media: ``service``, or ``application`` where that brings and receives the SDP: a signalling-only call.
+        sdp: of a signalling-only call, its offer; empty where the peer is to make one (`late_offer`).
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
@@ -57,24 +59,33 @@ class PlaceCall(Event, frozen=True):
     follow: bool = True
     late_offer: bool = False
     session_expires: int = 0
+    media: str = "service"
+    sdp: bytes = b""
     codecs: tuple[str, ...] = ()
 
 
 class AnswerCall(Event, frozen=True):
-    """Answer a ringing call in, with more header lines for the 200."""
+    """Answer a ringing call in, with more header lines for the 200.
+
+    Attributes:
+        sdp: of a signalling-only call, its answer, or its offer where the INVITE held none; empty where a provisional
+            response held it already.
+    """
 
     ref: str
     call: str
     treatment: Treatment
     duration: float
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: bytes = b""
 
 
 class ProgressCall(Event, frozen=True):
     """Send a provisional response of 180 to 189 to a call in.
 
     With `early_media` it holds our answer: media flows by `treatment` before the call is answered. To a peer that can
-    do reliable responses such a one is sent reliably (RFC 3262).
+    do reliable responses such a one is sent reliably (RFC 3262). That of a signalling-only call holds the answer `sdp`,
+    if it is not empty.
     """
 
     ref: str
@@ -82,6 +93,7 @@ class ProgressCall(Event, frozen=True):
     status: int = 183
     early_media: bool = True
     treatment: Treatment = Treatment()
+    sdp: bytes = b""
 
 
 class RejectCall(Event, frozen=True):
@@ -115,6 +127,37 @@ class ResumeCall(Event, frozen=True):
 
     ref: str
     call: str
+
+
+class OfferSession(Event, frozen=True):
+    """Offer the peer of a signalling-only call that is up another session; CallOfferAnswered tells what it says.
+
+    Attributes:
+        sdp: the offer.
+        update: by UPDATE (RFC 3311), which may be answered only at once; else by re-INVITE.
+    """
+
+    ref: str
+    call: str
+    sdp: bytes
+    update: bool = False
+
+
+class AnswerOffer(Event, frozen=True):
+    """Answer the offer of a signalling-only call's peer that CallOffered told of, or make the one that it asked for.
+
+    Attributes:
+        offer: its id.
+        sdp: the answer, or our offer.
+        status: 200, or 300 to 699: a request is refused with it, and what it would have changed stays as it is. An
+            offer in a response cannot be refused: that ends the call.
+    """
+
+    ref: str
+    call: str
+    offer: str
+    sdp: bytes = b""
+    status: int = 200
 
 
 class MuteCall(Event, frozen=True):
@@ -238,7 +281,10 @@ class CommandDone(Event, frozen=True):
 
 
 class CommandFailed(Event, frozen=True):
-    """The command `ref` had no effect. `code` is one of no_such_call, bad_state, bad_uri, bad_value, busy, draining."""
+    """The command `ref` had no effect.
+
+    `code` is one of no_such_call, bad_state, bad_uri, bad_value, no_media, busy, draining.
+    """
 
     ref: str
     code: str
@@ -265,7 +311,12 @@ class CallPlaced(Event, frozen=True):
 
 
 class CallReceived(Event, frozen=True):
-    """A call in: an INVITE that began a call."""
+    """A call in: an INVITE that began a call.
+
+    Attributes:
+        media: ``service``, or ``application`` for a signalling-only call.
+        sdp: the peer's offer of a signalling-only call; empty where our answer is to make one.
+    """
 
     call: str
     remote: str
@@ -275,26 +326,73 @@ class CallReceived(Event, frozen=True):
     account: str = ""  # that it came for, empty where it is none of ours
     headers: tuple[tuple[str, str], ...] = ()  # of the INVITE: who calls, what for, and X- headers
     route: str = ""  # the name of the route that it took, empty for none
+    media: str = "service"
+    sdp: str = ""
 
 
 class CallProgressed(Event, frozen=True):
-    """A provisional response came (call out) or was sent (call in); 180 is ringing, 183 with SDP early media."""
+    """A provisional response came (call out) or was sent (call in); 180 is ringing, 183 with SDP early media.
+
+    Attributes:
+        sdp: of a signalling-only call out, the early answer in it.
+        fork: of a signalling-only call out, the To tag of the early dialog: one a branch of the INVITE.
+    """
 
     call: str
     status: int
     reason: str
     time: float
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: str = ""
+    fork: str = ""
 
 
 class CallAnswered(Event, frozen=True):
-    """The call is up: the 2xx came or was sent. Media flows as `encoding` at `clock_rate`."""
+    """The call is up: the 2xx came or was sent. Media flows as `encoding` at `clock_rate`.
+
+    Of a signalling-only call both are empty, and `sdp` is the peer's description, be it answer or offer.
+    """
 
     call: str
     encoding: str
     clock_rate: int
     time: float
     headers: tuple[tuple[str, str], ...] = ()
+    sdp: str = ""
+
+
+class CallOffered(Event, frozen=True):
+    """The peer of a signalling-only call offers a session: AnswerOffer within 10 s, or it is refused with 488.
+
+    Attributes:
+        offer: its id.
+        sdp: the offer; empty where the peer wants one of ours (a re-INVITE without a description).
+        method: of the request that holds it: INVITE, UPDATE or PRACK; empty for a response to an INVITE without an
+            offer. That one cannot be refused: without an answer the call ends.
+        fork: of a call out that is not up, the To tag of the early dialog; else empty.
+    """
+
+    call: str
+    offer: str
+    sdp: str
+    method: str
+    time: float
+    fork: str = ""
+
+
+class CallOfferAnswered(Event, frozen=True):
+    """The peer of a signalling-only call has answered an offer of ours after the first, or refused it.
+
+    Attributes:
+        status: of its final response; 200 where the answer came otherwise.
+        sdp: the answer; empty where it refused, and what was agreed before stands.
+    """
+
+    call: str
+    status: int
+    reason: str
+    sdp: str
+    time: float
 
 
 class CallEnded(Event, frozen=True):
@@ -406,7 +504,7 @@ class CallDigitReceived(Event, frozen=True):
 
 
 class CallNoticed(Event, frozen=True):
-    """Something about a call's audio that people should know; the call goes on. `kind` is one word."""
+    """Something about a call that people should know; the call goes on. `kind` is one word."""
 
     call: str
     kind: str
@@ -422,6 +520,8 @@ FromControl = (
     | HangUp
     | HoldCall
     | ResumeCall
+    | OfferSession
+    | AnswerOffer
     | MuteCall
     | TransferCall
     | SendDigits
@@ -443,6 +543,8 @@ CallEvent = (
     | CallReceived
     | CallProgressed
     | CallAnswered
+    | CallOffered
+    | CallOfferAnswered
     | CallEnded
     | CallPlayFinished
     | CallRecordFailed

@@ -12,7 +12,7 @@ from actors.dialog.call_parts import Media
 from actors.dialog.effects import Close, Prepare, Start, Treat
 from actors.dialog.names import session_id
 from actors.runtime.machine import Effects
-from actors.sip import sdp
+from actors.sip import RemoteProtocolError, sdp
 from actors.sip.errors import NotAcceptable
 from actors.sip.offer_answer import (
     Capabilities,
@@ -80,9 +80,9 @@ def in_clear(call: Call) -> str:
     return next((transport for transport in used if transport not in SECRET), "")
 
 
-def trusted(candidates: tuple[Candidate, ...], agent: Agent) -> tuple[Candidate, ...]:
-    """The candidates that a call may take: where keys must go and nobody may read them, the secret ones alone."""
-    if agent.settings.srtp != REQUIRED or agent.settings.srtp_in_clear == "warn":
+def trusted(call: Call, candidates: tuple[Candidate, ...], agent: Agent) -> tuple[Candidate, ...]:
+    """The candidates that `call` may take: where keys must go and nobody may read them, the secret ones alone."""
+    if agent.settings.srtp != REQUIRED or agent.settings.srtp_in_clear == "warn" or call.media.outside:
         return candidates
     return tuple([each for each in candidates if each.target.transport in SECRET])
 
@@ -131,6 +131,9 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, 
     media = call.media
     exchange = media.exchange
     wanted = direction or media.direction
+    if media.outside:
+        exchange = exchange.sending(carrier, media.draft or exchange.local)[0]
+        return replace(call, media=replace(media, exchange=exchange, draft=b""))
     if unchanged:
         return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
@@ -174,6 +177,9 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
     """
     media = call.media
     exchange, _ = media.exchange.received(carrier, offer, offerless=offerless)
+    if media.outside:
+        again = _whole(offer) == exchange.remote
+        return replace(call, media=replace(media, exchange=exchange, draft=exchange.local if again else b""))
     if media.agreed is not None and offer == exchange.remote:
         return replace(call, media=replace(media, exchange=exchange, draft=exchange.local, drafted=media.agreed))
     capabilities = _capabilities(call, agent, media.host, media.port or PLACEHOLDER)
@@ -186,6 +192,19 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
     else:
         draft, agreed = _read(offer, capabilities) if media.codecs else _answer(agent, offer, capabilities)
     return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
+
+
+def _whole(description: bytes) -> bytes:
+    """What the peer of a signalling-only call sent; the application judges it, we see that it is there and not large.
+
+    Raises:
+        RemoteProtocolError: 488, there is none; 413, it is too large.
+    """
+    if not description:
+        raise NotAcceptable(488, "No session description")
+    if len(description) > sdp.MAX_BYTES:
+        raise RemoteProtocolError(413, "The session description is too large")
+    return description
 
 
 def _allowed(call: Call, agent: Agent) -> None:
@@ -296,6 +315,9 @@ def agreed(call: Call, answer: bytes, carrier: Carrier) -> tuple[Call, Input | N
     exchange, what = understood(media.exchange, answer, carrier)
     if what is None or exchange is media.exchange:
         return call, None
+    if media.outside:
+        _whole(answer)
+        return replace(call, media=replace(media, exchange=exchange)), what
     local = exchange.local if what is Input.ANSWER_RECEIVED else exchange.offer
     result = _reachable(apply_answer(sdp.parse(local), sdp.parse(answer), _security(local, media)), media.agreed)
     return replace(call, media=replace(media, exchange=exchange, agreed=result)), what
@@ -317,8 +339,10 @@ def understood(exchange: Exchange, answer: bytes, carrier: Carrier) -> tuple[Exc
 def started(call: Call) -> Effects:
     """Have media apply what was agreed."""
     media = call.media
+    if not media.open:
+        return ()
     assert media.agreed is not None
-    return (start(media, media.agreed),) if media.open else ()
+    return (start(media, media.agreed),)
 
 
 def start(media: Media, agreed: Negotiated) -> Start:
@@ -338,6 +362,8 @@ def treated(call: Call) -> Effects:
 
 def rung(call: Call) -> Effects:
     """Have a sound device ring until media is started or closed."""
+    if not call.media.open:
+        return ()
     return (Treat(call.media.process, call.media.session, echo=False, play="", loop=False, record="", device="ring"),)
 
 

@@ -48,6 +48,16 @@ class OutOfDialog(SenderUsage[Outgoing]):
 
     # From others
 
+    def inside(self, asked: Asked, now: float, wall: float) -> Effects:
+        """A NOTIFY of a REFER of ours."""
+        refusal = out_of_scope(self.agent, asked)
+        if refusal is not None:
+            return (refusal,)
+        outgoing = self.cell(asked.head.to_tag)
+        if outgoing is None or asked.head.method != "NOTIFY":
+            return (answer(self.agent, asked, 481),)
+        return self.step(outgoing, "NOTIFIED", asked, now, wall)
+
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:  # noqa: ARG002
         """Take a MESSAGE: 200 means that it is delivered, to the log of events at least (RFC 3428 s7)."""
         refusal = out_of_scope(self.agent, asked)

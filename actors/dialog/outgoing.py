@@ -9,15 +9,17 @@ import msgspec
 from actors.dialog import errand as errands
 from actors.dialog.accounts import Account
 from actors.dialog.attempt import contact_value
-from actors.dialog.call import Agent, Given
+from actors.dialog.call import Agent, Asked, Given
 from actors.dialog.dialog_state import routed
 from actors.dialog.effects import Report
-from actors.dialog.errand import Desk, Errand, Outcome, Sender
+from actors.dialog.errand import CEILING, Desk, Errand, Outcome, Sender
+from actors.dialog.reply import answer
 from actors.dialog.request_events import RequestAnswered, SendRequest
+from actors.dialog.subscription_events import NotifyReceived
 from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import LocalProtocolError, RemoteProtocolError, Request, Response, uri
 from actors.sip.grammar import readable
-from actors.sip.headers import Event
+from actors.sip.headers import Event, ReferSub, SubscriptionState
 from actors.sip.vocabulary import Candidate
 
 replace = msgspec.structs.replace
@@ -37,6 +39,7 @@ class State(IntEnum):
 
     PENDING = 0
     DONE = 1
+    REFERRED = 2  # a REFER that was accepted: NOTIFYs tell what becomes of it (RFC 3515 s2.4.4)
 
 
 class Input(IntEnum):
@@ -46,6 +49,7 @@ class Input(IntEnum):
     HEARD = 1
     LOST = 2  # the transaction shard lost all it held
     GIVE_UP = 3  # a timer: what should have ended by itself
+    NOTIFIED = 4
 
 
 class Outgoing(Sender, frozen=True, array_like=True, tag="outgoing"):
@@ -55,12 +59,18 @@ class Outgoing(Sender, frozen=True, array_like=True, tag="outgoing"):
         tag: its From tag.
         order: the command.
         errand: it, on its way.
+        notifier: of a REFER, the tag of the peer whose NOTIFYs tell of it, once one has come; and
+        heard: the CSeq number of the last.
+        over: whether that was the last one.
     """
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
     order: SendRequest
     errand: Errand
+    notifier: str = ""
+    heard: int = 0
+    over: bool = False
 
 
 def check(order: SendRequest, agent: Agent) -> None:
@@ -75,6 +85,8 @@ def check(order: SendRequest, agent: Agent) -> None:
         if name.lower() in OURS:
             raise LocalProtocolError(f"the header {name} is not yours to give")
     check_target(agent, order.account, order.uri)
+    if order.method == "REFER" and [name.lower() in {"refer-to", "r"} for name, _ in order.headers].count(True) != 1:
+        raise LocalProtocolError("a REFER has one Refer-To (RFC 3515 s2.4.1)")
     # What may not be sent is refused before anything happens.
     Request.build(order.method, order.uri, (*order.headers, *_typed(order)), order.body)
 
@@ -105,8 +117,9 @@ def build(agent: Agent, order: SendRequest, tag: str, candidate: Candidate, seq:
     account = agent.accounts.get(order.account)
     user = agent.settings.user if account is None else account.user
     target, preset = routed(order.uri, routes(agent, account))
-    call_id = agent.names.token("request", order.request)
-    headers = beginning(agent, account, candidate, tag, order.uri, call_id, f"{seq} {order.method}", preset)
+    headers = beginning(
+        agent, account, candidate, tag, order.uri, _call_id(agent, order), f"{seq} {order.method}", preset
+    )
     if order.method not in WITHOUT_CONTACT:
         headers.append(("Contact", contact_value(user, candidate.sent_by, candidate.target.transport)))
     headers += [("User-Agent", agent.settings.user_agent), *order.headers, *_typed(order)]
@@ -189,7 +202,77 @@ def progress(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Ef
     outgoing = replace(outgoing, errand=led.errand)
     if led.outcome is None:
         return outgoing, (*led.effects, _give_up(given, now))
-    return replace(outgoing, state=State.DONE), (*led.effects, _answered(outgoing, given, led.outcome))
+    effects = (*led.effects, _answered(outgoing, given, led.outcome))
+    response = led.outcome.success
+    if outgoing.order.method != "REFER" or response is None or outgoing.over or _unwatched(response):
+        return replace(outgoing, state=State.DONE), effects
+    return replace(outgoing, state=State.REFERRED), (*effects, _lapse(outgoing, given, now))
+
+
+def _unwatched(response: Response) -> bool:
+    """Whether who accepts a REFER says that no NOTIFY will come (RFC 4488 s4)."""
+    try:
+        found = response.header(ReferSub)
+    except RemoteProtocolError:
+        return False
+    return found is not None and not found.wanted
+
+
+# What NOTIFYs tell of a REFER
+
+
+def _lapse(outgoing: Outgoing, given: Given, now: float, seconds: float | None = None) -> Arm:
+    """Until when a NOTIFY is waited for: the first one 64*T1 (RFC 6665, Timer N), another while it is subscribed."""
+    left = given.agent.give_up if seconds is None and not outgoing.notifier else CEILING if seconds is None else seconds
+    return Arm(Input.GIVE_UP, now + min(left, CEILING) + (given.agent.give_up if outgoing.notifier else 0.0))
+
+
+def notified(outgoing: Outgoing, given: Given, now: float) -> tuple[Outgoing, Effects]:
+    """A NOTIFY of the REFER; it may come before the 2xx (RFC 6665 s4.1.2.4). Another peer's gets 481.
+
+    Raises:
+        RemoteProtocolError: 400, it does not say what it is about or how it stands.
+    """
+    asked: Asked = given.what
+    agent, order, request, head = given.agent, outgoing.order, asked.request, asked.head
+    status = _disowned(outgoing, asked, agent)
+    if status:
+        return outgoing, (answer(agent, asked, status),)
+    stands = request.header(SubscriptionState)
+    if stands is None:
+        raise RemoteProtocolError(400, "Missing Subscription-State")
+    outgoing = replace(outgoing, notifier=head.from_tag, heard=head.cseq, over=stands.value == "terminated")
+    kind, text = body_of(request)
+    remote = str(request.from_.uri)
+    told = NotifyReceived(order.request, order.account, remote, "refer", stands.value, kind, text, given.wall)
+    effects: Effects = (answer(agent, asked, 200), Report(told))
+    if outgoing.state is State.PENDING:
+        return outgoing, effects
+    if outgoing.over:
+        return replace(outgoing, state=State.DONE), effects
+    return outgoing, (*effects, _lapse(outgoing, given, now, stands.expires))
+
+
+def _disowned(outgoing: Outgoing, asked: Asked, agent: Agent) -> int:
+    """The status that a NOTIFY is refused with, 0 for one that tells of the REFER."""
+    head, about = asked.head, asked.request.header(Event)
+    ours = outgoing.order.method == "REFER" and head.call_id == _call_id(agent, outgoing.order)
+    if not ours or outgoing.notifier not in ("", head.from_tag):
+        return 481
+    if about is None or about.package != "refer":
+        return 489
+    return 500 if head.cseq <= outgoing.heard else 0
+
+
+def lapsed(outgoing: Outgoing, given: Given, _: float) -> tuple[Outgoing, Effects]:
+    """No more NOTIFYs come: nobody knows what became of it."""
+    order = outgoing.order
+    told = NotifyReceived(order.request, order.account, order.uri, "refer", "terminated", "", "", given.wall)
+    return outgoing, (Report(told),)
+
+
+def _call_id(agent: Agent, order: SendRequest) -> str:
+    return agent.names.token("request", order.request)
 
 
 def lost(outgoing: Outgoing, given: Given, _: float) -> tuple[Outgoing, Effects]:
@@ -233,12 +316,15 @@ OUTGOING: Table[Outgoing] = Table(
     inputs=I,
     rows=(
         Row(S.PENDING, I.LOCATED, (S.PENDING, S.DONE), (progress,)),
-        Row(S.PENDING, I.HEARD, (S.PENDING, S.DONE), (progress,)),
+        Row(S.PENDING, I.HEARD, (S.PENDING, S.DONE, S.REFERRED), (progress,)),
+        Row(S.PENDING, I.NOTIFIED, S.PENDING, (notified,)),
         Row(S.PENDING, I.LOST, S.DONE, (lost,)),
         Row(S.PENDING, I.GIVE_UP, S.DONE, (lost,)),
+        Row(S.REFERRED, I.NOTIFIED, (S.REFERRED, S.DONE), (notified,)),
+        Row(S.REFERRED, I.GIVE_UP, S.DONE, (lapsed,)),
     ),
-    ignored={S.DONE: set(I)},
-    timers={S.PENDING: {I.GIVE_UP}},
+    ignored={S.DONE: set(I), S.REFERRED: {I.LOCATED, I.HEARD, I.LOST}},
+    timers={S.PENDING: {I.GIVE_UP}, S.REFERRED: {I.GIVE_UP}},
 )
 
 step = OUTGOING.step

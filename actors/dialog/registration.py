@@ -79,6 +79,8 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
         flow: whether the registrar sends our calls by the flow that we registered on (RFC 5626 s4.2.1).
         plain: whether the first hop could not do that (439), so that it is not asked for any more.
         version: of the account, as the last request said it.
+        turn: of registrars that are asked in turn, the number of the one in hand; 0 for the account's first.
+        passed: how many of them have failed in this round.
     """
 
     state: State
@@ -111,15 +113,24 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
     flow: bool = False
     plain: bool = False
     version: str = ""
+    turn: int = 0
+    passed: int = 0
+
+    def own(self, account: Account) -> str:
+        """The registrar or edge proxy in hand, empty for the account's first."""
+        if not self.turn:
+            return self.registrar
+        return account.registrars[self.turn - 1] if self.turn <= len(account.registrars) else ""
 
     def at(self, account: Account) -> str:
         """The Request-URI of its next request."""
-        registrar = account.registrar if uri_is_loose(self.registrar) else self.registrar
-        return self.tried[-1] if self.tried else registrar or account.registrar
+        own = self.own(account)
+        return self.tried[-1] if self.tried else account.registrar if uri_is_loose(own) else own or account.registrar
 
     def proxy(self, account: Account) -> str:
         """The URI of its first hop, an edge proxy of its own before the account's; empty for the Request-URI."""
-        return self.registrar if uri_is_loose(self.registrar) else account.outbound_proxy
+        own = self.own(account)
+        return own if uri_is_loose(own) else account.outbound_proxy
 
     def outbound(self, account: Account) -> bool:
         """Whether it asks that calls come by its flow."""
@@ -133,7 +144,7 @@ class Registration(Sender, frozen=True, array_like=True, tag="registration"):
 
     def number(self, account: Account) -> int:
         """Its ``reg-id``: which of the account's flows it is, the same after every start (RFC 5626 s4.2.1)."""
-        return 1 + ("", *account.registrars).index(self.registrar)
+        return 1 + account.slots.index(self.registrar)
 
     def standing(self, now: float) -> str:
         """What is true of it: registering, registered, failing, unregistering or unregistered."""

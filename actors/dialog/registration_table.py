@@ -72,7 +72,7 @@ def _give_up(given: OfAccount, now: float) -> Arm:
 
 def begin(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
     """Register, refresh or try again."""
-    registration = replace(registration, removes="", wish="", raised=False, moved=False, tried=(), targets=())
+    registration = replace(registration, removes="", wish="", raised=False, moved=False, tried=(), targets=(), passed=0)
     return _send(registration, given, now)
 
 
@@ -226,6 +226,9 @@ def _failed(
     registration: Registration, given: OfAccount, now: float, status: int, reason: str, at_least: float = 0.0
 ) -> tuple[Registration, Effects]:
     """Try again later, each time later (RFC 5626 s4.5), and never before the registrar wants it (s20.33)."""
+    following = _next_in_turn(registration, given.account)
+    if following is not None:
+        return _send(following, given, now)
     registration = replace(
         registration,
         state=State.FAILING,
@@ -233,12 +236,25 @@ def _failed(
         failures=registration.failures + 1,
         status=status,
         reason=reason,
+        turn=(registration.turn - registration.passed) % (1 + len(given.account.registrars)),  # who had it, if anybody
     )
     if registration.wish:
         return _leave(registration, given, now, registration.wish)
     base = SPARE_WAIT if given.spare else 2 * FIRST_WAIT if given.account.outbound else FIRST_WAIT
     wait = backoff(registration.failures, _chance(registration, given, "retry"), base)
     return registration, (Arm(Input.DUE, now + max(wait, at_least)),)
+
+
+def _next_in_turn(registration: Registration, account: Account) -> Registration | None:
+    """The registration as it goes to the next registrar at once, None where there is none left in this round.
+
+    The one that has it then keeps it: refreshes go there until it fails itself.
+    """
+    registrars = 1 + len(account.registrars)
+    if not account.in_turn or registration.wish or registration.passed + 1 >= registrars:
+        return None
+    turn, passed = (registration.turn + 1) % registrars, registration.passed + 1
+    return replace(registration, state=State.REGISTERING, turn=turn, passed=passed, tried=(), targets=(), raised=False)
 
 
 def lost(registration: Registration, given: OfAccount, now: float) -> tuple[Registration, Effects]:
@@ -333,8 +349,8 @@ REGISTRATION: Table[Registration] = Table(
         Row(S.WAITING, I.UNREGISTER, (S.IDLE, S.LEAVING), (leave,)),
         Row(S.REGISTERING, I.LOCATED, (S.REGISTERING, S.FAILING, S.LEAVING, S.IDLE), (progress,)),
         Row(S.REGISTERING, I.HEARD, (S.REGISTERING, S.REGISTERED, S.FAILING, S.LEAVING, S.IDLE), (progress,)),
-        Row(S.REGISTERING, I.LOST, (S.FAILING, S.LEAVING, S.IDLE), (lost,)),
-        Row(S.REGISTERING, I.GIVE_UP, (S.FAILING, S.LEAVING, S.IDLE), (lost,)),
+        Row(S.REGISTERING, I.LOST, (S.FAILING, S.LEAVING, S.IDLE, S.REGISTERING), (lost,)),
+        Row(S.REGISTERING, I.GIVE_UP, (S.FAILING, S.LEAVING, S.IDLE, S.REGISTERING), (lost,)),
         Row(S.REGISTERING, I.LAPSED, None, (lapsed,)),
         Row(S.REGISTERING, I.UNREGISTER, None, (wish_off,)),
         Row(S.REGISTERED, I.REGISTER, S.REGISTERING, (begin,)),

@@ -55,7 +55,7 @@ class Registrations(SenderUsage[Registration]):
 
     def of(self, account: Account) -> list[Registration]:
         """The registrations of an account, a registrar each; none for one that lives elsewhere."""
-        found = [self.cell(self._tag(account.aor, registrar)) for registrar in _registrars(account)]
+        found = [self.cell(self._tag(account.aor, registrar)) for registrar in account.slots]
         return [registration for registration in found if registration is not None]
 
     def routes(self, account: Account) -> tuple[str, ...]:
@@ -78,9 +78,9 @@ class Registrations(SenderUsage[Registration]):
     def begin(self, now: float, wall: float) -> Effects:
         """Plan the registrations that are not there yet; those that a reload has removed are left to `renewed`."""
         mine = [each for each in self._mine() if each.register]
-        pairs = [(each, registrar) for each in mine for registrar in _registrars(each)]
+        pairs = [(each, registrar) for each in mine for registrar in each.slots]
         former = [each for each in self.agent.accounts.former if self.agent.names.owns(each.aor)]
-        left = {self._tag(each.aor, registrar).encode() for each in former for registrar in _registrars(each)}
+        left = {self._tag(each.aor, registrar).encode() for each in former for registrar in each.slots}
         first = {self._tag(each.aor, at).encode(): partial(self._first, each, at, now, wall) for each, at in pairs}
         self.plan(first, left)
         return ()
@@ -99,7 +99,7 @@ class Registrations(SenderUsage[Registration]):
             account.username,
             account.expires,
         )
-        said += (account.contact, account.q, account.instance, account.outbound, account.registrars)
+        said += (account.contact, account.q, account.instance, account.outbound, account.registrars, account.in_turn)
         return self.agent.names.token("version", account.aor, repr(said))[:8]
 
     def _stale(self, registration: Registration) -> bool:
@@ -109,7 +109,7 @@ class Registrations(SenderUsage[Registration]):
     def _wanted(self, registration: Registration) -> Account | None:
         """The account, if it is to register there still."""
         account = self.agent.accounts.get(registration.aor)
-        if account is None or not account.register or registration.registrar not in _registrars(account):
+        if account is None or not account.register or registration.registrar not in account.slots:
             return None
         return account
 
@@ -253,7 +253,7 @@ class Registrations(SenderUsage[Registration]):
     def _all(self, account: Account, event: str, what: str | None, now: float, wall: float) -> Effects:
         """Give an input to the registration at each registrar of an account, whether it is there yet or not."""
         effects: Effects = ()
-        for registrar in _registrars(account):
+        for registrar in account.slots:
             if event == "REGISTER" and self._tag(account.aor, registrar) in self._former:
                 continue  # it will, when it has left the registrar that it had
             known = self.cell(self._tag(account.aor, registrar)) or self._new(account, registrar, wall)
@@ -273,11 +273,6 @@ class Registrations(SenderUsage[Registration]):
                 lines.append(AccountInfo(account.aor, state, 0.0, 0.0, 0, "", ""))
             lines += [info(registration, now, wall) for registration in registrations]
         return (Report(CommandDone(command.ref, accounts=tuple(lines))),)
-
-
-def _registrars(account: Account) -> tuple[str, ...]:
-    """The registrars of an account; the first, whose URI may change under a registration, is the empty text."""
-    return ("", *account.registrars)
 
 
 def _unknown(ref: str, aor: str) -> Effects:

@@ -17,11 +17,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             every call with 480.
         obey: networks whose calls are answered by themselves where the INVITE asks for it, though others ring.
         path: of the file to play or record. In a path to record, ``{call}`` stands for the id of the call.
+        media: ``service``, or ``application`` where that brings and receives the SDP, and no media of ours is in it.
     """
 
     mode: str = "echo"
     path: str = ""
     obey: tuple[str, ...] = ()
+    media: str = "service"
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,9 +115,9 @@ class UserAgent:
         except RemoteProtocolError as error:  # a header or a body that is needed is malformed or not understood
             return (refusal(self.agent, asked, error),)
 
-    def cancelled(self, key: TransactionKey, now: float, wall: float) -> Effects:
-        """The INVITE of the server transaction `key` was cancelled."""
-        return self.calls.cancelled(key, now, wall)
+    def cancelled(self, key: TransactionKey, now: float, wall: float, tag: str = "") -> Effects:
+        """The INVITE of the server transaction `key` was cancelled; `tag` is ours where it is a re-INVITE."""
+        return self.calls.cancelled(key, now, wall, tag)
 
     def acknowledged(self, head: Head, raw: bytes, now: float, wall: float) -> Effects:
         """Take the ACK to a 2xx."""

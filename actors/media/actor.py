@@ -33,6 +33,7 @@ from actors.media.speaker import KEPT
 from actors.media.streams import Streams
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.audit import Audit
+from actors.runtime.channel import Figures
 from actors.runtime.context import Context
 from actors.runtime.doors import AGAIN
 from actors.runtime.journal import JournalCorrupt
@@ -213,6 +214,16 @@ class MediaActor(LayerActor):
         if self._streams.tick():
             self.mailbox.again(self._audio)
         self._tell_events()
+
+    def figures(self) -> Figures:
+        """What every actor counts, the sessions, and what went wrong with their packets here."""
+        engine = self._engine
+        counted = {
+            "sessions": len(engine.sessions),
+            "ticks_skipped_total": engine.skipped,
+            "rtp_send_errors_total": engine.floor.send_errors,
+        }
+        return *super().figures(), *((name, "actor", self.name, value) for name, value in counted.items())
 
     def _tell_events(self) -> None:
         """What the tick brought about, to the sessions' owners and into their cells."""

@@ -21,7 +21,7 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Reloaded, Stop, Tree
+from actors.runtime.channel import Figures, Reloaded, Stop, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import KEY_LIMIT, Journal, JournalCorrupt
@@ -102,6 +102,11 @@ class LayerActor(pykka.Actor):
 
     def wake(self, now: float) -> None:
         """It is time, as :meth:`next_wake` asked."""
+
+    def figures(self) -> Figures:
+        """What this actor counts, for who watches the service: name, label, which of those it is, value."""
+        waiting = max((pipe.waiting for pipe in self._pipes.values()), default=0)
+        return ("cells", "actor", self.name, len(self.cells)), ("pipe_waiting", "actor", self.name, waiting)
 
     def tree_told(self, tree: Tree, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_tree``."""
@@ -305,7 +310,7 @@ class LayerActor(pykka.Actor):
         if self.cells.next_deadline <= now:
             self._expire(now)
         self._commit(now)
-        self.context.channel.beat()
+        self.context.channel.beat(self.figures)
         self._housekeep(now)
 
     def _housekeep(self, now: float) -> None:

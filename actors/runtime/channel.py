@@ -8,7 +8,7 @@ import socket
 import time
 from array import array
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -44,8 +44,13 @@ class Ready(Message, frozen=True):
     """The child serves."""
 
 
+Figures = tuple[tuple[str, str, str, float], ...]  # name, label, which of those it is, value
+
+
 class Beat(Message, frozen=True):
-    """The child's loop turns."""
+    """The child's loop turns. `figures` are what it counts, for who watches the service."""
+
+    figures: Figures = ()
 
 
 class Deposit(Message, frozen=True):
@@ -93,6 +98,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
         restarts: how often it was started again.
         epoch: of the last start.
         since: wall clock seconds at which it took this state.
+        figures: what it has counted, as it told at its last heartbeat.
     """
 
     name: str
@@ -101,6 +107,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
     restarts: int
     epoch: int
     since: float
+    figures: Figures = ()
 
 
 class Stop(Message, frozen=True):
@@ -141,7 +148,10 @@ ToChild = Stop | Tree | Reloaded | Stored | Go
 _encode = msgspec.msgpack.Encoder().encode
 _decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
 _decode_to_child = msgspec.msgpack.Decoder(ToChild).decode
-_BEAT = _encode(Beat())
+
+
+def _none() -> Figures:
+    return ()
 
 
 def _receive(end: socket.socket, limit: int, flags: int) -> tuple[bytes, list[int], bool]:
@@ -189,14 +199,18 @@ class Channel:
         """
         self._end.send(_encode(Ready()))
 
-    def beat(self) -> None:
-        """Tell the supervisor that the loop turns. Call it each turn: all but one call in an interval do nothing."""
+    def beat(self, figures: Callable[[], Figures] = _none) -> None:
+        """Tell the supervisor that the loop turns. Call it each turn: all but one call in an interval do nothing.
+
+        Args:
+            figures: gives what was counted, few enough for a packet; called when it is told.
+        """
         now = time.monotonic()
         if now < self._next_beat:
             return
         self._next_beat = now + self._interval
         try:
-            self._end.send(_BEAT, socket.MSG_DONTWAIT)
+            self._end.send(_encode(Beat(figures())), socket.MSG_DONTWAIT)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             # A full queue means that the supervisor sleeps: on waking it counts all heartbeats afresh. A closed one
             # is reported by receive(), where the actor waits for orders anyway.

@@ -19,10 +19,12 @@ from typing import Any
 
 from actors.runtime.errors import LaunchError
 from actors.runtime.prologue import LAST_PRELOADED, run_child
+from actors.runtime.rundir import MAX_SOCKET_PATH
 
 CONTEXT = multiprocessing.get_context("forkserver")
 _LIBRARIES = ("zmq", "msgspec", "lmdb", "numpy", "structlog", "pykka")
 _RELAUNCH_INTERVAL = 1.0  # seconds between two launches that nobody asked for
+_LISTENER = len("/listener-12345678")
 _QUICK = 2.0  # seconds for a start by a fork server that has done one: it takes 10 ms, unless it was stopped
 
 
@@ -32,13 +34,18 @@ class ForkServer:
     Args:
         modules: what to preload besides the libraries all actors use. None of them may start a thread, open LMDB or
             load a sound driver when it is imported.
+        folder: where its socket is, which a killed program leaves behind and the next one with this folder takes away.
         patience: seconds for the first start by a fork server, which waits for all imports; later ones get two.
     """
 
-    def __init__(self, modules: tuple[str, ...], patience: float = 20.0) -> None:
+    def __init__(self, modules: tuple[str, ...], folder: Path, patience: float = 20.0) -> None:
         self._patience = patience
         self._proven = 0  # the pid of the fork server that has started a child already
         self.preload = (*_LIBRARIES, run_child.__module__, *modules, LAST_PRELOADED)
+        self._folder = folder
+        # That of one that we share with others of this program may be here, too.
+        server: Any = multiprocessing.forkserver._forkserver  # noqa: SLF001
+        self._sweep(but=server._forkserver_address)  # noqa: SLF001
         self.pid = 0
         self.death = -1  # its pidfd: readable once it has ended; -1 while there is none
         self._launched = 0.0
@@ -51,7 +58,7 @@ class ForkServer:
             LaunchError: the kernel has no process or no descriptors for it.
         """
         try:
-            with _launch_conditions():
+            with _launch_conditions(self._folder):
                 multiprocessing.forkserver.ensure_running()
             self._follow()
         except OSError as error:
@@ -79,7 +86,7 @@ class ForkServer:
         watchdog = threading.Timer(patience, self._kill)  # it may be stopped, and start() would wait for ever
         watchdog.start()
         try:
-            with _launch_conditions():
+            with _launch_conditions(self._folder):
                 process.start()
         except (OSError, EOFError) as error:
             self._follow()
@@ -94,6 +101,13 @@ class ForkServer:
         """End it."""
         self._kill()
         self._forget()
+        self._sweep()
+
+    def _sweep(self, but: str | None = None) -> None:
+        """Take away sockets at which nobody listens."""
+        for path in self._folder.glob("listener-*"):
+            if str(path) != but:
+                path.unlink(missing_ok=True)
 
     def _follow(self) -> None:
         # The pid is kept in a private attribute; a test of ours holds multiprocessing to it.
@@ -122,8 +136,10 @@ class ForkServer:
 
 
 @contextlib.contextmanager
-def _launch_conditions() -> Iterator[None]:
+def _launch_conditions(folder: Path) -> Iterator[None]:
     """What must hold while multiprocessing makes a fork server or a child.
+
+    - Its temporary directory is `folder`, where a socket's path has room for it: one of its own would stay.
 
     - PYTHONPATH holds our sys.path and the package's root: the fork server's own sys.path is not ours, and it is silent
       about a module it does not find.
@@ -134,6 +150,12 @@ def _launch_conditions() -> Iterator[None]:
     paths = dict.fromkeys([root, *(str(Path(entry).resolve()) for entry in sys.path)])
     wanted = {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
     kept = {name: os.environ.get(name) for name in wanted}
+    # As multiprocessing.util.get_temp_dir has it; a test of ours holds multiprocessing to it.
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
+    before = config.get("tempdir")
+    if len(os.fsencode(folder)) + _LISTENER <= MAX_SOCKET_PATH:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        config["tempdir"] = str(folder)
     main = sys.modules["__main__"]
     os.environ.update(wanted)
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -141,6 +163,7 @@ def _launch_conditions() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+        config["tempdir"] = before
         for name, value in kept.items():
             if value is None:
                 del os.environ[name]

@@ -38,6 +38,7 @@ class Child:
         killed_as: why we killed it, if we did.
         words: its last ones.
         renewed: it was ended to be started with other settings: no death that counts.
+        figures: as in ChildStatus.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Child:
     last_death: str = ""
     words: str = ""
     renewed: bool = False
+    figures: channel.Figures = ()
 
     @property
     def layer(self) -> str:
@@ -74,7 +76,8 @@ class Child:
         """What others may know of it."""
         run = self.run
         restarts = max(self.starts - 1, 0)
-        return ChildStatus(self.name, run.pid if run else 0, self.state, restarts, self.epoch, self.since)
+        pid = run.pid if run else 0
+        return ChildStatus(self.name, pid, self.state, restarts, self.epoch, self.since, self.figures)
 
     def turn(self, state: str, deadline: float | None) -> None:
         """Enter a state."""
@@ -356,8 +359,8 @@ class Nursery:
 
     def _take(self, child: Child, run: Run, message: channel.FromChild, fd: int | None) -> None:
         match message:
-            case channel.Beat():
-                pass
+            case channel.Beat(figures):
+                child.figures = figures
             case channel.Deposit(token, note):
                 if fd is None:
                     log.error("no room for a descriptor", child=child.name, token=token)

@@ -13,6 +13,7 @@ from pathlib import Path
 from actors.runtime.context import PIPES, pipe_path
 from actors.runtime.errors import StartupError
 
+FORKS = "forks"  # the directory of the fork server's socket, in the run directory
 MAX_SOCKET_PATH = 107  # bytes of sun_path that Linux takes, without the closing zero
 STARTS_OF_A_CHILD = 1_000_000  # epochs between two service starts
 _DYING = 300  # milliseconds that a killed supervisor may take to be gone

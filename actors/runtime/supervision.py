@@ -22,7 +22,7 @@ from actors.runtime.nursery import Child, Nursery
 from actors.runtime.prctl import be_subreaper, is_subreaper
 from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
-from actors.runtime.rundir import RunDirectory, check_pipe_paths
+from actors.runtime.rundir import FORKS, RunDirectory, check_pipe_paths
 from actors.runtime.runner import Run, start_process, start_thread
 from actors.runtime.signals import Signals
 from actors.runtime.systemd import Systemd
@@ -205,7 +205,7 @@ class Supervisor:
                 self._reaped_before = is_subreaper()  # the embedding program's affair, and again when we are done
                 be_subreaper(on=True)
                 modules = dict.fromkeys(entry.partition(":")[0] for entry in self._entries.values())
-                self._server = ForkServer(tuple(modules))
+                self._server = ForkServer(tuple(modules), self._run_dir / FORKS)
                 self._server.launch()  # it imports while we open sockets
             kept = self._systemd.take() | by_address([sock.dup() for sock in self._given])
             for child in self._children:

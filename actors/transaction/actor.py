@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from actors.runtime.actor import LayerActor, run
+from actors.runtime.channel import Figures
 from actors.runtime.context import Context
 from actors.runtime.machine import Effects
 from actors.transaction.effects import NOBODY, Reply, Tell
@@ -104,6 +105,10 @@ class TransactionActor(LayerActor):
             dead: FlowDead = message
             effects = layer.flow_dead(dead.token, dead.reason, now)
         self._carry_out(effects)
+
+    def figures(self) -> Figures:
+        """What every actor counts, and the transactions that are live."""
+        return *super().figures(), ("transactions", "actor", self.name, self._layer.live)
 
     def expire(self, key: bytes, now: float) -> None:
         """Fire the timers of one machine."""

@@ -197,6 +197,11 @@ class Layer(Keeper):
             self.cells.put(merged, Merged(cell), None)
         return effects
 
+    @property
+    def live(self) -> int:
+        """How many transactions are live: all but those that only linger."""
+        return len(self._index.live)
+
     def _refusal_of(self, flow: Flow, head: Head, raw: bytes, merged: bytes, now: float) -> Refusal | None:
         """Why a request outside of any dialog gets no machine: it is merged, there is no room, the gate is shut."""
         record = self.cells.get(merged)

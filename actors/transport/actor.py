@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from actors.runtime.actor import LayerActor, run
+from actors.runtime.channel import Figures
 from actors.runtime.context import Context
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
@@ -184,6 +185,10 @@ class TransportActor(LayerActor):
     @property
     def _counters_path(self) -> Path:
         return self.context.run_dir / "counters" / "transport.json"
+
+    def figures(self) -> Figures:
+        """What every actor counts, and what was refused or dropped."""
+        return *super().figures(), *(("refusals_total", "reason", *each) for each in sorted(self._counters.items()))
 
     def _note_counters(self) -> None:
         if COUNTERS_KEY not in self.cells:  # asked each time: a step that fails takes the cell back

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.control import commands
+from actors.control import commands, verbs
 from actors.control.protocol import MAX_FRAME, ProtocolError, encode_frame, plain
 from actors.control.records import (
     Answer,
+    AnswerOffer,
     Calls,
     Done,
     DoNotDisturb,
@@ -19,6 +20,7 @@ from actors.control.records import (
     HangUp,
     Hold,
     Mute,
+    Offer,
     Place,
     Progress,
     Reject,
@@ -56,6 +58,16 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     assert routed(Transfer("c1", "sip:c@h"), "!k") == dialog.TransferCall("!k", "c1", "sip:c@h")
     late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
     assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)
+    ours = Place("sip:b@h", media="application", sdp=("v=0", "s=-"))
+    placed = commands.place_call(ours, "!k", "c1", 60.0)
+    assert (placed.media, placed.sdp) == ("application", b"v=0\r\ns=-\r\n")
+    assert routed(Answer("c1", sdp=("a",)), "!k") == dialog.AnswerCall(
+        "!k", "c1", dialog.Treatment(), 0.0, sdp=b"a\r\n"
+    )
+    assert routed(Progress("c1", sdp=("a",)), "!k") == dialog.ProgressCall("!k", "c1", sdp=b"a\r\n")
+    assert routed(Offer("c1", ("a",), True), "!k") == dialog.OfferSession("!k", "c1", b"a\r\n", True)
+    assert routed(AnswerOffer("c1", "o", ("a",)), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"a\r\n")
+    assert routed(AnswerOffer("c1", "o", (), 488), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"", 488)
     assert commands.place_call(Place("sip:b@h", codecs=("GSM",)), "!k", "c1", 60.0).codecs == ("GSM",)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
     assert routed(DoNotDisturb(600), "!k") == dialog.DoNotDisturb("!k", 600)
@@ -88,7 +100,12 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
         (Transfer("c"), "target"),
         (Transfer("c", "tel:1"), "target"),
         (Place("sip:b@h", session_expires=-1), "session_expires"),
+        (Place("sip:b@h", media="none"), "media"),
+        (Place("sip:b@h", media="application"), "sdp"),
+        (Place("sip:b@h", sdp=("v=0",)), "sdp"),
+        (AnswerOffer("c", "o", status=100), "status"),
         (Place("sip:b@h", codecs=("PCMU", "G723")), "codecs"),
+        (Place("sip:b@h", media="application", late_offer=True, codecs=("PCMU",)), "codecs"),
         (Reject("c", 700), "status"),
         (Answer("c", Treatment(record="x.wav")), "treatment.record"),
         (Answer("c", duration=1e9), "duration"),
@@ -102,6 +119,15 @@ def test_what_cannot_be_carried_out_names_the_field(command: commands.Command, f
     with pytest.raises(ProtocolError) as caught:
         commands.check(command)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_a_description_comes_out_as_it_went_in_with_cr_lf_after_each_line(end: str) -> None:
+    lines = ["v=0", "s=-\u2028\x85", "t=0 0"]
+    command = verbs.offer("c", end.join([*lines, ""])).command
+    assert isinstance(command, Offer)
+    assert routed(command, "!k").sdp == "\r\n".join([*lines, ""]).encode()  # type: ignore[union-attr]
+    assert verbs.answer_offer("c", "o").command == AnswerOffer("c", "o", ())
 
 
 @given(st.integers(1, 256), st.data())

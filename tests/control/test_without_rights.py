@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -73,7 +73,9 @@ class Line:
         self._socket.connect(house.actor._socket.remote.address)
 
     def send(self, op: str) -> None:
-        self._socket.send(encode_request(Request(op, f"key-{op}", 5.0, command(COMMANDS[op]))))
+        request = encode_request(Request(op, f"key-{op}", 5.0, command(COMMANDS[op])))
+        with suppress(zmq.Again):  # the door has cut it off already: there is nobody to send it to
+            self._socket.send(request, zmq.NOBLOCK)
 
     def ask(self, op: str) -> Any:
         """What the service says to a command."""
@@ -140,8 +142,7 @@ def test_what_a_role_is_not_for_is_denied_does_nothing_and_is_in_the_audit_log(
 
 def test_what_an_observer_may_ask_it_is_answered(house: Harness, tmp_path: Path) -> None:
     with line(house, key(house, tmp_path, Grant("eye", Role.OBSERVE))) as client:
-        for op in ("hello", "stats"):
-            assert isinstance(client.ask(op), Done)
+        assert isinstance(client.ask("hello"), Done)
         assert not isinstance(client.ask("subscribe"), Refused)
 
 

@@ -66,10 +66,13 @@ class Cells(dict[bytes, bytes]):
 
 
 class Phone:
-    """One user agent and everything it asked for, in order."""
+    """One user agent and everything it asked for, in order; in the mode `application` calls in are signalling-only."""
 
     def __init__(self, mode: str = "ring", **settings: Any) -> None:
-        self.settings = DialogSettings(answer=Answer(mode=mode, path="/tmp/a.wav"), **settings)
+        answer = Answer(mode=mode, path="/tmp/a.wav")
+        if mode == "application":
+            answer = Answer(mode="ring", media=mode)
+        self.settings = DialogSettings(answer=answer, **settings)
         self.cells = Cells()
         self.now = 1000.0
         self.effects: list[Any] = []

@@ -8,6 +8,7 @@ from actors.dialog.attempt import stamped
 from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Report, Send, SendAck, Start, Treat
 from actors.dialog.events import (
     CallAnswered,
+    CallEnded,
     CallPlaced,
     CallProgressed,
     CommandDone,
@@ -296,6 +297,51 @@ def test_a_2xx_of_another_fork_gets_ack_and_bye_and_the_call_goes_on() -> None:
     assert len(phone.sent("BYE")) == 1
     phone.finish()
     assert phone.state == "CONFIRMED"
+
+
+def test_a_fork_with_a_bad_answer_is_passed_over_while_another_may_answer() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 183, tag="one", Require="100rel", RSeq="1")
+    respond(phone, 180, tag="two")
+    respond(phone, 200, tag="one", body=BAD_OFFER)
+    respond(phone, 200, tag="one", body=BAD_OFFER)
+    assert (phone.state, len(phone.sent("ACK")), phone.reports(CallEnded)) == ("INVITING", 2, [])
+    assert [line(bytes(bye), "CSeq") for bye in phone.sent("BYE")] == ["3 BYE"]  # after the PRACK
+    respond(phone, 200, tag="two", body=OFFER)
+    assert (phone.state, len(phone.reports(CallAnswered))) == ("CONFIRMED", 1)
+    phone.wait(100)
+    assert phone.state == "CONFIRMED"
+
+
+def test_the_last_fork_with_a_bad_answer_ends_the_call() -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 180, tag="one")
+    respond(phone, 180, tag="two")
+    respond(phone, 200, tag="one", body=BAD_OFFER)
+    respond(phone, 200, tag="two", body=BAD_OFFER)
+    phone.finish()
+    assert (len(phone.sent("BYE")), phone.ended.outcome, phone.ended.status) == (2, "failed", 488)
+
+
+@pytest.mark.parametrize("way", ["time", "hang up"])
+def test_a_call_whose_only_answer_was_bad_waits_for_other_forks_no_longer_than_they_may_answer(way: str) -> None:
+    phone = Phone()
+    phone.place_call()
+    respond(phone, 180, tag="one")
+    respond(phone, 180, tag="two")
+    respond(phone, 200, tag="one", body=BAD_OFFER)
+    if way == "time":
+        phone.wait(31)
+        assert phone.state == "INVITING"
+        phone.wait(1.1)
+    else:
+        hang_up(phone)
+    phone.finish()
+    assert (phone.all(Cancel), phone.ended.outcome) == ([], "failed" if way == "time" else "cancelled")
+    phone.wait(100)
+    assert phone.calls == []
 
 
 def test_forks_may_still_answer_after_the_call_is_over() -> None:

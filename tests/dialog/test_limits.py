@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from actors.dialog.accounts import Account
 from actors.dialog.effects import Find, Send
-from actors.dialog.events import CommandDone, CommandFailed
+from actors.dialog.events import AnswerCall, CallReceived, CommandDone, CommandFailed, HoldCall, Treatment
 from actors.dialog.limits import MARGIN, SIZE, Limit, Limits, alone
 from actors.dialog.shared_pages import SharedPages
-from tests.dialog.phone import BAD_OFFER, NEAR, Phone, invite, place
+from tests.dialog.phone import BAD_OFFER, NEAR, Phone, invite, message, place
 
 change = msgspec.structs.replace
 TRUNK = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9:5070", register=False)
@@ -187,3 +187,24 @@ def test_what_another_boot_left_holds_up_nobody() -> None:
     assert begun(Limits(pages).begin(account, "old", 0, 5000.0))
     assert begun(Limits(pages).begin(account, "new", 0, 10.0))
     assert not begun(Limits(pages).begin(account, "newer", 0, 10.5))
+
+
+def test_a_call_waits_while_another_is_up_and_one_of_an_account_with_one_channel_is_busy() -> None:
+    """Call waiting: the second one rings, and is answered while the first is held."""
+    for most, second in ((0, 180), (1, 486)):
+        phone = Phone(accounts=(change(TRUNK, max_calls=most),))
+        phone.receive_call()
+        phone.command(AnswerCall("a", phone.reports(CallReceived)[0].call, Treatment(), 0.0))
+        phone.request(message("ACK", to_tag=phone.call.tag))
+        assert phone.state == "CONFIRMED"
+        raw = invite(branch="second", Call_ID="second")
+        phone.request(raw)
+        if second == 180:
+            phone.prepared(phone.session)
+            first, waiting = [event.call for event in phone.reports(CallReceived)]
+            phone.command(HoldCall("h", first))
+            phone.command(AnswerCall("b", waiting, Treatment(), 0.0))
+            assert [request.method for request in phone.sent("INVITE")] == ["INVITE"], "the hold"
+            assert phone.statuses[-2:] == [180, 200]
+        else:
+            assert phone.statuses[-1] == second

@@ -14,7 +14,9 @@ from actors.dialog.call import Call, Given
 from actors.dialog.effects import Cancel, Find, Prepare, Reply, Send
 from actors.dialog.events import (
     AnswerCall,
+    AnswerOffer,
     CallEnded,
+    CallOffered,
     CallPlaced,
     CallReceived,
     CallTransferRequested,
@@ -22,6 +24,7 @@ from actors.dialog.events import (
     CommandFailed,
     HangUp,
     HoldCall,
+    OfferSession,
     ProgressCall,
     RejectCall,
     ResumeCall,
@@ -54,6 +57,7 @@ ASKED: tuple[dict[str, str], ...] = (
 CONTACTS = ("<sip:bob@192.0.2.9:5070>", "<sip:bob@host.example>", "<sip:@@@>")
 
 small = st.integers(0, 5)
+MODES = st.sampled_from(["echo", "ring", "application"])
 event = st.one_of(
     st.tuples(st.just("invite"), st.integers(0, 2), st.sampled_from(BODIES), st.sampled_from(ASKED)),
     st.tuples(st.just("reinvite"), small, st.sampled_from(BODIES), st.integers(1, 4)),
@@ -77,7 +81,9 @@ event = st.one_of(
     st.tuples(st.sampled_from(["prepared", "prepared", "prepared", "lost", "refused", "closed", "played"]), small),
     st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0]), st.booleans()),
     st.tuples(st.sampled_from(["answer", "reject", "hang_up", "hold", "resume", "transfer", "progress"]), small),
-    st.tuples(st.sampled_from(["ask", "press", "respond", "decline"]), small),
+    st.tuples(
+        st.sampled_from(["ask", "press", "respond", "decline", "offer", "update_it", "take", "turn_down"]), small
+    ),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0, 100.0])),
     st.tuples(st.sampled_from(["transactions_lost", "media_lost"])),
 )
@@ -135,6 +141,8 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
             getattr(phone, kind)(prepare.session, *host)
     elif kind == "place":
         order = {"call": f"call-{number}", "ring_timeout": rest[1], "late_offer": rest[2], "session_expires": 90}
+        if phone.settings.answer.media == "application":
+            order |= {"media": "application", "sdp": b"" if rest[2] else OFFER, "treatment": Treatment()}
         phone.command(place(ref=f"place{len(phone.effects)}", **order))
     elif kind == "wait":
         phone.wait(number)
@@ -155,7 +163,10 @@ def _server_key(number: int) -> Any:
 
 def _command(phone: Phone, kind: str, call: str) -> None:
     ref = f"{kind}{len(phone.effects)}"
-    if kind == "answer":
+    outside = phone.settings.answer.media == "application"
+    if kind in ("offer", "update_it", "take", "turn_down") or (outside and kind in ("answer", "progress")):
+        _session(phone, kind, call, ref)
+    elif kind == "answer":
         phone.command(AnswerCall(ref, call, Treatment(play="/a.wav", hang_up_after_play=True), 7.0))
     elif kind == "reject":
         phone.command(RejectCall(ref, call, 486, ""))
@@ -175,8 +186,22 @@ def _command(phone: Phone, kind: str, call: str) -> None:
         phone.command(kinds[kind](ref, call))
 
 
+def _session(phone: Phone, kind: str, call: str, ref: str) -> None:
+    """What only the application of a signalling-only call does."""
+    if kind == "answer":
+        phone.command(AnswerCall(ref, call, Treatment(), 7.0, sdp=OFFER))
+    elif kind == "progress":
+        phone.command(ProgressCall(ref, call, sdp=OFFER))
+    elif kind in ("offer", "update_it"):
+        phone.command(OfferSession(ref, call, BODIES[1], kind == "update_it"))
+    for each in [each for each in phone.reports(CallOffered) if each.call == call][-1:]:
+        if kind in ("take", "turn_down"):
+            status, sdp = (200, BODIES[0]) if kind == "take" else (606, b"")
+            phone.command(AnswerOffer(ref, call, each.offer, sdp, status))
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["echo", "ring"]), st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
+@given(MODES, st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
 def test_any_sequence_of_events_and_time_ends_in_nothing_with_one_end_a_call(
     mode: str, refer: str, events: list[Any]
 ) -> None:
@@ -225,7 +250,7 @@ class LiveCells(Cells):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(["echo", "ring"]), st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
+@given(MODES, st.sampled_from(["follow", "ask"]), st.lists(event, max_size=25))
 def test_a_restart_at_every_step_equals_an_uninterrupted_run(mode: str, refer: str, events: list[Any]) -> None:
     settings_of = {"refer": refer, "refer_hosts": ("*",), "replaces": True, "methods": ("FOO",)}
     restarted, steady = Phone(mode, **settings_of), Phone(mode, **settings_of)

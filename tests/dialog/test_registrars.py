@@ -203,3 +203,60 @@ def test_a_kill_on_the_way_elsewhere_loses_nothing() -> None:
     line.restart()
     line.restart()
     assert line.states == ["registering", "registered"]
+
+
+# In turn
+
+TURNS = change(BOTH, registrars=(SECOND, THIRD), in_turn=True)
+
+
+def test_registrars_in_turn_are_asked_one_after_the_other_and_who_has_it_keeps_it_until_it_fails() -> None:
+    house = House(TURNS)
+    house.registrar.refuses = {FIRST: 503, SECOND: 500}
+    house.begin()
+    assert house.registrar.visited == [FIRST, SECOND, THIRD]
+    assert [house.states[0], house.states[-1]] == ["registering", "registered"]
+    house.registrar.refuses = {}
+    house.pass_time(3600.0)
+    assert set(house.registrar.visited) == {THIRD}, "the others are not asked while it has us"
+    house.registrar.refuses = {THIRD: 403}
+    house.order(RegisterAccount("r", ALICE.aor))
+    assert house.registrar.visited == [THIRD, FIRST]
+    house.order(UnregisterAccount("u", ALICE.aor))
+    assert house.registrar.visited == [FIRST]
+    assert len(house.agent.registrations.of(TURNS)) == 1
+
+
+def test_a_binding_is_removed_where_it_is_though_all_registrars_failed_meanwhile() -> None:
+    house = House(TURNS)
+    house.registrar.refuses = {FIRST: 503}
+    house.begin()
+    house.registrar.refuses = {FIRST: 503, SECOND: 503, THIRD: 503}
+    house.registrar.visited.clear()
+    house.order(RegisterAccount("r", ALICE.aor))
+    house.registrar.refuses = {}
+    house.registrar.requests.clear()
+    house.order(UnregisterAccount("u", ALICE.aor))
+    assert house.registrar.visited == [SECOND]
+
+
+def test_where_all_of_them_fail_the_round_is_tried_again_later() -> None:
+    house = House(TURNS)
+    house.registrar.refuses = {FIRST: 503, SECOND: 500, THIRD: 403}
+    house.begin()
+    assert house.registrar.visited == [FIRST, SECOND, THIRD]
+    assert house.states[-1] == "failing"
+    house.pass_time(14.0)
+    assert house.registrar.visited == []
+    house.pass_time(17.0)
+    assert house.registrar.visited == [FIRST, SECOND, THIRD]
+
+
+def test_of_registrars_in_turn_one_that_is_silent_is_left_for_the_next_over_a_kill() -> None:
+    house = House(TURNS)
+    house.registrar.refuses = {FIRST: 0}
+    house.begin()
+    assert house.registrar.visited == [FIRST, SECOND]
+    house.restart()
+    house.pass_time(3600.0)
+    assert set(house.registrar.visited) == {SECOND}

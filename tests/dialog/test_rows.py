@@ -10,16 +10,27 @@ import pytest
 from actors.dialog import call_cells, call_table
 from actors.dialog.attempt import AttemptState
 from actors.dialog.call import Call, Input, State, replace
-from actors.dialog.call_parts import Change, Transfer
+from actors.dialog.call_parts import Change, Offer, Transfer
 from actors.dialog.call_table import ALL_TIMERS, CALL
 from actors.dialog.call_transfer import Progress
 from actors.dialog.dialog_state import attempt, request
 from actors.dialog.effects import Find
-from actors.dialog.events import AnswerCall, HangUp, HoldCall, ProgressCall, RejectCall, TransferCall, Treatment
+from actors.dialog.events import (
+    AnswerCall,
+    AnswerOffer,
+    HangUp,
+    HoldCall,
+    ProgressCall,
+    RejectCall,
+    TransferCall,
+    Treatment,
+)
 from actors.dialog.request_events import AnswerRequest, SendInCall
 from actors.dialog.shard_events import ReplaceReserved
 from actors.runtime.machine import Row
 from actors.sip import parse
+from actors.sip.offer_answer import Carrier, Exchange
+from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import TransactionKey
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, key_of, message, place
 from tests.dialog.test_change import hold, sent
@@ -245,6 +256,33 @@ def reply(phone: Phone) -> None:
     phone.command(AnswerRequest("a", phone.call.call, phone.call.inquiries[0].request))
 
 
+def offer_waits(phone: Phone) -> None:
+    """The peer's offer waits for the application."""
+    call = phone.call
+    key = TransactionKey("z9hG4bKoffer", "h", "INVITE")
+    refusal = b"SIP/2.0 488 No\r\nContent-Length: 0\r\n\r\n"
+    exchange = Exchange(Turn.REMOTE_OFFER, b"ours", b"theirs", b"new", b"ours", carrier=Carrier.UPDATE)
+    media = replace(call.media, outside=True, open=False, exchange=exchange)
+    offer = Offer("o", Carrier.UPDATE, 50, phone.now, key, refusal.replace(b"488 No", b"200 OK"), refusal)
+    alter(phone, media=media, offer=offer)
+
+
+def answer_offer(phone: Phone) -> None:
+    offer_waits(phone)
+    phone.command(AnswerOffer("a", phone.call.call, "o", b"new"))
+
+
+def offer_late(phone: Phone) -> None:
+    offer_waits(phone)
+    timer(I.OFFER_LATE)(phone)
+
+
+def offer_cancelled(phone: Phone) -> None:
+    offer_waits(phone)
+    key = TransactionKey("z9hG4bKoffer", "h", "INVITE")
+    phone._did(phone.agent.cancelled(key, *phone.clock, phone.call.tag))
+
+
 INVITED = key_of(parse(invite()).head)
 COMES: dict[Input, Callable[[Phone], object]] = {
     I.INVITE_AGAIN: lambda phone: phone.request(invite()),
@@ -288,7 +326,10 @@ COMES: dict[Input, Callable[[Phone], object]] = {
     I.ASK: lambda phone: phone.command(SendInCall("a", phone.call.call, "one", "INFO")),
     I.ASKED: lambda phone: ask(phone, "FOO"),
     I.REPLY: reply,
+    I.ANSWER_OFFER: answer_offer,
+    I.OFFER_CANCELLED: offer_cancelled,
     **{event: timer(event) for event in ALL_TIMERS},
+    I.OFFER_LATE: offer_late,
 }
 
 

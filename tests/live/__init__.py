@@ -5,7 +5,8 @@ SIPp               calls in and out over UDP and TCP, IPv4 and IPv6, a hundred a
                    scenario a feature (test_calls_in_depth): hold, UPDATE, session timers refreshed by either side, 422,
                    491, late offers, 100rel, early media, forks, 3xx, CANCEL and its races, REFER with NOTIFY in both
                    roles, Replaces, INFO, requests of any method both ways, a strict router, bodies and extensions; 401,
-                   407, stale nonces, several realms, MESSAGE, SUBSCRIBE, PUBLISH, MWI, OPTIONS (test_accounts_sipp);
+                   407, stale nonces, several realms, MESSAGE, SUBSCRIBE, PUBLISH, MWI, OPTIONS, REFER outside of a call
+                   (test_accounts_sipp); a trunk's limits over shards (test_trunk_limits);
                    keys by RFC 4733 (test_keys); the audio of G.711 whole (test_audio_sipp)
 Kamailio           registrar and proxy with MD5 and SHA-256 over UDP, TCP and TLS (test_registrar_kamailio);
                    flows of RFC 5626 (test_flows_kamailio); in the route of every dialog (test_through_kamailio); the

@@ -7,6 +7,7 @@ filter, listens for TLS on the port above the one it is given, and relays events
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -159,6 +160,7 @@ def phone(
             text=True,
             errors="replace",
             cwd=folder,
+            env={"PULSE_RUNTIME_PATH": str(folder / "pulse"), **os.environ},
         )
         running = Baresip(process, folder, f"sip:phone@{where}")
         held.callback(running.close)

@@ -127,7 +127,8 @@ def phone(folder: Path, source: Path, *, more: str = "", words: tuple[str, ...] 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, "HOME": str(folder)},
+            # Without the second PulseAudio's library leaves a directory in /tmp for each HOME.
+            env={**os.environ, "HOME": str(folder), "PULSE_RUNTIME_PATH": str(folder / "pulse")},
         )
         running = Linphone(process, folder, f"sip:phone@127.0.0.1:{first}")
         held.callback(running.close)

@@ -15,6 +15,7 @@ from actors.control.messaging import (
     MessagesWaiting,
     NotifyReceived,
     PublicationChanged,
+    RequestAnswered,
     SubscriberLeft,
     SubscriptionChanged,
     SubscriptionEnded,
@@ -109,6 +110,22 @@ def test_a_subscriber_to_us_is_told_that_it_waits_then_the_state_then_the_end(tm
         name = wait_for(asked, SubscriptionReceived).subscription
         desk.notify(name, "open to all", content_type="text/plain")
         assert wait_for(asked, SubscriberLeft, subscription=name).reason == "timeout"
+
+
+def test_a_phone_is_told_outside_of_a_call_to_call_somebody_and_tells_how_that_goes(tmp_path: Path) -> None:
+    with (
+        running() as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        sipp.playing(tmp_path / "uas", "uas_refer") as (host, port),
+    ):
+        headers = [("Refer-To", f"<sip:carol@{host}>"), ("Target-Dialog", "one@somewhere;local-tag=a;remote-tag=b")]
+        request = client.send("REFER", f"sip:desk@{host}:{port}", headers=headers)
+        assert wait_for(events, RequestAnswered).status == 202
+        first = wait_for(events, NotifyReceived, subscription=request)
+        assert (first.state, first.body.strip()) == ("active", "SIP/2.0 100 Trying")
+        last = wait_for(events, NotifyReceived, subscription=request)
+        assert (last.state, last.body.strip()) == ("terminated", "SIP/2.0 200 OK")
 
 
 def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> None:

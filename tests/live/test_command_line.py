@@ -373,6 +373,18 @@ def test_ps_lists_every_actor(home: Service) -> None:
     assert {line.split()[0]: int(line.split()[1]) for line in lines} == {each["name"]: each["pid"] for each in children}
 
 
+def test_stats_tell_of_calls_and_how_they_sounded_and_of_every_actor(home: Service, away: Service) -> None:
+    assert home.command("call", uri(away), "--duration", "0.5").returncode == 0
+    told: set[tuple[str, str]] = set()
+    wanted = {(name, actor) for name in ("cells", "pipe_waiting") for actor in ACTORS if actor != "control"}
+    wanted |= {("transactions", "transaction-0"), ("sessions", "media-0"), ("ticks_skipped_total", "media-0")}
+    wanted |= {("calls_ended_total", "answered"), ("mos_sum_total", ""), ("jitter_ms_sum_total", "")}
+    while not wanted <= told:  # actors tell with their next heartbeat
+        figures = home.json("stats")
+        told = {(each["name"], each["of"]) for each in figures}
+    assert any(name == "calls_sounded_total" for name, _ in told)
+
+
 def test_a_draining_service_refuses_new_calls_keeps_the_old_and_stop_ends_them(away: Service, tmp_path: Path) -> None:
     with (
         running("--answer", "echo") as service,

@@ -76,7 +76,10 @@ def echo() -> Iterator[Service]:
 
 @pytest.mark.parametrize(
     "name",
-    ["bridge_to_asyncio", "dialer", "echo_bot", "embed", "ivr", "media_in_pykka", "transaction_only", "voicemail"],
+    [
+        *("bridge_to_asyncio", "dialer", "echo_bot", "embed", "ivr", "media_in_pykka", "signalling_bridge"),
+        *("transaction_only", "voicemail"),
+    ],
 )
 def test_an_example_is_short(name: str) -> None:
     assert len((ROOT / "examples" / f"{name}.py").read_text("utf-8").splitlines()) < 80

@@ -199,3 +199,27 @@ def test_kill_9_of_the_dialog_actor_leaves_the_account_registered(tmp_path: Path
                 assert domain.bindings() == bound
             assert service.stop() == 0
         assert domain.bindings() == {}
+
+
+def test_of_registrars_in_turn_the_next_one_has_the_account_when_the_first_refuses(tmp_path: Path) -> None:
+    """The first is a Kamailio that takes nobody."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with ExitStack() as held:
+        first = held.enter_context(kamailio(tmp_path / "one", '    sl_send_reply("503", "Closed");\n'))[0]["udp"]
+        second = held.enter_context(registrar(tmp_path / "two"))
+        where = f"sip:127.0.0.1:{first}"
+        config = account(
+            second.domain,
+            "alice",
+            registrar=where,
+            outbound_proxy="",
+            registrars=[f"sip:{second.domain}"],
+            in_turn=True,
+        )
+        with running(config=config) as service, Client(service.run_dir) as client, client.events(0) as events:
+            wait_for(events, becomes("", "registered"))
+            assert list(second.bindings()) == ["alice"]
+            assert [each.state for each in client.accounts()] == ["registered"]
+            assert service.stop() == 0
+        assert second.bindings() == {}

@@ -152,7 +152,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where multiprocessing keeps its socket, which a killed supervisor leaves behind; a short path, for a socket."""
+    """Where what is temporary would be; a short path, for a socket."""
     return tmp_path_factory.mktemp("s")
 
 

@@ -28,7 +28,7 @@ from actors.runtime.runner import start_process
 
 run_dir = Path(sys.argv[1])
 be_subreaper(on=True)
-server = ForkServer(("children",), patience=5.0)
+server = ForkServer(("children",), run_dir / "forks", patience=5.0)
 lock = os.open("/dev/null", os.O_RDONLY)
 
 def birth(**more):
@@ -137,9 +137,20 @@ server.close()
     assert not (tmp_path / "alive.a").exists()
 
 
+def test_a_fork_server_whose_folder_is_too_long_for_a_socket_has_its_own(tmp_path: Path, scratch: Path) -> None:
+    script = """
+server = ForkServer(("children",), run_dir / ("long" * 25), patience=5.0)
+server.launch()
+print([*run_dir.glob("long*/*")], [path.name[:5] for path in Path(os.environ["TMPDIR"]).iterdir()])
+server.close()
+"""
+    assert run_script(tmp_path, script) == ["[] ['pymp-']"]
+    assert not [*scratch.iterdir()]
+
+
 def test_a_fork_server_that_dies_as_soon_as_it_is_made_is_an_error_and_not_a_loop(tmp_path: Path) -> None:
     script = """
-server = ForkServer(("children", "suicidal"), patience=5.0)
+server = ForkServer(("children", "suicidal"), run_dir / "forks", patience=5.0)
 try:
     start_process(birth(), {}, lock, server)
 except LaunchError as error:

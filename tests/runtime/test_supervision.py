@@ -206,6 +206,18 @@ def test_a_new_supervisor_takes_the_place_and_the_ports_of_a_killed_one_at_once(
         os.kill(service.pid, signal.SIGKILL)
 
 
+def test_a_killed_supervisor_leaves_nothing_outside_of_its_directory_and_the_next_one_clears_that(
+    start_service: Callable[..., Any], scratch: Path
+) -> None:
+    for _ in range(2):
+        service = start_service({"name": "a"}).expect_ready()
+        service.kill("a")
+        service.expect("born", name="a")
+        assert len([*(service.run_dir / "forks").glob("listener-*")]) == 1
+        assert not [*scratch.iterdir()]
+        os.kill(service.pid, signal.SIGKILL)
+
+
 def test_the_tree_is_told_to_a_child_that_asks(start_service: Callable[..., Any]) -> None:
     service = start_service({"name": "control", "sockets": [UDP]}, {"name": "b"}).expect_ready()
     service.tell("udp:a", "do tree ref-7")

@@ -1,0 +1,162 @@
+"""Signalling-only calls with peers of SIPp, and of our own with media, through examples/signalling_bridge.py.
+
+SIPp describes media that no service here could do, and each side checks that the other's words come through: the first
+offer and its early answer, re-INVITEs of both sides, UPDATE. Then with media: it flows between the peers, past the
+service in the middle, which has no session and may lose its media process.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.control.client import Client, EventStream
+from tests.chaos.killing import kill, wait_restarted
+from tests.live import sipp
+from tests.live.rtp import RtpPeer
+from tests.live.service import ROOT, Service, running
+from tests.live.test_calls_in_depth import next_event, scenario
+from tests.live.test_examples import program
+
+pytestmark = pytest.mark.live
+BOX = '[answer]\nmode = "ring"\nmedia = "application"\n[calls]\nmethods = []\n'
+APP = "v=0\no=app 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 99\na=x-said:app{}\n"
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Service]:
+    """A service whose calls in are the application's."""
+    with running(config=BOX) as service:
+        yield service
+
+
+@contextmanager
+def bridged(service: Service, target: str) -> Iterator[tuple[Client, EventStream]]:
+    """The bridge to `target` runs; a client beside it, and the events it sees."""
+    words = (sys.executable, str(ROOT / "examples" / "signalling_bridge.py"), target, "--run-dir", str(service.run_dir))
+    with program(*words) as bridge, Client(service.run_dir) as client, client.events() as events:
+        assert bridge.stdout is not None
+        assert bridge.stdout.readline() == "ready\n"
+        yield client, events
+
+
+def rtp_port(sdp: str) -> int:
+    found = re.search(r"m=audio (\d+) ", sdp)
+    assert found is not None
+    return int(found[1])
+
+
+def both_end(events: EventStream) -> list[Any]:
+    return [next_event(events, "CallEnded") for _ in range(2)]
+
+
+def test_two_peers_describe_to_each_other_what_nobody_between_them_knows_and_send_it_directly(
+    tmp_path: Path, box: Service
+) -> None:
+    with ExitStack() as held:
+        callers, callees = (held.enter_context(RtpPeer(sound * 160, 99)) for sound in (b"a", b"b"))
+        ports = [("-key", "rtp_port", str(peer.port)) for peer in (callers, callees)]
+        at = held.enter_context(sipp.playing(tmp_path / "callee", scenario("callee_opaque"), *ports[1]))
+        _, events = held.enter_context(bridged(box, f"sip:tester@{at[0]}:{at[1]}"))
+        target = box.addresses["udp"]
+        with sipp.playing(tmp_path / "caller", scenario("caller_opaque"), *ports[0], target=target):
+            callees.target = ("127.0.0.1", rtp_port(next_event(events, "CallReceived").sdp))
+            callers.target = ("127.0.0.1", rtp_port(next_event(events, "CallAnswered").sdp))
+            for here, there in ((callers, callees), (callees, callers)):
+                here.wait_for(5)
+                assert {packet.source for packet in here.packets} == {("127.0.0.1", there.port)}
+        for ended in both_end(events):
+            assert (ended.outcome, ended.packets_sent, ended.packets_received) == ("answered", 0, 0)
+
+
+def test_an_invite_without_an_offer_is_one_on_the_other_side_too(tmp_path: Path, box: Service) -> None:
+    with (
+        sipp.playing(tmp_path / "callee", scenario("callee_late_offer")) as (host, port),
+        bridged(box, f"sip:tester@{host}:{port}") as (_, events),
+    ):
+        report = sipp.call(
+            tmp_path / "caller",
+            box.addresses["udp"],
+            "-m",
+            "1",
+            "-timeout",
+            "25s",
+            scenario=scenario("caller_late_offer"),
+        )
+        assert (report.successful, report.failed) == (1, 0), report.errors
+        assert {ended.outcome for ended in both_end(events)} == {"answered"}
+
+
+@pytest.mark.parametrize("name", ["caller_hold", "caller_update"])
+def test_a_caller_of_the_bridge_finds_the_echo_behind_it(tmp_path: Path, box: Service, name: str) -> None:
+    with running("--answer", "echo") as echo:
+        host, port = echo.addresses["udp"]
+        with bridged(box, f"sip:echo@{host}:{port}") as (_, events):
+            keys = ("-m", "1", "-timeout", "25s", "-key", "rtp_port", "9")
+            report = sipp.call(tmp_path, box.addresses["udp"], *keys, scenario=scenario(name))
+            assert (report.successful, report.failed) == (1, 0), report.errors
+            assert {ended.outcome for ended in both_end(events)} == {"answered"}
+
+
+def test_media_between_two_services_passes_the_bridge_by_and_outlives_its_media_process(box: Service) -> None:
+    host, port = box.addresses["udp"]
+    with (
+        running("--answer", "echo") as echo,
+        running("--answer", "none") as phone,
+        Client(phone.run_dir) as caller,
+        caller.events() as heard,
+        bridged(box, "sip:echo@{}:{}".format(*echo.addresses["udp"])) as (middle, events),
+    ):
+        call = caller.place(f"sip:bridge@{host}:{port}", play="tone:440", loop=True)
+        next_event(heard, "CallAnswered", call)
+        before, _ = kill(middle, "media-0")
+        wait_restarted(middle, "media-0", before)
+        caller.hold(call)
+        assert next_event(heard, "CallHoldChanged", call).local
+        caller.resume(call)
+        assert not next_event(heard, "CallHoldChanged", call).local
+        with caller.calls[call].audio(hear=True, speak=False) as audio:
+            while not any(next(iter(audio)).data):
+                pass
+        caller.hangup(call)
+        ended = next_event(heard, "CallEnded", call)
+        assert ended.outcome == "answered"
+        assert ended.packets_received > 0
+        assert {each.packets_received for each in both_end(events)} == {0}
+
+
+def test_a_callee_that_refuses_is_refused_to_the_caller(tmp_path: Path, box: Service) -> None:
+    with running("--answer", "none") as nobody:
+        host, port = nobody.addresses["udp"]
+        with bridged(box, f"sip:nobody@{host}:{port}") as (_, events):
+            report = sipp.call(tmp_path, box.addresses["udp"], "-m", "1", "-timeout", "10s")
+            assert report.failed == 1
+            assert {ended.status for ended in both_end(events)} == {480}
+
+
+@pytest.mark.parametrize("actor", ["dialog-0", "transaction-0", "transport", "control"])
+def test_an_offer_waits_for_the_application_whatever_is_killed_meanwhile(
+    tmp_path: Path, box: Service, actor: str
+) -> None:
+    keys = ("-key", "rtp_port", "9")
+    with (
+        Client(box.run_dir, patience=30.0) as client,
+        client.events() as events,
+        sipp.playing(tmp_path, scenario("caller_offers"), *keys, target=box.addresses["udp"]),
+    ):
+        call = next_event(events, "CallReceived").call
+        client.answer(call, sdp=APP.format(""))
+        offered = next_event(events, "CallOffered", call)
+        before, _ = kill(client, actor)
+        wait_restarted(client, actor, before)
+        client.answer_offer(call, offered.offer, APP.format("-again"))
+        while [each.state for each in client.calls() if each.call == call] != ["confirmed"]:
+            events.receive(0.1)
+        client.hangup(call)
+        assert next_event(events, "CallEnded", call).by == "local"
