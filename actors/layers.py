@@ -12,6 +12,7 @@ from actors.control.settings import ControlSettings
 from actors.dialog.accounts import Account, Accounts
 from actors.dialog.settings import Answer, DialogSettings, Route
 from actors.media.network import Network
+from actors.media.pool import Pool
 from actors.media.settings import DeviceSettings, MediaSettings
 from actors.runtime.logs import Logs
 from actors.transaction.settings import TransactionSettings
@@ -116,6 +117,7 @@ def media(config: Config) -> MediaSettings:
         listen=configuration.control_address(config.control.listen),
         network=_network(config.simulate),
         filter=absolute(section.filter),
+        pool=Pool(*section.ports, config.service.media) if config.service.media > 1 else None,
     )
 
 

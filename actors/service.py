@@ -34,6 +34,7 @@ from actors.dialog.accounts import Account
 from actors.media import echo, srtp
 from actors.media.codecs import CodecMissingError, find
 from actors.media.filters import FilterError, load
+from actors.media.pool import Pool
 from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
@@ -123,10 +124,10 @@ def split(first: int, last: int, *, parts: int) -> list[tuple[int, int]]:
     Raises:
         ConfigError: it is too short.
     """
-    size = (last + 1 - first) // parts // 2 * 2
-    if size < 2:
+    pool = Pool(first, last, parts)
+    if pool.size < 2:
         raise ConfigError(f"media.ports: [{first}, {last}] is too short for {parts} media processes")
-    return [(first + size * n, first + size * (n + 1) - 1) for n in range(parts)]
+    return pool.ranges()
 
 
 def configured(options: RunOptions) -> Config:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from actors.config import AccountSection, AuthSection, ConfigError, RuleSection, UserSection
 from actors.dialog.accounts import Account, Secret, User
-from actors.dialog.trunk import Rule
+from actors.dialog.numbers import Rule
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.uri import Uri
 

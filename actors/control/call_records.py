@@ -35,6 +35,7 @@ class Place(NamedTuple):
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
         media: ``service``, or ``application`` for a signalling-only call: the client brings and receives the SDP.
         sdp: of a signalling-only call, its offer line by line; empty with `late_offer`.
+        with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
@@ -51,6 +52,7 @@ class Place(NamedTuple):
     session_expires: int = 0
     media: str = "service"
     sdp: tuple[str, ...] = ()
+    with_call: str = ""
     codecs: tuple[str, ...] = ()
 
 
@@ -60,6 +62,7 @@ class Answer(NamedTuple):
     Attributes:
         sdp: of a signalling-only call, its answer line by line, its offer where the INVITE held none; empty where a
             provisional response held it already.
+        with_call: as in Place.
     """
 
     call: str
@@ -67,6 +70,7 @@ class Answer(NamedTuple):
     duration: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
     sdp: tuple[str, ...] = ()
+    with_call: str = ""
 
 
 class Progress(NamedTuple):
@@ -145,6 +149,26 @@ class Mute(NamedTuple):
 
     call: str
     what: str = "sound"
+
+
+class Bridge(NamedTuple):
+    """Let the peers of two calls hear each other: the call joins the bridge of `other`, or begins one with it.
+
+    CallBridged tells it of both, and of all others where there are more. The call leaves any bridge that it was in.
+
+    Attributes:
+        keys: keys that one peer presses are pressed in the other calls, too; of a new bridge.
+    """
+
+    call: str
+    other: str
+    keys: bool = False
+
+
+class Unbridge(NamedTuple):
+    """Take a call out of its bridge; CallUnbridged tells it."""
+
+    call: str
 
 
 class Transfer(NamedTuple):

@@ -147,6 +147,26 @@ def mute_command(run_dir: Path | None, call: str, rtp: bool, off: bool, as_json:
     _simple(run_dir, call, as_json, "mute", what="none" if off else "rtp" if rtp else "sound")
 
 
+@click.command("bridge", cls=Examples, examples=("sipactors bridge 5f0c 81d2", "sipactors bridge 5f0c --off"))
+@call_argument
+@click.argument("other", default="")
+@click.option("--keys", is_flag=True, help="Pass on the keys that one of them presses.")
+@click.option("--off", is_flag=True, help="Take the call out of its bridge.")
+@json_option
+@run_dir_option
+def bridge_command(run_dir: Path | None, call: str, other: str, keys: bool, off: bool, as_json: bool) -> None:
+    """Let the peer of a call and that of OTHER hear each other, and all who are bridged with that one."""
+    if off == bool(other):
+        raise click.UsageError("name the other call, or take this one out with --off")
+    if off:
+        _simple(run_dir, call, as_json, "unbridge")
+        return
+    with connected(run_dir) as client:
+        whole = [info.call for info in client.calls() if info.call.startswith(other)]
+        for_call(client, call, lambda one: client.bridge(one, whole[0] if len(whole) == 1 else other, keys=keys))
+    done(as_json, call=call)
+
+
 @click.command("disturb", cls=Examples, examples=("sipactors disturb", "sipactors disturb --off"))
 @click.option("--status", type=click.IntRange(400, 699), default=486, show_default=True, help="What callers get.")
 @click.option("--off", is_flag=True, help="Let calls in again.")
@@ -167,6 +187,7 @@ COMMANDS = (
     hold_command,
     resume_command,
     mute_command,
+    bridge_command,
     transfer_command,
     dtmf_command,
     info_command,

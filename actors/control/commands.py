@@ -34,6 +34,7 @@ from actors.control.records import (
     Accounts,
     Answer,
     AnswerOffer,
+    Bridge,
     CallInfo,
     CallList,
     Calls,
@@ -54,6 +55,7 @@ from actors.control.records import (
     Subscribe,
     Transfer,
     Treatment,
+    Unbridge,
     Unregister,
 )
 from actors.sip.sdp_codecs import NAMED
@@ -137,6 +139,11 @@ def _check_reject(command: Reject) -> None:
 def _check_mute(command: Mute) -> None:
     if command.what not in ("sound", "rtp", "none"):
         raise ProtocolError("bad_value", f"{command.what!r} is not sound, rtp or none", "what")
+
+
+def _check_bridge(command: Bridge) -> None:
+    if not command.other or command.other == command.call:
+        raise ProtocolError("bad_value", "other is another call", "other")
 
 
 def _check_disturb(command: DoNotDisturb) -> None:
@@ -227,6 +234,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Progress: _check_progress,
     AnswerOffer: _check_answer_offer,
     Mute: _check_mute,
+    Bridge: _check_bridge,
     DoNotDisturb: _check_disturb,
     Transfer: _check_transfer,
 }
@@ -288,6 +296,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         session_expires=command.session_expires,
         media=command.media,
         sdp=_sdp(command.sdp),
+        with_call=command.with_call,
         codecs=command.codecs,
     )
 
@@ -355,7 +364,9 @@ def begun(of: str) -> bytes:
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
     Answer: Route(
-        lambda c, ref: dialog.AnswerCall(ref, c.call, _treatment(c.treatment), c.duration, c.headers, sdp=_sdp(c.sdp))
+        lambda c, ref: dialog.AnswerCall(
+            ref, c.call, _treatment(c.treatment), c.duration, c.headers, sdp=_sdp(c.sdp), with_call=c.with_call
+        )
     ),
     Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
     HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call, c.headers)),
@@ -368,6 +379,8 @@ ROUTES: dict[type, Route] = {
     Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
     Offer: Route(lambda c, ref: dialog.OfferSession(ref, c.call, _sdp(c.sdp), c.update)),
     AnswerOffer: Route(lambda c, ref: dialog.AnswerOffer(ref, c.call, c.offer, _sdp(c.sdp), c.status)),
+    Bridge: Route(lambda c, ref: dialog.BridgeCall(ref, c.call, c.other, c.keys)),
+    Unbridge: Route(lambda c, ref: dialog.UnbridgeCall(ref, c.call)),
     Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
     Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
     Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration, c.by)),

@@ -169,6 +169,24 @@ class CallMuteChanged(NamedTuple):
     time: float
 
 
+class CallBridged(NamedTuple):
+    """The peer of the call hears those of `others`, and is heard by them."""
+
+    seq: int
+    call: str
+    others: tuple[str, ...]
+    time: float
+
+
+class CallUnbridged(NamedTuple):
+    """The call is in no bridge any more; or could not come into one, for this `reason`."""
+
+    seq: int
+    call: str
+    reason: str
+    time: float
+
+
 class CallTransferProgressed(NamedTuple):
     """How a transfer goes: 100 at first, a final status is the last."""
 

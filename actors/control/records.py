@@ -10,6 +10,7 @@ from actors.control import messaging, playing
 from actors.control.call_records import (
     Answer,
     AnswerOffer,
+    Bridge,
     CallInfo,
     CallList,
     Calls,
@@ -27,10 +28,12 @@ from actors.control.call_records import (
     Resume,
     Transfer,
     Treatment,
+    Unbridge,
 )
 from actors.control.event_records import (
     AccountChanged,
     CallAnswered,
+    CallBridged,
     CallClaimed,
     CallDigitReceived,
     CallEnded,
@@ -47,6 +50,7 @@ from actors.control.event_records import (
     CallReleased,
     CallTransferProgressed,
     CallTransferRequested,
+    CallUnbridged,
     PeerChanged,
     ServiceStarted,
     UnknownEvent,
@@ -87,8 +91,10 @@ __all__ = [
     "Accounts",
     "Answer",
     "AnswerOffer",
+    "Bridge",
     "Bye",
     "CallAnswered",
+    "CallBridged",
     "CallClaimed",
     "CallDigitReceived",
     "CallEnded",
@@ -107,6 +113,7 @@ __all__ = [
     "CallReleased",
     "CallTransferProgressed",
     "CallTransferRequested",
+    "CallUnbridged",
     "Calls",
     "Child",
     "Claim",
@@ -156,6 +163,7 @@ __all__ = [
     "Treatment",
     "Tree",
     "TreeList",
+    "Unbridge",
     "UnknownEvent",
     "Unpublish",
     "Unregister",
@@ -178,6 +186,8 @@ Command = (
     | Offer
     | AnswerOffer
     | Mute
+    | Bridge
+    | Unbridge
     | Transfer
     | Claim
     | Release
@@ -231,6 +241,8 @@ Event = (
     | CallNoticed
     | CallHoldChanged
     | CallMuteChanged
+    | CallBridged
+    | CallUnbridged
     | CallTransferProgressed
     | CallTransferRequested
     | AccountChanged
@@ -333,6 +345,8 @@ COMMANDS: dict[str, type[Command]] = {
     "offer": Offer,
     "answer_offer": AnswerOffer,
     "mute": Mute,
+    "bridge": Bridge,
+    "unbridge": Unbridge,
     "transfer": Transfer,
     "claim": Claim,
     "release": Release,
@@ -391,6 +405,8 @@ EVENTS: dict[str, type[Event]] = {
         CallNoticed,
         CallHoldChanged,
         CallMuteChanged,
+        CallBridged,
+        CallUnbridged,
         CallTransferProgressed,
         CallTransferRequested,
         AccountChanged,

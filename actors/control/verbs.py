@@ -7,12 +7,23 @@ idempotency key everywhere: the command takes effect once however often it is re
 from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
+from typing import Protocol
 
 from actors.control import messaging, playing, records
 from actors.control.asking import Wish
 from actors.control.records import AccountInfo, CallInfo, Child, Figure, Nothing, Placed, Treatment
 
 first = itemgetter(0)
+
+
+class HasId(Protocol):
+    """A call of a client."""
+
+    id: str
+
+
+def _id_of(call: str | HasId) -> str:
+    return call if isinstance(call, str) else call.id
 
 
 def none(_parts: list[Nothing]) -> None:
@@ -59,6 +70,7 @@ def place(
     session_expires: int = 0,
     sdp: str = "",
     media: str = "",
+    with_call: str | HasId = "",
     codecs: Iterable[str] = (),
     on_owner_lost: str | float = "keep",
     key: str = "",
@@ -83,6 +95,7 @@ def place(
         session_expires: seconds of the session timer to ask for (RFC 4028); 0: the service's own.
         sdp: the offer of a signalling-only call: CallAnswered has the peer's answer, and the service no media in it.
         media: ``application`` for such a call with `late_offer`; with an `sdp` it is one anyhow.
+        with_call: another call, beside which its audio is to be, as they will be bridged; empty: none.
         codecs: those of the call, as the configuration names them, the most liked first; none: the service's own.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
@@ -103,6 +116,7 @@ def place(
         session_expires,
         media or ("application" if sdp else "service"),
         sdp_lines(sdp),
+        _id_of(with_call),
         tuple(codecs),
     )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
@@ -120,11 +134,13 @@ def answer(
     duration: float = 0.0,
     headers: Iterable[tuple[str, str]] = (),
     sdp: str = "",
+    with_call: str | HasId = "",
     key: str = "",
 ) -> Wish[None]:
     """Answer a ringing call in. The arguments are those of `place`; `sdp` is the answer of a signalling-only call."""
     audio = treatment(echo, play, loop, record, hang_up_after_play, device)
-    return Wish(records.Answer(call, audio, duration, tuple(headers), sdp_lines(sdp)), Nothing, none, key)
+    command = records.Answer(call, audio, duration, tuple(headers), sdp_lines(sdp), _id_of(with_call))
+    return Wish(command, Nothing, none, key)
 
 
 def progress(
@@ -202,6 +218,25 @@ def answer_offer(call: str, offer: str, sdp: str = "", *, status: int = 200, key
 def mute(call: str, what: str = "sound", *, key: str = "") -> Wish[None]:
     """Send the peer silence (`sound`) or nothing (`rtp`), or unmute the call (`none`). It is not told of it."""
     return Wish(records.Mute(call, what), Nothing, none, key)
+
+
+def bridge(call: str, other: str | HasId, *, keys: bool = False, key: str = "") -> Wish[None]:
+    """Let the peers of two calls hear each other; CallBridged tells when they do.
+
+    The call joins the bridge that the other is in, so one of three and more is a conference, and leaves its own.
+
+    Args:
+        call: the call's id.
+        other: another call with audio; an object or its id, as everywhere.
+        keys: keys that one peer presses are pressed in the other calls, too; of a new bridge.
+        key: the idempotency key.
+    """
+    return Wish(records.Bridge(call, _id_of(other), keys), Nothing, none, key)
+
+
+def unbridge(call: str, *, key: str = "") -> Wish[None]:
+    """Take a call out of its bridge; CallUnbridged tells it, also of the last one that is left there."""
+    return Wish(records.Unbridge(call), Nothing, none, key)
 
 
 def transfer(call: str, target: str = "", *, replaces: str = "", follow: bool = True, key: str = "") -> Wish[None]:

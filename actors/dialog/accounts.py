@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.dialog.trunk import Rule
+from actors.dialog.numbers import Rule
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.digest import algorithm_of, ha1
 from actors.sip.uri import Uri

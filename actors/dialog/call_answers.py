@@ -123,10 +123,10 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Nobody answered in time: 488."""
+    """Nobody answered in time: 488, and 504 to an UPDATE, which says that a person had to be asked (RFC 3311 s5.2)."""
     offer = call.offer
     assert offer is not None
-    call, effects = _refused(call, offer, given, now, 488)
+    call, effects = _refused(call, offer, given, now, 504 if offer.carrier is Carrier.UPDATE else 488)
     return call, (tell(CallNoticed(call.call, "offer_unanswered", "an offer of the peer", given.wall)), *effects)
 
 

@@ -18,7 +18,7 @@ from actors.dialog.events import (
 )
 from actors.dialog.limits import Limit, count, limited
 from actors.dialog.names import session_id
-from actors.dialog.negotiation import closed, process_of
+from actors.dialog.negotiation import closed
 from actors.dialog.pace import RATE, Pace
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
 from actors.dialog.usage import Cells, Usage
@@ -188,8 +188,9 @@ class CallCells(Usage):
             State.CLOSING, (), tag, self._names.id_of_call_in(tag), inbound=True, remote="", local="", begun=now
         )
         lost = replace(lost, ended=now, outcome=Outcome("failed", 0, "its state cannot be read", "error"))
-        process = process_of(tag, self.agent)
-        closes = [Close(process, session_id(tag, number)) for number in range(1, SESSIONS + 1)]
+        # Where its session has moved to is not known either; who does not know it has nothing to close.
+        processes = range(self.agent.settings.media)
+        closes = [Close(each, session_id(tag, number)) for each in processes for number in range(1, SESSIONS + 1)]
         return (*closes, ending(lost, Given(self.agent, wall), now))
 
     def abandon(self, call: Call, now: float, wall: float) -> Effects:

@@ -10,6 +10,7 @@ from actors.dialog.call_waiting import given_by
 from actors.dialog.effects import Reply, TellShard
 from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
+from actors.dialog.numbers import written
 from actors.dialog.policy import answer_after, outcome_of, route, treatment
 from actors.dialog.reply import (
     SUPPORTED,
@@ -71,7 +72,7 @@ def _route(agent: Agent, asked: Asked, call: Call) -> str:
     account = None if call.identity is None else agent.accounts.get(call.identity.aor)
     user = uri.parse(asked.request.uri).user or ""
     if account is not None:
-        user = trunk.written(user, account.incoming)
+        user = written(user, account.incoming)
     return route(agent.settings.incoming, user, "" if account is None else account.aor, asked.flow.host)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from actors.dialog.call import Call, Input
+from actors.dialog.call import Call, Input, replace
 from actors.dialog.call_cells import CallCells
 from actors.dialog.call_parts import Totals
 from actors.dialog.call_up import Finished
 from actors.dialog.effects import Report
 from actors.dialog.events import (
+    CallBridged,
     CallDigitReceived,
     CallNoticed,
+    CallUnbridged,
 )
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
@@ -57,6 +59,15 @@ class CallMedia(CallCells):
         """Media saw something that people should know."""
         call = self._of_session(session)
         return () if call is None else (Report(CallNoticed(call.call, kind, text, wall)),)
+
+    def bridged(self, session: str, others: tuple[str, ...], reason: str, wall: float) -> Effects:
+        """The bridge of a session is of these others; of none, it is in no bridge."""
+        call = self._of_session(session)
+        if call is None or (others == call.media.bridged and not reason):
+            return ()
+        call = replace(call, media=replace(call.media, bridged=others))
+        self._cells.put(call.key, call, call.next_deadline)
+        return (Report(CallBridged(call.call, others, wall) if others else CallUnbridged(call.call, reason, wall)),)
 
     def _of_session(self, session: str) -> Call | None:
         """The call of a session; None when it is over, or the session was of an earlier candidate."""

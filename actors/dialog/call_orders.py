@@ -17,6 +17,7 @@ from actors.dialog.events import (
     AlterPlayback,
     AnswerCall,
     AnswerOffer,
+    BridgeCall,
     CallMuteChanged,
     CommandDone,
     HangUp,
@@ -32,6 +33,7 @@ from actors.dialog.events import (
     ResumeCall,
     SendDigits,
     TransferCall,
+    UnbridgeCall,
 )
 from actors.dialog.negotiation import started
 from actors.dialog.request_events import AnswerRequest, SendInCall
@@ -221,7 +223,9 @@ class CallOrders(CallCells):
             return media
         return (Report(CommandDone(command.ref)), Steer(media.process, media.session, command))
 
-    def _audio_of(self, command: SendDigits | PlayAudio | AlterPlayback | RecordAudio) -> Media | Effects:
+    def _audio_of(
+        self, command: SendDigits | PlayAudio | AlterPlayback | RecordAudio | BridgeCall | UnbridgeCall
+    ) -> Media | Effects:
         """The audio of the call that a command is for, or its refusal."""
         call = self._of_id(command.call)
         if call is None:
@@ -232,7 +236,8 @@ class CallOrders(CallCells):
             return failure(command.ref, "bad_state", "the call has no audio yet")
         return call.media
 
-    def _place(self, command: PlaceCall, now: float, wall: float) -> Effects:
+    def _place(self, command: PlaceCall, now: float, wall: float, process: int | None = None) -> Effects:
+        """Place a call; `process` is the media process that it is to be in, None for any."""
         if self._unwilling():
             code = "draining" if self.agent.draining else "busy"
             return failure(command.ref, code, f"no new calls are taken; there are {self.number}")
@@ -246,6 +251,8 @@ class CallOrders(CallCells):
             call = call_invite.new_call(self.agent, command, now)
         except LocalProtocolError as error:
             return failure(command.ref, "bad_value", str(error))
+        if process is not None:
+            call = replace(call, media=replace(call.media, process=process, chosen=True))
         limit = self._limit(call, now)
         if limit is not None:
             return failure(command.ref, limit.code, f"{command.account} {limit.text}")

@@ -31,6 +31,8 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         direction: what we want: sendrecv, or sendonly while we hold the peer.
         muted: sound, when we send silence, or rtp, when we send nothing; empty for neither. The peer is not told.
         outside: the application brings and receives the descriptions; there is no session, and `draft` is what it gave.
+        chosen: the process is where another call's audio is, or was: else it follows from the call's tag.
+        bridged: the other calls of its bridge.
         codecs: the names of what it was placed with, none for the service's own.
     """
 
@@ -48,6 +50,8 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     direction: str = "sendrecv"
     muted: str = ""
     outside: bool = False
+    chosen: bool = False
+    bridged: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
 
     @property

@@ -9,9 +9,9 @@ from actors.dialog.authentication import CHALLENGES
 from actors.dialog.call import Acknowledged, Asked, Call, Heard, Input, replace
 from actors.dialog.call import Place as Located
 from actors.dialog.call_account import read
+from actors.dialog.call_bridge import CallBridges
 from actors.dialog.call_change import MOVED, moved
 from actors.dialog.call_media import CallMedia
-from actors.dialog.call_replaces import CallReplaces
 from actors.dialog.call_requests import Posed
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import judged
@@ -36,7 +36,7 @@ KEYS = {"application/dtmf-relay": "Signal=", "application/dtmf": ""}  # the bodi
 DIGITS = frozenset("0123456789ABCD*#")  # keys, RFC 4733 s3.2
 
 
-class Calls(CallMedia, CallReplaces):
+class Calls(CallMedia, CallBridges):
     """All calls of one shard.
 
     Args:

@@ -145,6 +145,45 @@ class Steer(Effect, frozen=True):
     command: PlayAudio | AlterPlayback | RecordAudio
 
 
+class Join(Effect, frozen=True):
+    """Let a session join the bridge of another, or begin one with it; `keys` are to be passed on in a new one."""
+
+    process: int
+    session: str
+    other: str
+    keys: bool = False
+
+
+class Part(Effect, frozen=True):
+    """Take a session out of its bridge."""
+
+    process: int
+    session: str
+
+
+class Expect(Effect, frozen=True):
+    """A session is about to come to this process: what is told to it waits for it."""
+
+    process: int
+    session: str
+
+
+class Move(Effect, frozen=True):
+    """Let go of a session for the process `to`; what is left of it comes back, to be carried there."""
+
+    process: int
+    session: str
+    to: int
+
+
+class Carry(Effect, frozen=True):
+    """Hand a process the session that it expects."""
+
+    process: int
+    session: str
+    state: bytes
+
+
 class Close(Effect, frozen=True):
     """End a session; its totals come back."""
 

@@ -44,6 +44,7 @@ class PlaceCall(Event, frozen=True):
         session_expires: seconds of the session timer to ask for (RFC 4028), 0 for the service's own.
         media: ``service``, or ``application`` where that brings and receives the SDP: a signalling-only call.
         sdp: of a signalling-only call, its offer; empty where the peer is to make one (`late_offer`).
+        with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
@@ -61,6 +62,7 @@ class PlaceCall(Event, frozen=True):
     session_expires: int = 0
     media: str = "service"
     sdp: bytes = b""
+    with_call: str = ""
     codecs: tuple[str, ...] = ()
 
 
@@ -70,6 +72,7 @@ class AnswerCall(Event, frozen=True):
     Attributes:
         sdp: of a signalling-only call, its answer, or its offer where the INVITE held none; empty where a provisional
             response held it already.
+        with_call: as in PlaceCall.
     """
 
     ref: str
@@ -78,6 +81,7 @@ class AnswerCall(Event, frozen=True):
     duration: float
     headers: tuple[tuple[str, str], ...] = ()
     sdp: bytes = b""
+    with_call: str = ""
 
 
 class ProgressCall(Event, frozen=True):
@@ -170,6 +174,28 @@ class MuteCall(Event, frozen=True):
     ref: str
     call: str
     what: str = "sound"
+
+
+class BridgeCall(Event, frozen=True):
+    """Let the peers of two calls hear each other: the call joins the bridge of `other`, or begins one with it.
+
+    CallBridged tells it of both, and of all others where there are more. The call leaves any bridge that it was in.
+
+    Attributes:
+        keys: keys that one peer presses are pressed in the other calls, too; of a new bridge.
+    """
+
+    ref: str
+    call: str
+    other: str
+    keys: bool = False
+
+
+class UnbridgeCall(Event, frozen=True):
+    """Take a call out of its bridge; CallUnbridged tells it."""
+
+    ref: str
+    call: str
 
 
 class TransferCall(Event, frozen=True):
@@ -451,6 +477,22 @@ class CallMuteChanged(Event, frozen=True):
     time: float
 
 
+class CallBridged(Event, frozen=True):
+    """The peer of the call hears those of `others`, and is heard by them."""
+
+    call: str
+    others: tuple[str, ...]
+    time: float
+
+
+class CallUnbridged(Event, frozen=True):
+    """The call is in no bridge any more; or could not come into one, for this `reason`."""
+
+    call: str
+    reason: str
+    time: float
+
+
 class CallTransferProgressed(Event, frozen=True):
     """How a transfer goes: the status that the peer has had from the target; 100 at first, a final one is the last."""
 
@@ -523,6 +565,8 @@ FromControl = (
     | OfferSession
     | AnswerOffer
     | MuteCall
+    | BridgeCall
+    | UnbridgeCall
     | TransferCall
     | SendDigits
     | PlayAudio
@@ -552,6 +596,8 @@ CallEvent = (
     | CallNoticed
     | CallHoldChanged
     | CallMuteChanged
+    | CallBridged
+    | CallUnbridged
     | CallTransferProgressed
     | CallTransferRequested
 )

@@ -50,10 +50,15 @@ def process_of(tag: str, agent: Agent) -> int:
     return int(tag[:8], 16) % agent.settings.media
 
 
+def process_for(call: Call, agent: Agent) -> int:
+    """The number of the media process where the audio of a call is, or will be."""
+    return call.media.process if call.media.chosen else process_of(call.tag, agent)
+
+
 def prepared(call: Call, agent: Agent, host: str) -> tuple[Call, Effects]:
-    """Ask for a new session that the peer reaches at `host`. The process is chosen by hash and stays the call's."""
+    """Ask for a new session that the peer reaches at `host`. The process is chosen by hash, or beside another call."""
     number = call.media.number + 1
-    process = process_of(call.tag, agent)
+    process = process_for(call, agent)
     session = session_id(call.tag, number)
     media = replace(call.media, process=process, session=session, number=number, asked=host, port=0, open=True)
     return replace(call, media=media), (Prepare(process, session, host, call.call),)

@@ -6,7 +6,7 @@ the number of the new call's shard.
 
 from __future__ import annotations
 
-from actors.dialog.events import TransferCall, Treatment
+from actors.dialog.events import AnswerCall, BridgeCall, PlaceCall, TransferCall, Treatment
 from actors.runtime.machine import Event
 
 
@@ -60,4 +60,24 @@ class TargetTold(Event, frozen=True):
     text: str = ""
 
 
-BetweenShards = ReserveReplace | ReplaceReserved | CommitReplace | ReleaseReplace | AskTarget | TargetTold
+class AskAudio(Event, frozen=True):
+    """A command brings a call of ours to where the audio of your call `other` is; answered by AudioTold."""
+
+    shard: int
+    command: BridgeCall | PlaceCall | AnswerCall
+    other: str
+
+
+class AudioTold(Event, frozen=True):
+    """Where the other call's audio is: its media process and its session; or what the command fails with."""
+
+    command: BridgeCall | PlaceCall | AnswerCall
+    process: int = 0
+    session: str = ""
+    code: str = ""
+    text: str = ""
+
+
+BetweenShards = (
+    ReserveReplace | ReplaceReserved | CommitReplace | ReleaseReplace | AskTarget | TargetTold | AskAudio | AudioTold
+)

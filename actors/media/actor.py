@@ -23,15 +23,17 @@ from actors.media.facts import Facts
 from actors.media.filters import load
 from actors.media.lines import DEVICE, SOUND, Lines
 from actors.media.loader import Loader
+from actors.media.moves import PATIENCE, Moves, key_of, name_of
 from actors.media.real_time import hurry
 from actors.media.record import Records
+from actors.media.restoring import Left
 from actors.media.session import TICKS
 from actors.media.settings import MediaSettings
 from actors.media.snapshot import ROW
 from actors.media.sockets import Ports
 from actors.media.speaker import KEPT
 from actors.media.streams import Streams
-from actors.runtime.actor import LayerActor, run
+from actors.runtime.actor import run
 from actors.runtime.audit import Audit
 from actors.runtime.channel import Figures
 from actors.runtime.context import Context
@@ -43,6 +45,8 @@ from actors.runtime.mailbox import clock
 SAMPLES_A_MS = 8
 # Commands that wait for their keys to be pressed.
 _MOST_KEYS = 32
+# What may be told of a session that is not here.
+_ANEW = frozenset({events.PrepareSession, events.ExpectSession, events.TakeSession})
 # Files and tones that wait to be played.
 _MOST_PLAYS = 100
 # Seconds an ordered stop waits for the disk.
@@ -66,7 +70,7 @@ def random_words(batch: int = 256) -> Callable[[], int]:
     return word
 
 
-class MediaActor(LayerActor):
+class MediaActor(Moves):
     """Holds the sessions of its dialog shards: a cell of facts each, and the engine that does the work.
 
     A cell's key is the session's id. What changes with every packet is in the engine's mapped record.
@@ -92,6 +96,11 @@ class MediaActor(LayerActor):
             events.Echo: self._on_echo,
             events.UseDevice: self._on_device,
             events.SendDigits: self._on_digits,
+            events.JoinBridge: self._on_join,
+            events.ExpectSession: self._on_expect,
+            events.MoveSession: self._on_move,
+            events.TakeSession: self._on_take,
+            events.LeaveBridge: self._on_leave,
             events.CloseSession: self._on_close,
         }
 
@@ -102,7 +111,11 @@ class MediaActor(LayerActor):
         self._disk = Disk(folder=settings.folder)
         self._loader = Loader(settings.folder)
         self._lines = Lines(context.run_dir / SOUND, context.name)
-        self._ports = Ports({token: each.fd for token, each in context.channel.descriptors.items()})
+        number = int(context.name.partition("-")[2])
+        self._ports = Ports(
+            {token: each.fd for token, each in context.channel.descriptors.items()}, settings.pool, number
+        )
+        self._stray = dict.fromkeys(self._ports.strangers(), clock() + 2 * PATIENCE)
         self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
         target = settings.jitter * SAMPLES_A_MS
         inband = settings.inband_keys
@@ -125,6 +138,18 @@ class MediaActor(LayerActor):
         self._open_streams()
         if settings.real_time and context.placement == "process" and (why := hurry()):
             self.log.warning("no_real_time", why=why)
+        found = self._found()
+        for session, reason in self._engine.restore(found, clock()).items():
+            self.log.error("session_lost", session=session, reason=reason)
+            self._end(key_of(session), found[session].owner, events.SessionLost(session, reason))
+        self._streams.settle(self._engine.sessions.values())
+        for session, facts in found.items():
+            if session in self._engine.sessions:
+                self._resumed(session, facts)
+        self._arrive(clock())
+
+    def _found(self) -> dict[str, Facts]:
+        """The sessions of a predecessor that go on; of others the end is told, or it is waited for them."""
         found: dict[str, Facts] = {}
         for key in tuple(self.cells):
             try:
@@ -132,19 +157,31 @@ class MediaActor(LayerActor):
             except JournalCorrupt:
                 self.defer(self.cells.get, key)  # raises again, in a step that quarantines it
                 continue
-            if facts.closing:
-                self._end(key, facts.owner, events.SessionClosed(_name(key), 0, 0, 0, 0.0))
+            if facts.coming is not None:
+                if facts.coming.state:
+                    self._coming.add(name_of(key))
+            elif facts.exported and facts.moving is not None:
+                self.defer(self._hand_over, key, facts.port, facts.moving)
+            elif facts.closing:
+                self._end(key, facts.owner, events.SessionClosed(name_of(key), 0, 0, 0, 0.0))
             else:
-                found[_name(key)] = facts
+                found[name_of(key)] = facts
                 self._may_write(facts.record)
                 self._may_read(facts.play)
-        for session, reason in self._engine.restore(found, clock()).items():
-            self.log.error("session_lost", session=session, reason=reason)
-            self._end(_key(session), found[session].owner, events.SessionLost(session, reason))
-        self._streams.settle(self._engine.sessions.values())
-        for session, facts in found.items():
-            if facts.device is not None and session in self._engine.sessions:
-                self._connect(facts.owner, facts.device)
+        return found
+
+    def _resumed(self, session: str, facts: Facts) -> None:
+        """A session goes on that a predecessor had."""
+        if facts.moving is not None:  # it was on its way out when that one was killed
+            self._let_go(key_of(session), facts, facts.moving)
+        elif facts.device is not None:
+            self._connect(facts.owner, facts.device)
+
+    def _went_on(self, facts: Facts) -> None:
+        self._may_write(facts.record)
+        self._may_read(facts.play)
+        if facts.device is not None:
+            self._connect(facts.owner, facts.device)
 
     def _open_streams(self) -> None:
         """The audio channel, whose messages are taken between ticks."""
@@ -197,14 +234,16 @@ class MediaActor(LayerActor):
 
     def next_wake(self) -> float | None:
         """The next tick's deadline, or when to try again to open a door."""
-        tick, door = self._engine.next_wake(), self._door_at
+        tick, door = super().next_wake(), self._door_at
         return tick if door is None else door if tick is None else min(tick, door)
 
     def wake(self, now: float) -> None:
-        """A tick is due, or a door is."""
+        """A tick is due, or a door is, or a session that comes from elsewhere."""
         if self._door_at is not None and self._door_at <= now:
             self._doors.open_remote()
             self._watch_remote()
+        if self._coming:
+            self._arrive(now)
         if (tick := self._engine.next_wake()) is None or tick > now:
             return
         self._lines.read()
@@ -214,6 +253,8 @@ class MediaActor(LayerActor):
         if self._streams.tick():
             self.mailbox.again(self._audio)
         self._tell_events()
+        if self._ports.leaving or self._stray:
+            self._lead_home(now)
 
     def figures(self) -> Figures:
         """What every actor counts, the sessions, and what went wrong with their packets here."""
@@ -222,26 +263,30 @@ class MediaActor(LayerActor):
             "sessions": len(engine.sessions),
             "ticks_skipped_total": engine.skipped,
             "rtp_send_errors_total": engine.floor.send_errors,
+            "rtp_receive_errors_total": engine.floor.receive_errors,
+            "audio_frames_lost_total": self._streams.lost,
+            "audio_malformed_total": self._streams.dropped,
+            "device_frames_unsent_total": self._lines.unsent,
         }
         return *super().figures(), *((name, "actor", self.name, value) for name, value in counted.items())
 
     def _tell_events(self) -> None:
         """What the tick brought about, to the sessions' owners and into their cells."""
         for session, event in self._engine.take_events():
-            self._happened(_key(session), event)
+            self._happened(key_of(session), event)
 
     def _happened(self, key: bytes, event: Event) -> None:
         facts: Facts | None = self.cells.get(key)
         if facts is None:
             return
-        if isinstance(event, events.SessionClosed | events.SessionLost):
-            self._end(key, facts.owner, event)
-            return
-        if isinstance(event, events.KeysPressed):
-            self.cells.put(key, replace(facts, keys=()))
+        if self._is_inward(key, facts, event):
             return
         self.tell(facts.owner, event)
-        if isinstance(event, events.Noticed):
+        if isinstance(event, events.Bridged):
+            self.cells.put(key, replace(facts, bridge=self._engine.bridge_of(event.session)))
+        elif isinstance(event, events.DigitReceived) and facts.bridge is not None and facts.bridge[1]:
+            self._pass_on(facts.owner, event)
+        elif isinstance(event, events.Noticed):
             self.log.warning("media", session=event.session, kind=event.kind, notice=event.text)
         elif isinstance(event, events.PlayFinished):
             play, queued = (facts.queued[0], facts.queued[1:]) if facts.queued else (None, ())
@@ -249,23 +294,40 @@ class MediaActor(LayerActor):
         elif isinstance(event, events.RecordFailed):
             self.cells.put(key, replace(facts, record=None))
 
+    def _is_inward(self, key: bytes, facts: Facts, event: Event) -> bool:
+        """Take what is more, or less, than news for the owner."""
+        if isinstance(event, events.SessionClosed | events.SessionLost):
+            self._end(key, facts.owner, event)
+        elif isinstance(event, events.KeysPressed):
+            self.cells.put(key, replace(facts, keys=()))
+        elif isinstance(event, Left):
+            if facts.moving is not None:
+                self._export(key, facts, facts.moving, event.rows)
+        else:
+            return False
+        return True
+
     def _end(self, key: bytes, owner: str, event: Event) -> None:
         self.cells.delete(key)
-        self._disconnect(_name(key))
+        self._disconnect(name_of(key))
         self.tell(owner, event)
 
     # Commands.
 
     def handle(self, peer: str, message: events.FromDialog | device_events.ToMedia, now: float) -> None:
         """One command; a session that is not there is refused, or closed already."""
-        key = _key(message.session)
+        key = key_of(message.session)
         facts: Facts | None = self.cells.get(key)
         if isinstance(message, device_events.LineNoticed):
             self._happened(key, events.Noticed(message.session, message.kind, message.text))
             return
-        if type(message) is events.PrepareSession or (facts is not None and not facts.closing):
+        if facts is not None and facts.coming is not None and type(message) not in _ANEW:
+            self._wait(key, facts, message, now)
+        elif type(message) in _ANEW or (facts is not None and not facts.closing and facts.moving is None):
             self._commands[type(message)](peer, key, facts, message, now)
             self._tell_events()
+            if self._ports.leaving:
+                self._lead_home(now)
         elif facts is None and isinstance(message, events.CloseSession):
             self.tell(peer, events.SessionClosed(message.session, 0, 0, 0, 0.0))
         elif facts is None:
@@ -343,7 +405,7 @@ class MediaActor(LayerActor):
     def _listen(self) -> None:
         """Whoever of the unheard said something is heard from now on, and hears."""
         for session in [each for each in self._unheard if self._lines.open(each).heard]:
-            key = _key(session)
+            key = key_of(session)
             facts: Facts = self.cells.get(key)
             assert facts.device is not None
             device = ring_back.heard(facts.device)
@@ -421,11 +483,11 @@ class MediaActor(LayerActor):
                 self._connect(facts.owner, facts.device)
         elif facts.owner == peer:
             self.cells.delete(key)
-            self._drop(_name(key), now)
+            self._drop(name_of(key), now)
 
     def spoiled(self, key: bytes, cell: Facts | None, error: BaseException, now: float) -> None:
         """A step of a session raised, or its cell cannot be read: the session ends."""
-        session = _name(key)
+        session = name_of(key)
         self._drop(session, now)
         lost = events.SessionLost(session, f"{type(error).__name__}: {error}")
         # Who owned a cell that cannot be read is not known; a shard that does not know the session takes no notice.
@@ -450,14 +512,6 @@ class MediaActor(LayerActor):
         self._lines.close()
         self._records.close()
         self._ports.close()
-
-
-def _key(session: str) -> bytes:
-    return session.encode("utf-8", "surrogateescape")
-
-
-def _name(key: bytes) -> str:
-    return key.decode("utf-8", "surrogateescape")
 
 
 def main(context: Context) -> None:

@@ -17,7 +17,7 @@ from actors.media.pacing import Pacing
 from actors.media.plays import Plays
 from actors.media.record import Records
 from actors.media.reports import closed, farewell
-from actors.media.restoring import restore
+from actors.media.restoring import Rows, adopt, leave, restore
 from actors.media.session import TICKS, Session
 from actors.media.snapshot import row
 from actors.media.sockets import Ports
@@ -123,6 +123,7 @@ class Engine:
             session.report_due = now - self._phase + self.floor.interval(session)
         protected = session.srtp is not None
         session.apply(start)
+        self.floor.bridges.changed()
         if session.srtp is not None and not protected:
             self.floor.srtp.begin(session, session.srtp)
         self.floor.wake(session)
@@ -169,6 +170,40 @@ class Engine:
         session.line = line
         self.floor.wake(session)
 
+    def bridge(self, key: str, other: str, *, keys: bool = False) -> None:
+        """Put a session into the bridge of another, or with it into a new one.
+
+        Args:
+            key: the session; it leaves any bridge that it is in.
+            other: the one it is to hear, and to be heard by.
+            keys: of a new bridge, keys pressed by the peer of any are pressed in all others.
+        """
+        floor = self.floor
+        session, beside = self.sessions[key], self.sessions[other]
+        if beside.member is None:
+            floor.join(beside, floor.name(), keys=keys)
+        there = beside.member
+        assert there is not None
+        if session.member is None or session.member.bridge != there.bridge:
+            floor.join(session, there.bridge, keys=there.keys)
+        floor.tell_bridge(there.bridge)
+
+    def part(self, key: str) -> None:
+        """Take a session out of its bridge."""
+        self.floor.part(self.sessions[key])
+
+    def bridge_of(self, key: str) -> tuple[str, bool] | None:
+        """The name of a session's bridge, and whether keys pass there; None while it is in none."""
+        session = self.sessions.get(key)
+        member = None if session is None else session.member
+        return None if member is None else (member.bridge, member.keys)
+
+    def beside(self, key: str) -> tuple[str, ...]:
+        """The other sessions of a session's bridge."""
+        session = self.sessions[key]
+        members = () if session.member is None else self.floor.bridges[session.member.bridge]
+        return tuple([each.session.key for each in members if each.session is not session])
+
     def of_call(self, call: str) -> Session | None:
         """The session of a call that was prepared last."""
         found = next((each for each in reversed(self.sessions.values()) if each.call == call), None)
@@ -204,6 +239,18 @@ class Engine:
                 session.player.close()
             self.floor.recordings.end(session, self.floor.tick + 1)
         self.floor.lane.close()
+
+    def leave(self, key: str) -> Rows | None:
+        """Let go of a session for another process; None while a recording is being ended: then an event tells."""
+        return leave(self.floor, self.sessions[key])
+
+    def adopt(self, key: str, facts: Facts, rows: Rows, now: float) -> bool:
+        """Go on with a session of another process; False while its ports are not here, or it is ahead by a tick.
+
+        Raises:
+            ValueError: it cannot go on.
+        """
+        return adopt(self.floor, self._plays, key, facts, rows, now - self._phase)
 
     def restore(self, sessions: Mapping[str, Facts], now: float) -> dict[str, str]:
         """Take a predecessor's sessions up where their records say; the next tick is due at once.

@@ -155,6 +155,27 @@ class UseDevice(Event, frozen=True):
     stage: str = ""
 
 
+class JoinBridge(Event, frozen=True):
+    """Let a session and another of the same process hear each other: it joins the bridge that the other is in.
+
+    The peer of each member hears those of all others. Answered by Bridged, to the owners of all members.
+
+    Attributes:
+        other: a session that was started; where it is in no bridge, one of both is begun.
+        keys: the keys that the peer of one presses are pressed in the others, too; of the bridge's first two.
+    """
+
+    session: str
+    other: str
+    keys: bool = False
+
+
+class LeaveBridge(Event, frozen=True):
+    """Take a session out of its bridge. Answered by Bridged with no others."""
+
+    session: str
+
+
 class SendDigits(Event, frozen=True):
     """Send telephone events to the peer (RFC 4733), after those still to be sent; in-band where it takes none.
 
@@ -166,6 +187,32 @@ class SendDigits(Event, frozen=True):
     session: str
     digits: str
     duration: int = 160
+
+
+class ExpectSession(Event, frozen=True):
+    """A session is about to come from another process: what is told to it until then is done once it is there."""
+
+    session: str
+
+
+class MoveSession(Event, frozen=True):
+    """Let go of a session for the media process number `to`, without a word to its peer. Answered by SessionExported.
+
+    Its sockets go there through the supervisor's store.
+    """
+
+    session: str
+    to: int
+
+
+class TakeSession(Event, frozen=True):
+    """Go on with a session that another process has let go of; `state` is what that one exported."""
+
+    session: str
+    state: bytes
+
+    def __repr__(self) -> str:
+        return f"TakeSession({self.session!r})"  # the state holds keys
 
 
 class CloseSession(Event, frozen=True):
@@ -229,6 +276,19 @@ class KeysPressed(Event, frozen=True):
     session: str
 
 
+class Bridged(Event, frozen=True):
+    """Who hears whom has changed: the session is in a bridge with the sessions of these calls.
+
+    Attributes:
+        others: empty: it is in no bridge, or not any more.
+        reason: why a bridge that was asked for could not be had, else empty.
+    """
+
+    session: str
+    others: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class Noticed(Event, frozen=True):
     """Something about a session's audio that people should know; the session goes on.
 
@@ -247,6 +307,17 @@ class SessionLost(Event, frozen=True):
 
     session: str
     reason: str
+
+
+class SessionExported(Event, frozen=True):
+    """What another process needs to go on with a session: hand it to that number `to`, as it is."""
+
+    session: str
+    to: int
+    state: bytes
+
+    def __repr__(self) -> str:
+        return f"SessionExported({self.session!r}, {self.to})"  # the state holds keys
 
 
 class SessionClosed(Event, frozen=True):
@@ -280,6 +351,11 @@ FromDialog = (
     | Echo
     | UseDevice
     | SendDigits
+    | JoinBridge
+    | LeaveBridge
+    | ExpectSession
+    | MoveSession
+    | TakeSession
     | CloseSession
 )
 ToDialog = (
@@ -288,6 +364,8 @@ ToDialog = (
     | PlayFinished
     | RecordFailed
     | DigitReceived
+    | Bridged
+    | SessionExported
     | Noticed
     | SessionLost
     | SessionClosed

@@ -5,12 +5,27 @@ from __future__ import annotations
 import msgspec
 
 from actors.media.codecs import Codec, CodecMissingError, find
-from actors.media.events import Format, Play, Record, SendDigits, StartSession, UseDevice
+from actors.media.events import Format, FromDialog, Play, Record, SendDigits, StartSession, UseDevice
 from actors.media.g711 import Law
 from actors.media.peer import EVENT
 
 _LAWS = {"PCMU": int(Law.PCMU), "PCMA": int(Law.PCMA)}
 _KINDS = _LAWS | {"TELEPHONE-EVENT": EVENT}
+
+
+class Coming(msgspec.Struct, array_like=True, frozen=True):
+    """What is known of a session that is to come from another process.
+
+    Attributes:
+        waiting: commands that are carried out once it is here.
+        state: what the other process exported, empty until that came.
+    """
+
+    waiting: tuple[FromDialog, ...] = ()
+    state: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Coming({len(self.waiting)}, {len(self.state)})"  # the state holds keys
 
 
 class Facts(msgspec.Struct, array_like=True, frozen=True):
@@ -27,6 +42,10 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
         queued: what is to be played after `play`.
         plays: the number of `play` among all that were begun, modulo 65536.
         paused: `play` waits.
+        coming: what waits for it, while it comes from another process.
+        moving: the number of the process that it goes to.
+        exported: that one has been told all, and gets the ports.
+        bridge: the name of the bridge that it is in, and whether keys pass there; None for none.
         closing: it was told to close and waits for its recording.
     """
 
@@ -45,6 +64,10 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     queued: tuple[Play, ...] = ()
     plays: int = 0
     paused: bool = False
+    bridge: tuple[str, bool] | None = None
+    coming: Coming | None = None
+    moving: int | None = None
+    exported: bool = False
 
 
 def law_of(form: Format) -> int | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.media.activity import Activity
+from actors.media.bridge import Bridges
 from actors.media.crossing import Crossing
 from actors.media.disk import Disk
-from actors.media.events import SessionLost
+from actors.media.events import Bridged, SessionLost
 from actors.media.filters import Filter, Filtered
 from actors.media.lane import Lane, Sessions
 from actors.media.network import Network
@@ -56,8 +57,10 @@ class Floor:
         sockets: descriptor -> session, and whether it is that of RTCP.
         behind: restored sessions whose recording or taps have some ticks to make good, and how many.
         lane: the sessions that go on as rows.
+        bridges: those that hear each other.
         events: what happened to sessions, as (session, event).
         send_errors, receive_errors: datagrams the kernel refused, either way.
+        moving: what is to be told of sessions that move, once their recordings are ended.
         tick: the last one that was served.
     """
 
@@ -75,7 +78,8 @@ class Floor:
         network: Network | None,
         process: Filter | None,
     ) -> None:
-        self.lane = Lane(records, len(ports))
+        self.lane = Lane(records, ports.pairs)
+        self.bridges = Bridges()
         self.sessions: dict[str, Session] = Sessions(self.lane.leave)
         self.events: list[tuple[str, Event]] = []
         self.send_errors = self.receive_errors = 0
@@ -90,6 +94,7 @@ class Floor:
         self.resting: list[dict[str, Session]] = [{} for _ in range(TICKS)]
         self.sockets: dict[int, tuple[Session, bool]] = {}
         self.behind: list[tuple[Session, int]] = []
+        self.moving: dict[str, Event] = {}
         self.tick = 0
         self._token = token
         self._target = target
@@ -176,15 +181,57 @@ class Floor:
         self.release(session)
         self.events.append((session.key, SessionLost(session.key, f"{type(error).__name__}: {error}")))
 
-    def release(self, session: Session, more: int = 0) -> None:
-        """Take a session out of everything and give its ports back; `more` frames of it were taken in advance."""
+    # Bridges.
+
+    def name(self) -> str:
+        """The name of a new bridge."""
+        return f"{self._token():08x}{self._token():08x}"
+
+    def join(self, session: Session, name: str, *, keys: bool) -> None:
+        """Put a session into a bridge, out of any other; it is served every tick from now on."""
+        self.part(session)
+        self.bridges.join(session, name, keys=keys)
+        self.wake(session)
+
+    def part(self, session: Session, *, tell: bool = True) -> None:
+        """Take a session out of its bridge, if it is in one; a last one that is left is in none either."""
+        if session.member is None:
+            return
+        name = self.bridges.leave(session)
+        if tell:
+            self.events.append((session.key, Bridged(session.key)))
+        left = self.bridges[name]
+        if len(left) == 1:
+            self.part(self.sessions[left[0].session.key])
+        elif left:
+            self.tell_bridge(name)
+
+    def tell_bridge(self, name: str) -> None:
+        """Tell each member of a bridge who the others are."""
+        members = self.bridges[name]
+        for member in members:
+            others = tuple([each.session.call for each in members if each is not member])
+            self.events.append((member.session.key, Bridged(member.session.key, others)))
+
+    def release(self, session: Session, more: int = 0, *, moves: bool = False) -> None:
+        """Take a session out of everything and give its ports back, unless they move with it.
+
+        Args:
+            session: which.
+            more: frames of it that were taken in advance.
+            moves: another process goes on with it.
+        """
         del self.sessions[session.key]
+        self.part(session, tell=False)
         self.active.pop(session.key, None)
         self.resting[session.pair.slot % TICKS].pop(session.key, None)
         del self.sockets[session.pair.rtp.fileno()], self.sockets[session.pair.rtcp.fileno()]
-        self.ports.release(session.pair)
+        if moves:
+            self.ports.detach(session.pair)
+        else:
+            self.ports.release(session.pair)
         if session.taps is not None:
-            session.taps.close("the audio of the call is over")
+            session.taps.close("the audio of the call moved" if moves else "the audio of the call is over")
             session.taps = None
         session.stop_playing()
         if session.recorder is not None:

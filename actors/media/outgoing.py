@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from actors.media.bridge import Member
 from actors.media.g711 import encode, transcode
 from actors.media.line import Line
 from actors.media.pieces import FRAME
@@ -28,6 +29,8 @@ def frame_to_send(session: Session, codes: bytes, law: int) -> bytes:
         codes: what the jitter buffer gave.
         law: their law, 0 for nothing.
     """
+    if session.member is not None:
+        return _bridged(session, session.member)
     if session.line is not None:
         said = _from_device(session, session.line)  # what is not sent is not kept for later
         return session.silence if session.muted or session.held else said
@@ -36,6 +39,15 @@ def frame_to_send(session: Session, codes: bytes, law: int) -> bytes:
     if session.voice is not None:
         return codes or session.silence
     return transcode(codes, law, session.law) if law else session.silence
+
+
+def _bridged(session: Session, member: Member) -> bytes:
+    """The next 20 ms of what the others in its bridge say, and of what the sound device does."""
+    said = member.payload
+    if session.line is not None:
+        device = _from_device(session, session.line)
+        said = member.mixed(device)
+    return session.silence if session.muted or session.held or said is None else said
 
 
 def _from_device(session: Session, line: Line) -> bytes:

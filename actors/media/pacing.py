@@ -24,8 +24,12 @@ _CATCH_UP = 3
 MADE_UP = 250
 
 
+def heard(session: Session) -> tuple[bytes, int]:
+    """What a session hears; when its peer begins and ends to speak is told where somebody wants to know."""
+    return session.hear() if session.activity is None else _attentive(session, session.activity)
+
+
 def _attentive(session: Session, activity: Activity) -> tuple[bytes, int]:
-    """What a session hears; when its peer begins and ends to speak is told."""
     codes, law = session.hear()
     buffer = session.peer.buffer
     pausing = buffer is not None and buffer.pausing  # then it is noise of our own making
@@ -73,7 +77,10 @@ class Pacing:
             self._frames(self._floor.tick, now, wall)
         events, over = self._floor.recordings.settle(due + 1)
         self._floor.events += events
-        self._floor.events += [(session.key, closed(session)) for session in over]
+        moving = self._floor.moving
+        self._floor.events += [
+            (each.key, moving.pop(each.key) if each.key in moving else closed(each)) for each in over
+        ]
 
     def _skip(self, ticks: int) -> None:
         """Let time pass unheard and unsent: the timestamps follow by themselves."""
@@ -109,6 +116,9 @@ class Pacing:
         for session in self._floor.lane.due(now):
             self._floor.report(session, now, wall)
             self._floor.lane.reported(session)
+        if self._floor.bridges:
+            self._mix()
+            alone = [session for session in alone if session.key in self._floor.sessions]  # none was lost meanwhile
         for session in alone:
             try:
                 self._serve(session, tick, now, wall)
@@ -119,10 +129,25 @@ class Pacing:
             except Exception as error:  # noqa: BLE001 - as above
                 self._floor.lose(session, error)
 
+    def _mix(self) -> None:
+        """What the peers of those in bridges say in this tick becomes what the others say in it."""
+        for name in self._floor.bridges:
+            for member in self._floor.bridges[name]:
+                session = self._floor.sessions.get(member.session.key)
+                if session is None or session.key not in self._floor.active:
+                    member.hear(b"", 0)
+                    continue
+                try:
+                    member.hear(*heard(session))
+                except Exception as error:  # noqa: BLE001 - a session's fault is that session's end
+                    self._floor.lose(session, error)
+        self._floor.bridges.mix()
+
     def _serve(self, session: Session, tick: int, now: float, wall: float) -> None:
         """One frame of one session: hear, record, and send what is due."""
         peer = session.peer
-        codes, law = session.hear() if session.activity is None else _attentive(session, session.activity)
+        member = session.member
+        codes, law = heard(session) if member is None else (member.heard, member.form)
         taps, recorder = session.taps, session.recorder
         said, form = b"", 0
         destination = peer.destination

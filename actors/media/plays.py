@@ -73,7 +73,13 @@ class Plays:
         self._play(session, plays[ended])
 
     def said(self, session: Session, tick: int) -> bytes | None:
-        """What another program writes, else what is played; None where neither is."""
+        """What another program writes, else what is played, with what is said in its bridge; None where neither is."""
+        payload = self._own(session, tick)
+        if payload is None or session.member is None or session.held:
+            return payload
+        return session.member.mixed(payload)
+
+    def _own(self, session: Session, tick: int) -> bytes | None:
         payload = None if session.taps is None else session.taps.say(tick)
         if payload is None and session.player is not None and not session.paused:
             return self._played(session, session.player)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from actors.media.activity import Activity
+from actors.media.bridge import Member
 from actors.media.codecs.companded import Companded
 from actors.media.comfort_noise import Hiss
 from actors.media.crossing import Crossing
@@ -81,6 +82,7 @@ class Session:
         held: it sends silence in place of what the sound device says.
         call: the id of its call.
         taps: other programs that hear or speak; None for none.
+        member: its place in a bridge; None while it is in none.
         crossing: the simulated network that the peer's packets come through; None for none.
         filtered: its way through a user's filter; None for none.
         activity: hears when the peer begins and ends to speak; None where nobody wants to know.
@@ -117,6 +119,7 @@ class Session:
         "keys",
         "law",
         "line",
+        "member",
         "mender",
         "muted",
         "next_timestamp",
@@ -166,6 +169,7 @@ class Session:
         self.taps: Taps | None = None
         self.suppressor: Suppressor | None = None
         self.hiss: Hiss | None = None
+        self.member: Member | None = None
         self.crossing: Crossing | None = None
         self.filtered: Filtered | None = None
         self.activity: Activity | None = None
@@ -321,7 +325,7 @@ class Session:
         hiss = None if self.peer.noise is None else self._hiss(*self.peer.noise)
         if self.voice is not None:
             return self.voice.hear(buffer, hiss)
-        if not self.echo and self.recorder is None and self.line is None and self.taps is None:
+        if not self.echo and self.recorder is None and self.line is None and self.taps is None and self.member is None:
             return buffer.take()  # nobody listens
         if self.mender is None:
             self.mender = Mender()
@@ -365,6 +369,7 @@ class Session:
             and self.filtered is None
             and self.activity is None
             and self.suppressor is None
+            and self.member is None
             and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None
             and self.line is None
@@ -396,6 +401,7 @@ class Session:
             and self.line is None
             and self.recorder is None
             and self.taps is None
+            and self.member is None
             and (self.keys is None or not self.keys.busy)
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.media.network import Network
+from actors.media.pool import Pool
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         real_time: the pacing loop asks for real-time priority.
         network: a bad one, simulated for what every session receives; None for none.
         filter: the file of a filter that the sound of every session goes through; empty for none.
+        pool: all RTP ports, where several processes share them; None where there is one.
     """
 
     jitter: int = 40
@@ -32,6 +34,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = ""
     network: Network | None = None
     filter: str = ""
+    pool: Pool | None = None
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -130,6 +130,11 @@ def slow_row(session: Session) -> bytes:
     )
 
 
+def served(body: bytes) -> int:
+    """The tick of a row."""
+    return int(_FAST.unpack_from(body, _SLOW.size)[1])
+
+
 def resume(session: Session, body: bytes, *, skip: bool) -> None:
     """Go on from a row of a predecessor; what was negotiated is to be applied again before.
 

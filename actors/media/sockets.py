@@ -8,6 +8,8 @@ import socket
 from collections import deque
 from collections.abc import Mapping
 
+from actors.media.pool import Pool
+
 # What is thrown away when a pair is taken; more than this is a flood, which the source rules stand against.
 _MAX_STALE = 256
 _PREFIX = "rtp:"
@@ -43,28 +45,46 @@ def _empty(sock: socket.socket) -> None:
         return  # a pending ICMP error, which reading it has cleared
 
 
+def _pairs_of(descriptors: Mapping[str, int]) -> dict[int, tuple[int, int]]:
+    """The descriptors of RTP and RTCP, by port."""
+    fds = {int(token[len(_PREFIX) :]): fd for token, fd in descriptors.items() if token.startswith(_PREFIX)}
+    return {port: (fds[port], fds[port + 1]) for port in sorted(fds) if port % 2 == 0 and port + 1 in fds}
+
+
 class Ports:
     """The pool. Sockets become objects when they are first used, so that a start does not depend on the pool's size.
 
     Args:
         descriptors: token -> descriptor, non-blocking UDP sockets; those of "rtp:<port>" are taken, the rest left
             alone.
+        pool: all ports, where several processes share them and sessions move; None where there is one.
+        number: of this process.
+
+    Attributes:
+        pairs: how many there were at the start.
+        leaving: ports of other processes that are not in use any more.
     """
 
-    def __init__(self, descriptors: Mapping[str, int]) -> None:
-        fds = {int(token[len(_PREFIX) :]): fd for token, fd in descriptors.items() if token.startswith(_PREFIX)}
-        ports = sorted(port for port in fds if port % 2 == 0 and port + 1 in fds)
-        self._fds = {port: (fds[port], fds[port + 1]) for port in ports}
-        self._slots = {port: slot for slot, port in enumerate(ports)}
+    def __init__(self, descriptors: Mapping[str, int], pool: Pool | None = None, number: int = 0) -> None:
+        self._fds = _pairs_of(descriptors)
+        self.pairs = len(self._fds)
+        self.leaving: list[int] = []
+        self._pool, self._number = pool, number
+        self._slots = {port: slot if pool is None else pool.slot(port) for slot, port in enumerate(self._fds)}
         self._pairs: dict[int, Pair] = {}
-        self._free = deque(ports)
+        self._free = deque([port for port in self._fds if self.home(port) == number])
         self._busy: set[int] = set()
         # Taken out of turn; their place in the queue is passed over when it comes.
         self._claimed: set[int] = set()
         self._epoll = select.epoll()
 
     def __len__(self) -> int:
-        return len(self._slots)
+        """How many slots there are: pairs that this process may ever have."""
+        return len(self._slots) if self._pool is None else self._pool.slots
+
+    def home(self, port: int) -> int:
+        """The number of the process that a port is of."""
+        return self._number if self._pool is None else self._pool.home(port)
 
     @property
     def v6(self) -> bool:
@@ -91,9 +111,10 @@ class Ports:
 
     def claim(self, port: int) -> Pair | None:
         """The pair of `port` for a session that had it before a restart; None when the pool has it no more."""
-        if port not in self._slots or port in self._busy:
+        if port not in self._fds or port in self._busy:
             return None
-        self._claimed.add(port)
+        if self.home(port) == self._number:
+            self._claimed.add(port)
         pair = self._pair(port)
         self._begin(pair)
         return pair
@@ -114,10 +135,49 @@ class Ports:
 
     def release(self, pair: Pair) -> None:
         """Give a pair back, to rest behind all that are free, so that a late stream finds nobody."""
+        self.detach(pair)
+        self._busy.discard(pair.port)
+        (self._free if self.home(pair.port) == self._number else self.leaving).append(pair.port)
+
+    def detach(self, pair: Pair) -> None:
+        """Read a pair no more, which stays in use until it is given away."""
         self._epoll.unregister(pair.rtp.fileno())
         self._epoll.unregister(pair.rtcp.fileno())
-        self._busy.discard(pair.port)
-        self._free.append(pair.port)
+
+    # Pairs that go to other processes and come from them.
+
+    def add(self, descriptors: Mapping[str, int]) -> list[int]:
+        """Take pairs in, ours to be used again; the ports of those that are another's."""
+        came = _pairs_of(descriptors)
+        for port, fds in came.items():
+            self._fds[port] = fds
+            self._slots[port] = self._slots.get(port, 0) if self._pool is None else self._pool.slot(port)
+        ours = [port for port in came if self.home(port) == self._number]
+        self._free.extend(ours)
+        return [port for port in came if port not in ours]
+
+    def idle(self, port: int) -> bool:
+        """It is another's, is here, and no session has it."""
+        return port in self._fds and port not in self._busy and self.home(port) != self._number
+
+    def strangers(self) -> list[int]:
+        """The ports of other processes that are here and that no session has."""
+        return [port for port in self._fds if self.idle(port)]
+
+    def give(self, port: int) -> tuple[str, str]:
+        """Close our ends of a detached or idle pair; the tokens that its sockets have in the supervisor's store."""
+        fds = self._fds.pop(port, None)
+        pair = self._pairs.pop(port, None)
+        self._busy.discard(port)
+        if port in self._free:
+            self._free.remove(port)
+        if pair is not None:
+            pair.rtp.close()
+            pair.rtcp.close()
+        elif fds is not None:
+            for fd in fds:
+                os.close(fd)
+        return f"{_PREFIX}{port}", f"{_PREFIX}{port + 1}"
 
     def ready(self) -> list[tuple[int, int]]:
         """Descriptors of pairs in use that have a datagram, asked without waiting."""

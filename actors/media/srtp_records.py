@@ -40,6 +40,15 @@ class SrtpRecords:
         for srtp.generation in (1, 2):
             self._file().write(session.pair.slot, srtp.generation, Row(session.identity).pack())
 
+    def put(self, slot: int, body: bytes) -> None:
+        """Write both copies of a row that another process wrote.
+
+        Raises:
+            OSError: there is no room.
+        """
+        for generation in (1, 2):
+            self._file().write(slot, generation, body)
+
     def write(self, session: Session, srtp: Srtp) -> None:
         """Write the indexes as they are now."""
         srtp.generation += 1

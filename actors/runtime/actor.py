@@ -21,7 +21,7 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Figures, Reloaded, Stop, Tree
+from actors.runtime.channel import Figures, Reloaded, Stop, Stored, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import KEY_LIMIT, Journal, JournalCorrupt
@@ -105,14 +105,23 @@ class LayerActor(pykka.Actor):
 
     def figures(self) -> Figures:
         """What this actor counts, for who watches the service: name, label, which of those it is, value."""
-        waiting = max((pipe.waiting for pipe in self._pipes.values()), default=0)
-        return ("cells", "actor", self.name, len(self.cells)), ("pipe_waiting", "actor", self.name, waiting)
+        pipes = self._pipes.values()
+        counted = {
+            "cells": len(self.cells),
+            "pipe_waiting": max((pipe.waiting for pipe in pipes), default=0),
+            "pipe_malformed_total": sum(pipe.malformed for pipe in pipes),
+            "pipe_unsent_total": sum(pipe.unsent for pipe in pipes),
+        }
+        return tuple([(name, "actor", self.name, value) for name, value in counted.items()])
 
     def tree_told(self, tree: Tree, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_tree``."""
 
     def reloaded(self, answer: Reloaded, now: float) -> None:
         """The supervisor's answer to ``context.channel.ask_reload``."""
+
+    def descriptors_given(self, tokens: tuple[str, ...], now: float) -> None:
+        """Another child handed these over; they are in ``context.channel.descriptors``."""
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
@@ -287,6 +296,8 @@ class LayerActor(pykka.Actor):
                 self.stopping(order.drain, now)
             elif isinstance(order, Tree):
                 self.tree_told(order, now)
+            elif isinstance(order, Stored):
+                self.descriptors_given(tuple([token for token, _ in order.entries]), now)
             else:
                 self.reloaded(order, now)
         return False

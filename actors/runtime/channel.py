@@ -66,6 +66,13 @@ class Withdraw(Message, frozen=True):
     token: str
 
 
+class HandOver(Message, frozen=True):
+    """Let another child have these descriptors of mine, from now on."""
+
+    tokens: tuple[str, ...]
+    to: str
+
+
 class AskTree(Message, frozen=True):
     """Tell me the state of all children."""
 
@@ -141,9 +148,9 @@ class Go(Message, frozen=True):
     """Only now may the child run its actor: it is known by its pidfd. With it comes the run directory's lock."""
 
 
-Order = Stop | Tree | Reloaded
-FromChild = Hello | Ready | Beat | Deposit | Withdraw | AskTree | AskStop | AskReload | LastWords
-ToChild = Stop | Tree | Reloaded | Stored | Go
+Order = Stop | Tree | Reloaded | Stored
+FromChild = Hello | Ready | Beat | Deposit | Withdraw | HandOver | AskTree | AskStop | AskReload | LastWords
+ToChild = Order | Go
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
@@ -235,21 +242,38 @@ class Channel:
         """Have the supervisor close its duplicate; do it before your own close, else the peer sees no FIN."""
         self._end.send(_encode(Withdraw(token)))
 
+    def hand_over(self, tokens: Iterable[str], to: str) -> None:
+        """Let the child `to` have what the store keeps for us under these tokens; our own descriptors stay open.
+
+        It is safe once this returns, as a deposit is; what the store does not hold for us stays where it is.
+        """
+        for token in (names := tuple(tokens)):
+            self.descriptors.pop(token, None)
+        self._end.send(_encode(HandOver(names, to)))
+
     def receive(self) -> list[Order]:
-        """The orders that have come, without waiting; a supervisor that is gone reads once as ``Stop(drain=False)``."""
+        """The orders that have come, without waiting; a supervisor that is gone reads once as ``Stop(drain=False)``.
+
+        Descriptors that another child handed over are in `descriptors` when their ``Stored`` is returned.
+
+        Raises:
+            ChannelError: some of them were lost on their way.
+        """
         orders: list[Order] = []
         while not self._closed_by_supervisor:
             try:
-                data = self._end.recv(_BUFFER, socket.MSG_DONTWAIT)
+                data, fds, whole = _receive(self._end, MAX_DESCRIPTORS, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
             except ConnectionResetError:
-                data = b""
+                data, fds, whole = b"", [], True
             if not data:
                 self._closed_by_supervisor = True
                 orders.append(Stop(drain=False))
                 break
             message = _decode_to_child(data)
+            if isinstance(message, Stored):
+                self._store(message, fds, whole=whole)
             if isinstance(message, Order):
                 orders.append(message)
         return orders
@@ -298,10 +322,13 @@ class Channel:
             if isinstance(message, Go):
                 return fds
             if isinstance(message, Stored):
-                if not whole or len(fds) != len(message.entries):
-                    raise ChannelError(f"{len(message.entries) - len(fds)} descriptors were lost: raise NOFILE")
-                for (token, note), fd in zip(message.entries, fds, strict=True):
-                    self.descriptors[token] = Descriptor(fd, note)
+                self._store(message, fds, whole=whole)
+
+    def _store(self, message: Stored, fds: list[int], *, whole: bool) -> None:
+        if not whole or len(fds) != len(message.entries):
+            raise ChannelError(f"{len(message.entries) - len(fds)} descriptors were lost: raise NOFILE")
+        for (token, note), fd in zip(message.entries, fds, strict=True):
+            self.descriptors[token] = Descriptor(fd, note)
 
 
 class SupervisorEnd:

@@ -64,6 +64,14 @@ class Store:
         if old is not None:
             os.close(old.fd)
 
+    def move(self, tokens: Iterable[str], to: Store) -> dict[str, Descriptor]:
+        """Let another store have what is held under these tokens; what that was."""
+        moved = {token: self.held.pop(token) for token in tokens if token in self.held}
+        for token in moved:
+            to.drop(token)
+        to.held |= moved
+        return moved
+
     def close(self) -> None:
         """Close everything."""
         for token in tuple(self.held):

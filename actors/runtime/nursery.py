@@ -368,6 +368,8 @@ class Nursery:
                     child.store.put(token, fd, note)
             case channel.Withdraw(token):
                 child.store.drop(token)
+            case channel.HandOver(tokens, to):
+                self._hand_over(child, tokens, to)
             case channel.Ready():
                 self._on_child_ready(child)
             case channel.Hello(pid, threads, missing):
@@ -376,6 +378,17 @@ class Nursery:
                 child.words = text
             case _:
                 self._asked(run, message)
+
+    def _hand_over(self, child: Child, tokens: tuple[str, ...], to: str) -> None:
+        """Let another child have descriptors of this one, now if it runs and at each of its starts."""
+        other = next((one for one in self._children if one.name == to), None)
+        if other is None:
+            log.error("nobody to hand descriptors over to", child=child.name, to=to)
+            return
+        moved = child.store.move(tokens, other.store)
+        if moved and other.run is not None:
+            other.run.end.hand_over(moved)
+            self._poll_as_needed(other.run)
 
     def _asked(self, run: Run, message: channel.FromChild) -> None:
         """It asks something of the whole service."""

@@ -573,6 +573,26 @@ def test_calls_are_muted_and_unmuted(house: Harness, words: tuple[str, ...], wha
         assert done.done()[0] == 0
 
 
+def test_calls_are_bridged_by_the_beginning_of_their_ids_and_taken_out(house: Harness) -> None:
+    calls = tuple(dialog.CallInfo(name, "in", "confirmed", "r", "l", 1.0, 2.0) for name in ("c1", "d2"))
+    with command(house, "bridge", "c1", "d", "--keys") as done:
+        for number in (0, 1):
+            if f"dialog-{number}" in house.peers:
+                listed = house.expect(f"dialog-{number}", dialog.ListCalls, timeout=PATIENCE)
+                house.send(f"dialog-{number}", dialog.CommandDone(listed.ref, () if number else calls))
+        bridged = house.expect("dialog-0", dialog.BridgeCall, timeout=PATIENCE)
+        assert (bridged.call, bridged.other, bridged.keys) == ("c1", "d2", True)
+        house.send("dialog-0", dialog.CommandDone(bridged.ref))
+        assert done.done() == (0, "", "")
+    with command(house, "bridge", "c1", "--off") as done:
+        parted = house.expect("dialog-0", dialog.UnbridgeCall, timeout=PATIENCE)
+        assert parted.call == "c1"
+        house.send("dialog-0", dialog.CommandDone(parted.ref))
+        assert done.done() == (0, "", "")
+    with command(house, "bridge", "c1") as done:
+        assert done.done()[0] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "waiting", "counts"),
     [(("2", "8"), True, ("voice-message", "2/8")), (("0", "--kind", "fax-message"), False, ("fax-message", "0/0"))],

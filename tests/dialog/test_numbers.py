@@ -9,7 +9,7 @@ import pytest
 
 from actors.dialog.accounts import Account
 from actors.dialog.events import CallReceived, CommandDone, CommandFailed
-from actors.dialog.trunk import Rule, written
+from actors.dialog.numbers import Rule, written
 from actors.sip import Request
 from tests.dialog.phone import FLOW, NEAR, Phone, invite, place
 

@@ -8,9 +8,9 @@ import pytest
 
 from actors.dialog.accounts import Account
 from actors.dialog.events import CallReceived
+from actors.dialog.numbers import Rule
 from actors.dialog.policy import route
 from actors.dialog.settings import Answer, Route
-from actors.dialog.trunk import Rule
 from tests.dialog.phone import FLOW, Phone, invite
 
 TRUNK = Account(aor="sip:100@192.0.2.9", register=False, incoming=(Rule(prefix="00", strip=2, add="+"),))

@@ -372,11 +372,15 @@ def test_a_reinvite_without_an_offer_asks_for_ours_and_its_ack_tells_the_answer(
 
 
 @UP
-def test_an_offer_that_nobody_answers_is_refused_and_the_session_stays(up: Callable[[], Box]) -> None:
+@pytest.mark.parametrize(("method", "status"), [("INVITE", 488), ("UPDATE", 504)])
+def test_an_offer_that_nobody_answers_is_refused_and_the_session_stays(
+    up: Callable[[], Box], method: str, status: int
+) -> None:
+    """FAULTS 8: an UPDATE for which somebody has to be asked gets 504 (RFC 3311 s5.2)."""
     box = up()
-    box.asks("INVITE", OTHER)
+    box.asks(method, OTHER)
     box.wait(10.1)
-    assert (box.last_response().status, box.state) == (488, "CONFIRMED")
+    assert (box.last_response().status, box.state) == (status, "CONFIRMED")
     assert [event.kind for event in box.reports(CallNoticed)] == ["offer_unanswered"]
     box.reply()
     assert box.failure().code == "bad_value"

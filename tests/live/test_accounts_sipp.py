@@ -10,6 +10,7 @@ import pytest
 
 from actors.control.client import Client, EventStream
 from actors.control.errors import CommandRefused
+from actors.control.identity import ANONYMOUS, Identity
 from actors.control.messaging import (
     MessageReceived,
     MessagesWaiting,
@@ -22,6 +23,8 @@ from actors.control.messaging import (
     SubscriptionReceived,
 )
 from actors.control.records import CallEnded
+from actors.sip import uri
+from actors.sip.headers import Diversion, HistoryInfo, PPreferredIdentity
 from tests.live import sipp
 from tests.live.processes import kill
 from tests.live.service import running
@@ -153,6 +156,25 @@ calls_per_second = 0.01
             with pytest.raises(CommandRefused) as refused:
                 client.place(f"sip:+49301234@{host}:{port}", **order)
             assert refused.value.code == "too_fast"
+
+
+def test_identity_goes_out_and_comes_in_typed(tmp_path: Path) -> None:
+    desk, bob = (uri.parse(f"sip:{user}@example.com") for user in ("desk", "bob"))
+    who = Identity(
+        preferred=(PPreferredIdentity("", uri.parse("sip:sales@example.com")),),
+        privacy=("id",),
+        diversions=(Diversion("", desk, {"reason": "no-answer"}),),
+        history=(HistoryInfo("", bob, {"index": "1"}),),
+    )
+    with running() as service, Client(service.run_dir) as client, client.events() as events:
+        with sipp.playing(tmp_path / "uas", "uas_identity") as (host, port):
+            call = client.place(f"sip:bob@{host}:{port}", caller=ANONYMOUS, headers=who.headers)
+            ended = wait_for(events, CallEnded, call=call)
+        said = Identity.of(ended.headers)
+        assert (ended.outcome, ended.cause) == ("busy", 17)
+        assert [(each.display_name, each.uri.user) for each in said.asserted] == [("Bob", "bob")]
+        assert [(each.cause, each.text) for each in said.reasons] == [(17, "on the line")]
+        assert [each.index for each in said.history] == [(1, 1)]
 
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:

@@ -242,3 +242,19 @@ def test_node_and_python_drive_one_service_at_once(echo: Service) -> None:
             check=False,
         )
         assert (wrong.returncode, wrong.stderr.partition(":")[0]) == (1, "bad_uri")
+
+
+def test_who_calls_the_bridge_speaks_with_whom_it_calls() -> None:
+    with running("--answer", "ring") as service, running("--answer", "echo") as callee:
+        words = (sys.executable, "examples/bridge.py", uri(callee), "--run-dir", str(service.run_dir))
+        with program(*words) as bridge, Client(service.run_dir) as client, client.events() as events:
+            assert bridge.stdout is not None
+            assert bridge.stdout.readline() == "ready\n"
+            call = client.place(uri(service), key="one")  # our own caller, answered by the example
+            assert call
+            spoken = bridge.stdout.readline()
+            assert " speaks with " in spoken
+            client.hangup(call)
+            ended = 0
+            while ended < 3:  # the caller's own, the one that was answered, and the one that was placed
+                ended += isinstance(events.receive(20), CallEnded)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import zmq
 from msgspec.structs import replace
 
 from actors.media import events, rtp
@@ -285,6 +286,20 @@ def test_more_key_commands_than_are_kept_are_dropped_with_a_word(place: Place) -
         for _ in range(33):
             it.send("dialog-0", SendDigits("a", "1", 60))
         assert it.expect("dialog-0", Noticed).kind == "keys_dropped"
+
+
+def test_what_the_kernel_and_programs_cost_is_counted_where_operators_look(place: Place) -> None:
+    with place.actor() as it, zmq.Context() as context, context.socket(zmq.DEALER) as program:
+        program.linger = 0
+        program.connect(f"ipc://{it.context.run_dir}/audio-0")
+        program.send(b"noise")
+
+        def counted() -> dict[str, float]:
+            return {name: value for name, _, _, value in it.actor.figures()}
+
+        it.wait_for(lambda: counted()["audio_malformed_total"] == 1, "the noise")
+        assert counted()["rtp_receive_errors_total"] == counted()["audio_frames_lost_total"] == 0
+        assert counted()["device_frames_unsent_total"] == 0
 
 
 def test_a_port_for_audio_that_somebody_took_meanwhile_keeps_no_call_waiting_and_is_had_when_it_is_free(

@@ -74,6 +74,15 @@ def test_a_message_changes_its_cell_and_answers(tmp_path: Path) -> None:
         assert it.stop() == 0
 
 
+def test_what_a_neighbour_sends_and_nobody_can_read_is_counted_where_operators_look(tmp_path: Path) -> None:
+    with adder(tmp_path) as it:
+        it.send("user", Sum(b"a", 1), Add(b"a", 2))  # the first is none of what we accept
+        assert it.expect("user", Sum).total == 2
+        counted = {name: value for name, _, of, value in it.actor.figures() if of == "adder"}
+        assert counted["pipe_malformed_total"] == 1
+        assert (counted["cells"], counted["pipe_unsent_total"]) == (1, 0)
+
+
 def test_a_successor_goes_on_with_cells_and_deadlines(tmp_path: Path) -> None:
     with adder(tmp_path) as it:
         it.send("user", Add(b"a", 2), Add(b"b", 5, linger=0.2))

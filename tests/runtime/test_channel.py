@@ -101,6 +101,22 @@ def test_a_deposit_outlives_the_child_that_made_it(ends: Ends) -> None:
     os.close(writing)
 
 
+def test_what_another_child_hands_over_is_there_while_it_runs(ends: Ends) -> None:
+    supervisor, child = ends
+    reading, writing = os.pipe()
+    supervisor.hand_over({"rtp:2": channel.Descriptor(reading, b"note")})
+    os.close(reading)
+    assert child.receive() == [channel.Stored((("rtp:2", b"note"),))]
+    os.write(writing, b"x")
+    held = child.descriptors["rtp:2"]
+    assert (os.read(held.fd, 1), held.note) == (b"x", b"note")
+    child.hand_over(["rtp:2"], "media-1")
+    assert child.descriptors == {}
+    assert supervisor.receive() == ([(channel.HandOver(("rtp:2",), "media-1"), None)], False)
+    for fd in (held.fd, writing):
+        os.close(fd)
+
+
 def test_a_note_that_is_too_long_is_refused(ends: Ends) -> None:
     _, child = ends
     with pytest.raises(ValueError, match="at most 1024 bytes"):

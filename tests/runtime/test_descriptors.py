@@ -147,6 +147,20 @@ def test_a_later_deposit_of_one_token_replaces_the_earlier(store: Store) -> None
         os.fstat(second)
 
 
+def test_what_is_moved_is_in_the_other_store_alone(store: Store) -> None:
+    first, second = os.pipe()
+    other = Store()
+    store.put("a", first, b"1")
+    other.put("a", second, b"2")
+    assert store.move(("a", "b"), other) == {"a": (first, b"1")}
+    assert store.held == {}
+    assert other.held == {"a": (first, b"1")}
+    os.fstat(first)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(second)
+    other.close()
+
+
 def test_the_descriptor_limit_is_only_raised_where_it_is_ours() -> None:
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
