@@ -35,7 +35,7 @@ from actors.dialog.identity import Identity
 from actors.dialog.limits import Limits, alone
 from actors.dialog.names import Names
 from actors.dialog.settings import Answer, DialogSettings
-from actors.runtime.machine import Machine
+from actors.runtime.machine import Effects, Machine
 from actors.sip import LocalProtocolError, Request, Response
 from actors.sip.offer_answer import Negotiated
 from actors.sip.sdp_codecs import Codec, offered
@@ -268,6 +268,9 @@ class Agent:
         self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
+        # Begins the subscription of a REFER outside of a call, and tells it how its call goes: Feeds does it.
+        self.follow: Callable[[Asked, str, float, float], Effects] = lambda *_: ()
+        self.told: Callable[[str, int, str, float, float], Effects] = lambda *_: ()
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}
         self._formats = self._named(settings.codecs)

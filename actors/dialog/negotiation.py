@@ -207,7 +207,7 @@ def _whole(description: bytes) -> bytes:
     """
     if not description:
         raise NotAcceptable(488, "No session description")
-    if len(description) > sdp.MAX_BYTES:
+    if len(description.decode("utf-8", "replace").encode()) > sdp.MAX_BYTES:  # as an event hands it on
         raise RemoteProtocolError(413, "The session description is too large")
     return description
 
