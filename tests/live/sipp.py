@@ -6,6 +6,7 @@ import csv
 import random
 import socket
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ class Report:
 
 
 PORTS = range(10_000, 16_000)  # below the ephemeral ports, which anybody may get between our look and SIPp's bind
-_held: list[socket.socket] = []
+HELD = 256  # of one process at once: with each of a whole run held, select and a limit of 1,024 would fail
+_held: deque[socket.socket] = deque()
 
 
 def free_port(of: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressFamily = socket.AF_INET) -> int:
-    """A port that nobody has, and that no other test gets before we end."""
+    """A port that nobody has, and that no other test gets while it is among the last `HELD` of ours."""
     host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
     for port in random.sample(PORTS, len(PORTS)):
         lock = socket.socket(socket.AF_UNIX)
@@ -43,6 +45,8 @@ def free_port(of: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressF
             lock.close()
             continue
         _held.append(lock)
+        if len(_held) > HELD:
+            _held.popleft().close()
         return port
     raise AssertionError("no free port")
 
