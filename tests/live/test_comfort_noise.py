@@ -37,9 +37,11 @@ def levels(samples: Samples) -> list[float]:
 
 
 def talked(said: Samples, *sides: Audio) -> list[Samples]:
-    """What each side hears while all of them say this, a second at a time."""
+    """What each side hears while all of them say this, written a second ahead."""
     found: list[list[bytes]] = [[] for _ in sides]
-    for at in range(0, len(said), RATE):
+    for audio in sides:
+        audio.write(said[:RATE].tobytes())
+    for at in range(RATE, len(said) + RATE, RATE):
         for audio in sides:
             audio.write(said[at : at + RATE].tobytes(), 20.0)
         for frames, audio in zip(found, sides, strict=True):
