@@ -85,6 +85,7 @@ def dialog(config: Config, former: tuple[Account, ...] = ()) -> DialogSettings:
         refer_replaces=config.calls.refer_replaces,
         replaces=config.calls.replaces,
         codecs=config.media.codecs,
+        ptime=config.media.ptime,
         comfort_noise=config.media.comfort_noise,
         srtp=config.media.srtp,
         srtp_suites=config.media.srtp_suites,

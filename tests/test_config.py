@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import layers
 from actors.config import Config, ConfigError, control_address, listeners, load, parse_listener, tls
 from actors.transport.settings import Listener
 
@@ -171,3 +172,12 @@ def test_an_address_for_clients_is_tcp_with_a_number() -> None:
     for wrong in ("udp:127.0.0.1:1", "tcp:host:1", "tcp:1.2.3.4:70000", "127.0.0.1:5070"):
         with pytest.raises(ConfigError, match=r"control\.listen"):
             control_address(wrong)
+
+
+def test_what_is_asked_of_sound_is_told_to_who_offers_it_and_who_sends_it(tmp_path: Path) -> None:
+    """The length of packets is the descriptions' affair; comfort noise that and media's."""
+    file = tmp_path / "sipactors.toml"
+    file.write_text("[media]\nptime = 40\ncomfort_noise = true\n")
+    whole = load(file)
+    assert (layers.dialog(whole).ptime, layers.dialog(whole).comfort_noise) == (40, True)
+    assert layers.media(whole).comfort_noise

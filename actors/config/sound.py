@@ -16,6 +16,7 @@ class MediaSection(Section, frozen=True, kw_only=True):
 
     Attributes:
         codecs: in the order they are offered; L16 is of 16 kHz.
+        ptime: milliseconds of audio in the packets that peers are asked to send; ours are of what they ask for.
         jitter: milliseconds of audio held back against jitter.
         inband_keys: hear keys in the sound of peers that take no telephone events; it costs about 4 ms a call-second.
         talk_events: tell when peers begin and end to speak.
@@ -35,6 +36,7 @@ class MediaSection(Section, frozen=True, kw_only=True):
         tuple[Literal["PCMU", "PCMA", "G722", "opus", "GSM", "L16", "L16/8000", "L16/44100"], ...],
         Meta(min_length=1, description=f"a list of {', '.join(NAMED)}, one at least"),
     ] = ("PCMU", "PCMA")
+    ptime: Literal[10, 20, 30, 40, 60] = 20
     jitter: Annotated[int, Meta(ge=20, le=500, description="milliseconds from 20 to 500")] = 40
     inband_keys: bool = False
     talk_events: bool = False

@@ -36,6 +36,7 @@ class Place(NamedTuple):
         media: ``service``, or ``application`` for a signalling-only call: the client brings and receives the SDP.
         sdp: of a signalling-only call, its offer line by line; empty with `late_offer`.
         with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
+        codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
     uri: str
@@ -52,6 +53,7 @@ class Place(NamedTuple):
     media: str = "service"
     sdp: tuple[str, ...] = ()
     with_call: str = ""
+    codecs: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):

@@ -26,6 +26,17 @@ class NoServiceFailure(Failure):
     exit_code = 3
 
 
+class UsageFailure(Failure):
+    """One line on stderr, and exit code 2: the command line is wrong."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        path = error.ctx.command_path if error.ctx is not None else "sipactors"
+        told = " ".join(error.format_message().split())  # some have lines of their own
+        super().__init__(f"{told.rstrip('.')}; see: {path} --help")
+
+
 @contextmanager
 def connected(run_dir: Path | None) -> Iterator[Client]:
     """A client of the service in `run_dir`; what it raises becomes one line and an exit code."""

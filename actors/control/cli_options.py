@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from actors.control.cli_connection import Failure
+from actors.control.cli_connection import Failure, UsageFailure
 from actors.control.client import Client, CommandRefused, default_run_dir
 from actors.control.follow import emit, uri_of
 
@@ -40,15 +41,43 @@ class Examples(click.Command):
 
 
 class ExamplesGroup(click.Group):
-    """A group whose help ends with examples of its commands."""
+    """A group whose help ends with examples of its commands, and that tells of wrong usage in one line."""
 
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **keywords: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **keywords)
         self.examples = examples
 
+    def make_context(self, *args: Any, **keywords: Any) -> click.Context:  # noqa: ANN401
+        """As click does: read the group's own words.
+
+        Raises:
+            UsageFailure: they are wrong.
+        """
+        with _one_line():
+            return super().make_context(*args, **keywords)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """As click does: read those of the command, and run it.
+
+        Raises:
+            UsageFailure: they are wrong.
+        """
+        with _one_line():
+            return super().invoke(ctx)
+
     def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         write_examples(formatter, self.examples)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no fault: click 8.2 and later show the help by it
+            raise
+        raise UsageFailure(error) from error
 
 
 def write_examples(formatter: click.HelpFormatter, examples: tuple[str, ...]) -> None:

@@ -70,6 +70,9 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--from", "caller", default="", metavar="URI", help="Call as URI.")
 @click.option("--account", default="", metavar="AOR", help="Call by this account.")
 @click.option("--ring-timeout", type=seconds, default=0.0, metavar="S", help="Give up after S seconds of ringing.")
+@click.option(
+    "--codec", "codecs", multiple=True, metavar="NAME", help="Offer this; again for more, the most liked first."
+)
 @json_option
 @run_dir_option
 @click.pass_context

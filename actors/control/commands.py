@@ -58,6 +58,7 @@ from actors.control.records import (
     Unbridge,
     Unregister,
 )
+from actors.sip.sdp_codecs import NAMED
 
 MAX_SECONDS = 1e6
 TONE = "tone:"  # before what is played and no file
@@ -108,6 +109,11 @@ def _check_place(command: Place) -> None:
         raise ProtocolError("bad_value", "a signalling-only call has an sdp, or a late_offer", "sdp")
     if command.sdp and command.media == "service":
         raise ProtocolError("bad_value", "sdp is for media = application", "sdp")
+    unknown = [name for name in command.codecs if name not in NAMED]
+    if unknown:
+        raise ProtocolError("bad_value", f"{unknown[0]!r} is none of {', '.join(NAMED)}", "codecs")
+    if command.codecs and command.media == "application":
+        raise ProtocolError("bad_value", "codecs are for media = service", "codecs")
 
 
 def _check_account(command: Register | Unregister) -> None:
@@ -291,6 +297,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dial
         media=command.media,
         sdp=_sdp(command.sdp),
         with_call=command.with_call,
+        codecs=command.codecs,
     )
 
 

@@ -19,7 +19,8 @@ from actors.control.protocol import pack
 # log goes on above them, so that no number is ever used twice.
 RESERVED = 100_000
 MAX_BYTES = 16 * 1024 * 1024
-EVENT_BYTES = 8_192  # a longer event has its texts cut
+EVENT_BYTES = 8_192  # a longer event has its texts cut, but no session description: a part of it says another thing
+LONGEST = 48 * 1024  # a still longer one loses its headers: a frame has to hold it
 TEXT_CUT = 1_000  # characters, when it has to be
 
 
@@ -127,5 +128,10 @@ def encode_event(number: int, event: msgspec.Struct) -> bytes:
     except UnicodeEncodeError:  # a peer's text that is no Unicode
         data = pack(fields)
     if len(data) > EVENT_BYTES:
-        data = pack({name: value[:TEXT_CUT] if type(value) is str else value for name, value in fields.items()})
-    return data
+        fields = {name: _cut(value) if name != "sdp" else value for name, value in fields.items()}
+        data = pack(fields)
+    return data if len(data) <= LONGEST else pack({**fields, "headers": ()})
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401
+    return value[:TEXT_CUT] if type(value) is str else value

@@ -71,6 +71,7 @@ def place(
     sdp: str = "",
     media: str = "",
     with_call: str | HasId = "",
+    codecs: Iterable[str] = (),
     on_owner_lost: str | float = "keep",
     key: str = "",
 ) -> Wish[str]:
@@ -95,6 +96,7 @@ def place(
         sdp: the offer of a signalling-only call: CallAnswered has the peer's answer, and the service no media in it.
         media: ``application`` for such a call with `late_offer`; with an `sdp` it is one anyhow.
         with_call: another call, beside which its audio is to be, as they will be bridged; empty: none.
+        codecs: those of the call, as the configuration names them, the most liked first; none: the service's own.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
@@ -115,6 +117,7 @@ def place(
         media or ("application" if sdp else "service"),
         sdp_lines(sdp),
         _id_of(with_call),
+        tuple(codecs),
     )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
 

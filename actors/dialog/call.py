@@ -35,10 +35,10 @@ from actors.dialog.identity import Identity
 from actors.dialog.limits import Limits, alone
 from actors.dialog.names import Names
 from actors.dialog.settings import Answer, DialogSettings
-from actors.runtime.machine import Machine
+from actors.runtime.machine import Effects, Machine
 from actors.sip import LocalProtocolError, Request, Response
 from actors.sip.offer_answer import Negotiated
-from actors.sip.sdp_codecs import offered
+from actors.sip.sdp_codecs import Codec, offered
 from actors.sip.vocabulary import Candidate, Flow, Head, TransactionKey
 
 replace = msgspec.structs.replace
@@ -240,6 +240,13 @@ def _no_random(_: int) -> bytes:
     raise LocalProtocolError("no source of random bytes for SRTP")
 
 
+class Formats(NamedTuple):
+    """What is offered, and what is answered where it is offered."""
+
+    offered: tuple[Codec, ...]
+    taken: tuple[Codec, ...]
+
+
 class Agent:
     """What every call of a shard shares.
 
@@ -261,14 +268,23 @@ class Agent:
         self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
+        # Begins the subscription of a REFER outside of a call, and tells it how its call goes: Feeds does it.
+        self.follow: Callable[[Asked, str, float, float], Effects] = lambda *_: ()
+        self.told: Callable[[str, int, str, float, float], Effects] = lambda *_: ()
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}
-        self.codecs = offered(settings.codecs, noise=settings.comfort_noise)
-        self.taken = offered(settings.codecs, noise=True)  # what is answered where it is offered
+        self._formats = self._named(settings.codecs)
         self.give_up = 64 * settings.t1  # RFC 3261 table 4: what every wait for a peer comes to
         self.answers: dict[tuple[str, bytes, bytes, bytes], tuple[bytes, Negotiated]] = {}  # see negotiation.py
         self.media_wait = 5.0  # media answers in milliseconds, or after its restart
         self.random: Callable[[int], bytes] = _no_random  # gives so many random bytes, for the keys of SRTP
+
+    def formats(self, call: Call) -> Formats:
+        """What a call offers and takes."""
+        return self._named(call.media.codecs) if call.media.codecs else self._formats
+
+    def _named(self, names: tuple[str, ...]) -> Formats:
+        return Formats(offered(names, noise=self.settings.comfort_noise), offered(names, noise=True))
 
     def answer(self, call: Call) -> Answer:
         """What becomes of a call in."""

@@ -111,7 +111,12 @@ class CallCells(Usage):
         more: Effects = ()
         if after.replaces and before.state < State.ANSWERED <= after.state:
             more += self._replaced(after, now, wall)
-        if after.on_behalf:
+        if after.on_behalf and ord(after.on_behalf[0]) not in HEXADECIMAL:  # of a REFER that came outside of a call
+            for event in (effect.event for effect in effects if type(effect) is Report):
+                progress = _progress_of(event)
+                if progress is not None:
+                    more += self.agent.told(after.on_behalf, progress.status, progress.reason, now, wall)
+        elif after.on_behalf:
             old = self._cells.get(after.on_behalf.encode())
             for event in (effect.event for effect in effects if type(effect) is Report):
                 progress = _progress_of(event)

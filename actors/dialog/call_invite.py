@@ -28,6 +28,7 @@ from actors.sip.bodies import SDP
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
 from actors.sip.sdp import MAX_BYTES
+from actors.sip.sdp_codecs import offered as offered_formats
 from actors.sip.vocabulary import Candidate
 
 MAX_TRIES = 5  # INVITEs beyond the first that a call may send, by 3xx and 422
@@ -40,8 +41,9 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
     """The call that a command places.
 
     Raises:
-        LocalProtocolError: a header that may not be sent, an account that is none of ours.
+        LocalProtocolError: a header that may not be sent, an account that is none of ours, a codec that nobody knows.
     """
+    offered_formats(command.codecs)
     if command.account and agent.accounts.get(command.account) is None:
         raise LocalProtocolError(f"there is no account {command.account}")
     for name, _ in command.headers:
@@ -64,7 +66,7 @@ def new_call(agent: Agent, command: PlaceCall, now: float) -> Call:
         announced=True,
         identity=call_account.of_order(agent, command.account) if command.account else None,
         interval=command.session_expires or agent.settings.session_expires,
-        media=Media(outside=True) if command.media == "application" else Media(),
+        media=Media(outside=command.media == "application", codecs=command.codecs),
     )
 
 

@@ -33,6 +33,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
         outside: the application brings and receives the descriptions; there is no session, and `draft` is what it gave.
         chosen: the process is where another call's audio is, or was: else it follows from the call's tag.
         bridged: the other calls of its bridge.
+        codecs: the names of what it was placed with, none for the service's own.
     """
 
     process: int = 0
@@ -51,6 +52,7 @@ class Media(msgspec.Struct, frozen=True, array_like=True):
     outside: bool = False
     chosen: bool = False
     bridged: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
 
     @property
     def held_by_us(self) -> bool:

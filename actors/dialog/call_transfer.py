@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from actors.dialog.call import Asked, Call, Given, Heard, State, replace, tell
+from actors.dialog.call import Agent, Asked, Call, Given, Heard, State, replace, tell
 from actors.dialog.call_end import ended
 from actors.dialog.call_parts import Transfer
 from actors.dialog.call_requests import Posed, in_dialog, inquired, inquiry_of
@@ -26,7 +26,7 @@ from actors.runtime.machine import Effects
 from actors.sip import REASONS, RemoteProtocolError, Uri, sipfrag
 from actors.sip import uri as uris
 from actors.sip.headers import Event as EventHeader
-from actors.sip.headers import ReferredBy, ReferSub, ReferTo
+from actors.sip.headers import ReferredBy, ReferSub, ReferTo, SubscriptionState
 
 REFER_EXPIRES = 180  # seconds that the implicit subscription of a REFER is said to last
 
@@ -114,6 +114,9 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status is None:
         raise RemoteProtocolError(400, "No status in the fragment")
     effects: Effects = (answer(agent, asked, 200),)
+    if status < 200 and _told_last(asked):  # the peer gave up, or lost it: more is never told (RFC 6665 s4.1.3)
+        silence = CallTransferProgressed(call.call, 408, "the peer tells no more how it goes", given.wall)
+        return replace(call, transfer=None), (*effects, tell(silence))
     if status == transfer.told:
         return call, effects
     effects += (tell(CallTransferProgressed(call.call, status, told.reason, given.wall)),)
@@ -122,6 +125,12 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status < 300:
         return _gone(call, given, now, effects)
     return replace(call, transfer=None), effects
+
+
+def _told_last(asked: Asked) -> bool:
+    """Whether a NOTIFY ends its subscription."""
+    state = asked.request.header(SubscriptionState)
+    return state is not None and state.value.lower() == "terminated"
 
 
 # The REFER that we get.
@@ -148,6 +157,23 @@ def judged(asked: Asked, settings: DialogSettings) -> tuple[Uri, int]:
     return target, 0 if allowed else 403
 
 
+def accepting(agent: Agent, asked: Asked) -> tuple[bool, tuple[tuple[str, str], ...]]:
+    """Whether the sender of a REFER wants no NOTIFY (RFC 4488 s4), and the header lines of our 202.
+
+    Raises:
+        RemoteProtocolError: 400, its Refer-Sub is malformed.
+    """
+    sub = asked.request.header(ReferSub)
+    silent = sub is not None and not sub.wanted
+    return silent, (our_contact(agent, asked), *((("Refer-Sub", "false"),) if silent else ()))
+
+
+def fragment(status: int, reason: str) -> bytes:
+    """The status line of a call as the body of a NOTIFY (RFC 3515 s2.4.5)."""
+    words = reason if reason.isprintable() else ""
+    return bytes(sipfrag.Fragment(f"SIP/2.0 {status} {words or REASONS.get(status, 'Unknown')}"))
+
+
 def refer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The peer asks us to call somebody: the policy decides."""
     asked: Asked = given.what
@@ -159,11 +185,9 @@ def refer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status:
         event = CallTransferRequested(call.call, str(target), by, "", given.wall)
         return call, (answer(agent, asked, status), tell(event))
-    sub = asked.request.header(ReferSub)
-    silent = sub is not None and sub.value.lower() == "false"
-    lines = (our_contact(agent, asked), *((("Refer-Sub", "false"),) if silent else ()))
+    silent, lines = accepting(agent, asked)
     placed = agent.names.id_of_call_in(agent.names.token("refer", call.tag, str(asked.head.cseq)))
-    order = _order(asked, target, placed, agent.settings.ring_timeout)
+    order = order_of(asked, target, placed, agent.settings.ring_timeout)
     event = CallTransferRequested(call.call, str(target), by, placed, given.wall)
     if agent.settings.refer == "ask":
         raw, posed = answer(agent, asked, 202, lines).raw, Posed(asked, 603)
@@ -195,7 +219,7 @@ def _follow(call: Call, order: PlaceCall, seq: int, silent: bool, given: Given, 
     return call, (*effects, Place(call.tag, order))
 
 
-def _order(asked: Asked, target: Uri, placed: str, ring_timeout: float) -> PlaceCall:
+def order_of(asked: Asked, target: Uri, placed: str, ring_timeout: float) -> PlaceCall:
     """The call that a REFER asks for; its Replaces, where it may have one, goes into the INVITE (RFC 3891 s3, s6.1)."""
     into = tuple([("Replaces", value) for _, value in target.headers])
     uri = str(dataclasses.replace(target, headers=()))
@@ -227,7 +251,6 @@ def _notify(call: Call, progress: Progress, given: Given, now: float) -> tuple[C
     if transfer.silent:
         return call, ()
     state = "terminated;reason=noresource" if over else f"active;expires={REFER_EXPIRES}"
-    reason = progress.reason if progress.reason.isprintable() else ""
-    body = bytes(sipfrag.Fragment(f"SIP/2.0 {status} {reason or REASONS.get(status, 'Unknown')}"))
+    body = fragment(status, progress.reason)
     call, _, effects = _request(call, "NOTIFY", (("Event", "refer"), ("Subscription-State", state)), body, given, now)
     return call, effects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from actors.dialog import call_in, dialog_state
+from actors.dialog import call_in, call_invite, dialog_state
 from actors.dialog.authentication import CHALLENGES
 from actors.dialog.call import Acknowledged, Asked, Call, Heard, Input, replace
 from actors.dialog.call import Place as Located
@@ -14,7 +14,7 @@ from actors.dialog.call_change import MOVED, moved
 from actors.dialog.call_media import CallMedia
 from actors.dialog.call_requests import Posed
 from actors.dialog.call_table import CALL
-from actors.dialog.call_transfer import judged
+from actors.dialog.call_transfer import accepting, judged, order_of
 from actors.dialog.effects import Find, Report
 from actors.dialog.events import CallDigitReceived
 from actors.dialog.messages import received
@@ -33,6 +33,7 @@ INSIDE = {  # what a request in a dialog is to its call
     "NOTIFY": Input.NOTIFY,
 }
 KEYS = {"application/dtmf-relay": "Signal=", "application/dtmf": ""}  # the bodies of an INFO that is a key pressed
+FEEDS = "n"  # how the tags of subscriptions to us begin
 DIGITS = frozenset("0123456789ABCD*#")  # keys, RFC 4733 s3.2
 
 
@@ -55,10 +56,30 @@ class Calls(CallMedia, CallBridges):
             return (refusal,)
         if asked.head.method == "INVITE":
             return self._invited(asked, now, wall)
-        if asked.head.method == "REFER":  # it would make calls that nobody here asked for
-            return (answer(self.agent, asked, judged(asked, self.agent.settings)[1] or 603),)
+        if asked.head.method == "REFER":
+            return self._referred(asked, now, wall)
         none = 480 if self.agent.settings.answer.mode == "none" else 200
         return (options(self.agent, asked, self._unwilling() or self.agent.refusal or none),)
+
+    def _referred(self, asked: Asked, now: float, wall: float) -> Effects:
+        """A REFER of no call: followed where the policy follows, of who proved who it is or is a trunk.
+
+        Anybody else would make calls that nobody here asked for. No application is asked: it has no call to answer in.
+        """
+        agent = self.agent
+        target, status = judged(asked, agent.settings)
+        known = bool(agent.settings.realm) or agent.accounts.of_peer(asked.flow.host) is not None
+        status = status or (self._unwilling() if known and agent.settings.refer == "follow" else 603)
+        if status:
+            return (answer(agent, asked, status),)
+        silent, lines = accepting(agent, asked)
+        tag = "" if silent else FEEDS + agent.names.token("referral", asked.key.branch, asked.key.sent_by)
+        name = agent.names.token("placed", asked.key.branch, asked.key.sent_by)
+        order = order_of(asked, target, agent.names.id_of_call_in(name), agent.settings.ring_timeout)
+        begun = () if silent else agent.follow(asked, tag, now, wall)
+        call = replace(call_invite.new_call(agent, order, now), on_behalf=tag)
+        placed = self._step(call, Input.PLACE, order, now, wall)
+        return (answer(agent, asked, 202, lines, tag=tag), *begun, *placed)
 
     def _invited(self, asked: Asked, now: float, wall: float) -> Effects:
         tag = self._names.tag_of_invite(asked.key)

@@ -45,6 +45,7 @@ class PlaceCall(Event, frozen=True):
         media: ``service``, or ``application`` where that brings and receives the SDP: a signalling-only call.
         sdp: of a signalling-only call, its offer; empty where the peer is to make one (`late_offer`).
         with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
+        codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
     """
 
     ref: str
@@ -62,6 +63,7 @@ class PlaceCall(Event, frozen=True):
     media: str = "service"
     sdp: bytes = b""
     with_call: str = ""
+    codecs: tuple[str, ...] = ()
 
 
 class AnswerCall(Event, frozen=True):

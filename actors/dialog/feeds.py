@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from actors.dialog import dialog_state
-from actors.dialog.call import Asked
+from actors.dialog.call import Agent, Asked
+from actors.dialog.call_transfer import REFER_EXPIRES, fragment
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone
 from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Input, State, replace
 from actors.dialog.feed_events import Notify, SubscriberLeft, SubscriptionReceived
 from actors.dialog.mailbox import PACKAGE
 from actors.dialog.reply import answer, our_contact, out_of_scope
-from actors.dialog.usage import Command, SenderUsage, failure
+from actors.dialog.usage import Cells, Command, SenderUsage, failure
 from actors.runtime.machine import Effects
-from actors.sip import RemoteProtocolError
+from actors.sip import RemoteProtocolError, sipfrag
 from actors.sip.grammar import token
 from actors.sip.headers import Event
 from actors.sip.message_summary import CONTENT_TYPE
@@ -33,6 +34,10 @@ class Feeds(SenderUsage[Feed]):
     table: ClassVar = FEED
     over: ClassVar = State.OVER
 
+    def __init__(self, agent: Agent, cells: Cells) -> None:
+        super().__init__(agent, cells)
+        agent.follow, agent.told = self.follow, self.told
+
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for subscriptions to us."""
@@ -42,7 +47,7 @@ class Feeds(SenderUsage[Feed]):
 
     def outside(self, asked: Asked, now: float, wall: float) -> Effects:
         """A SUBSCRIBE that begins a subscription."""
-        refused = out_of_scope(self.agent, asked) or self._refused(asked)
+        refused = out_of_scope(self.agent, asked) or self._refused(asked) or self._no_room(asked)
         if refused is not None:
             return (refused,)
         request = asked.request
@@ -75,7 +80,7 @@ class Feeds(SenderUsage[Feed]):
         )
 
     def _refused(self, asked: Asked) -> Reply | None:
-        """The refusal of a SUBSCRIBE: 489, 423, 503; None where it gets none."""
+        """The refusal of a SUBSCRIBE: 489, 423; None where it gets none."""
         packages = self.agent.settings.packages
         package = asked.request.header(Event)
         if package is None or package.package not in packages:
@@ -83,6 +88,10 @@ class Feeds(SenderUsage[Feed]):
         seconds = asked.request.expires
         if seconds is not None and 0 < seconds < SHORTEST:
             return answer(self.agent, asked, 423, (("Min-Expires", str(SHORTEST)),))
+        return None
+
+    def _no_room(self, asked: Asked) -> Reply | None:
+        """The refusal of another subscription; who has one keeps it, and above all may end it."""
         if self.agent.draining or self.number >= MAX_FEEDS:
             return answer(self.agent, asked, 503, (("Retry-After", "5"),))
         return None
@@ -112,6 +121,23 @@ class Feeds(SenderUsage[Feed]):
         seconds = self._seconds(asked)
         return (self._granted(asked, seconds, feed.tag), *self.step(feed, "SUBSCRIBED", seconds, now, wall))
 
+    # REFERs outside of calls
+
+    def follow(self, asked: Asked, tag: str, now: float, wall: float) -> Effects:
+        """A REFER that is followed begins a subscription to what becomes of it (RFC 3515 s2.4.4)."""
+        dialog = dialog_state.of_request(asked.request, asked.head, asked.flow, tag)
+        if not dialog.remote_target:
+            raise RemoteProtocolError(400, "Missing Contact")
+        body = fragment(100, "Trying")
+        user = self.agent.settings.user
+        new = Feed(State.ACTIVE, (), tag, "", "refer", dialog, user, content_type=sipfrag.CONTENT_TYPE, body=body)
+        return self.step(new, "SUBSCRIBED", REFER_EXPIRES, now, wall)
+
+    def told(self, tag: str, status: int, reason: str, now: float, wall: float) -> Effects:
+        """How the call goes that was placed for it; a final status ends it."""
+        over = "noresource" if status >= 200 else ""
+        return self.give(tag, "NOTIFY", Notify("", "", sipfrag.CONTENT_TYPE, fragment(status, reason), over), now, wall)
+
     # From control
 
     def tell_waiting(self, aor: str, body: bytes, now: float, wall: float) -> Effects:
@@ -140,7 +166,7 @@ class Feeds(SenderUsage[Feed]):
 
     def news(self, machine: Feed, now: float, wall: float) -> tuple[Feed, Effects]:  # noqa: ARG002
         """Its end."""
-        if machine.state is not State.OVER:
+        if machine.state is not State.OVER or not machine.name:
             return machine, ()
         return machine, (Report(SubscriberLeft(machine.name, machine.status, machine.reason, wall)),)
 

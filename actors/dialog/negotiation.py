@@ -70,8 +70,10 @@ def closed(call: Call) -> Effects:
     return (Close(media.process, media.session),) if media.open else ()
 
 
-def _capabilities(tag: str, agent: Agent, host: str, port: int) -> Capabilities:
-    return Capabilities(host, port, agent.taken, int(tag[:15], 16), agent.settings.ptime, rtcp_mux=True)
+def _capabilities(call: Call, agent: Agent, host: str, port: int) -> Capabilities:
+    return Capabilities(
+        host, port, agent.formats(call).taken, int(call.tag[:15], 16), agent.settings.ptime, rtcp_mux=True
+    )
 
 
 def in_clear(call: Call) -> str:
@@ -140,9 +142,11 @@ def offered(call: Call, agent: Agent, carrier: Carrier, direction: str = "", *, 
     if unchanged:
         return replace(call, media=replace(media, exchange=exchange.sending(carrier, exchange.local)[0]))
     previous = sdp.parse(exchange.sent) if exchange.sent else None
-    capabilities = _secured(_capabilities(call.tag, agent, media.host, media.port), call, agent)
+    capabilities = _secured(_capabilities(call, agent, media.host, media.port), call, agent)
     if media.agreed is None or media.agreed.noise is None:
-        capabilities = capabilities._replace(codecs=agent.codecs)  # comfort noise that is in use is not taken away
+        capabilities = capabilities._replace(
+            codecs=agent.formats(call).offered
+        )  # comfort noise that is in use is not taken away
     if capabilities.security != OFF:
         capabilities = _in_offer(capabilities, media, previous)
     offer = make_offer(capabilities, wanted, previous=previous)
@@ -183,7 +187,7 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
         return replace(call, media=replace(media, exchange=exchange, draft=exchange.local if again else b""))
     if media.agreed is not None and offer == exchange.remote:
         return replace(call, media=replace(media, exchange=exchange, draft=exchange.local, drafted=media.agreed))
-    capabilities = _capabilities(call.tag, agent, media.host, media.port or PLACEHOLDER)
+    capabilities = _capabilities(call, agent, media.host, media.port or PLACEHOLDER)
     if exchange.sent or media.direction != "sendrecv":
         made, agreed = _later(agent, call, sdp.parse(offer), capabilities)
         draft = exchange.numbered(made)
@@ -191,7 +195,7 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
         _allowed(call, agent)
         draft, agreed = _read(offer, _secured(capabilities, call, agent))
     else:
-        draft, agreed = _answer(agent, offer, capabilities)
+        draft, agreed = _read(offer, capabilities) if media.codecs else _answer(agent, offer, capabilities)
     return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
 
 
@@ -203,7 +207,7 @@ def _whole(description: bytes) -> bytes:
     """
     if not description:
         raise NotAcceptable(488, "No session description")
-    if len(description) > sdp.MAX_BYTES:
+    if len(description.decode("utf-8", "replace").encode()) > sdp.MAX_BYTES:  # as an event hands it on
         raise RemoteProtocolError(413, "The session description is too large")
     return description
 
@@ -273,7 +277,7 @@ def received_at(call: Call, agent: Agent, host: str, port: int) -> Call:
         if host == media.host:
             draft = draft.replace(_PLACEHOLDER_LINE, f"\r\nm=audio {port} ".encode(), 1)
         else:
-            draft = _moved(media, _capabilities(call.tag, agent, host, port))
+            draft = _moved(media, _capabilities(call, agent, host, port))
     return replace(call, media=replace(media, host=host, port=port, draft=draft))
 
 

@@ -77,6 +77,6 @@ def samples_of(frame: bytes, form: int) -> Samples:
 
 
 def level_of(frame: bytes, form: int) -> float:
-    """Decibels against full scale, -100 for nothing."""
+    """Decibels against full scale, -100 for nothing; what lies at 0 Hz, as the silence of PCMA does, is not heard."""
     wide = samples_of(frame, form).astype(np.float64)
-    return float(10 * np.log10(np.mean(wide * wide) / 32768**2 + 1e-10)) if len(wide) else -100.0
+    return float(10 * np.log10(np.var(wide) / 32768**2 + 1e-10)) if len(wide) else -100.0

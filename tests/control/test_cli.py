@@ -130,12 +130,14 @@ def test_run_is_handed_its_options() -> None:
         ["reject", "x", "--status", "200"],
         ["events", "--since", "-5"],
         ["fly"],
+        ["--fly"],
+        ["keys", "new", "bot", "--role", "boss"],
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(words: list[str]) -> None:
     result = invoke(*words)
     assert result.exit_code == 2
-    assert "Error: " in result.output
+    assert re.fullmatch(r"sipactors: .+; see: sipactors( [a-z]+)* --help\n", result.output)
 
 
 @pytest.mark.parametrize(
@@ -463,6 +465,16 @@ def test_keys_are_made_listed_and_revoked_without_a_service(tmp_path: Path) -> N
     assert "sip:+41*" in invoke("keys", "list", *state).output
     assert invoke("keys", "revoke", "bot", *state).exit_code == 0
     assert invoke("keys", "revoke", "bot", *state).exit_code == 1
+
+
+def test_wrong_usage_says_what_is_wrong_and_where_to_read() -> None:
+    result = invoke("call")
+    assert result.output == "sipactors: Missing argument 'URI'; see: sipactors call --help\n"
+
+
+@pytest.mark.parametrize("words", [(), ("keys",), ("config",)])
+def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
+    assert "Usage: sipactors" in invoke(*words).output
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

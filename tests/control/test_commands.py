@@ -68,6 +68,7 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     assert routed(Offer("c1", ("a",), True), "!k") == dialog.OfferSession("!k", "c1", b"a\r\n", True)
     assert routed(AnswerOffer("c1", "o", ("a",)), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"a\r\n")
     assert routed(AnswerOffer("c1", "o", (), 488), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"", 488)
+    assert commands.place_call(Place("sip:b@h", codecs=("GSM",)), "!k", "c1", 60.0).codecs == ("GSM",)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
     assert routed(DoNotDisturb(600), "!k") == dialog.DoNotDisturb("!k", 600)
 
@@ -103,6 +104,8 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
         (Place("sip:b@h", media="application"), "sdp"),
         (Place("sip:b@h", sdp=("v=0",)), "sdp"),
         (AnswerOffer("c", "o", status=100), "status"),
+        (Place("sip:b@h", codecs=("PCMU", "G723")), "codecs"),
+        (Place("sip:b@h", media="application", late_offer=True, codecs=("PCMU",)), "codecs"),
         (Reject("c", 700), "status"),
         (Answer("c", Treatment(record="x.wav")), "treatment.record"),
         (Answer("c", duration=1e9), "duration"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.control.log import EVENT_BYTES, EventLog, encode_event
+from actors.control.log import EVENT_BYTES, LONGEST, EventLog, encode_event
 from actors.control.protocol import unpack
 from actors.dialog.events import CallReceived
 
@@ -112,6 +112,8 @@ def test_an_event_shows_its_fields_its_number_and_its_type() -> None:
         "account": "",
         "route": "",
         "headers": [],
+        "media": "service",
+        "sdp": "",
     }
 
 
@@ -120,6 +122,17 @@ def test_an_event_as_long_as_a_peer_can_make_it_still_fits_a_frame() -> None:
     data = encode_event(7, CallReceived("c1", long, long, long, 12.5))
     assert len(data) <= 2 * EVENT_BYTES
     assert unpack(data)["remote"] == long[:1_000]
+
+
+def test_a_session_description_is_never_cut_and_a_frame_holds_its_event() -> None:
+    sdp, long = "a=x\r\n" * 6_553, "\U0001f600" * 3_000
+    headers = tuple([("X-Long", "\xe9" * 1_000)] * 32)
+    event = CallReceived("c1", long, long, long, 1.0, long, headers, "r", "application", sdp)
+    data = encode_event(1, event)
+    fields = unpack(data)
+    assert (fields["sdp"], fields["headers"]) == (sdp, [])
+    assert len(data) <= LONGEST
+    assert unpack(encode_event(1, CallReceived("c1", "", "", "", 1.0, headers=headers[:4], sdp=sdp)))["headers"]
 
 
 def test_text_that_is_no_unicode_has_question_marks() -> None:

@@ -149,6 +149,24 @@ def test_what_cannot_be_served_is_refused(more: dict[str, Any], status: int) -> 
         assert desk.last_response().get("Allow-Events") == "presence"
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_who_has_a_subscription_keeps_and_ends_it_while_nobody_else_gets_one(
+    monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    desk = watched()
+    tag = desk.notify.head.from_tag
+    if full:
+        monkeypatch.setattr("actors.dialog.feeds.MAX_FEEDS", 1)
+    else:
+        desk.agent.agent.draining = True
+    assert desk.subscribe(cseq=7, Call_ID="another") == 503
+    assert desk.subscribe(cseq=2, tag=tag) == 200
+    desk.accept()
+    assert desk.subscribe(cseq=3, tag=tag, expires="0") == 200
+    desk.accept()
+    assert desk.left.subscription == desk.name
+
+
 def test_a_service_without_packages_refuses_all_and_requests_of_no_subscription_get_481() -> None:
     phone = Phone()
     phone.request(message("SUBSCRIBE", Event="presence"))

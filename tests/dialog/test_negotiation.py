@@ -42,7 +42,9 @@ def test_an_answer_from_memory_is_the_one_that_reading_gives(offers: list[bytes]
     agent = Agent(DialogSettings(), NAMES)
     call = replace(CALL, media=Media(host="192.0.2.1"))
     for offer in [*offers, *offers]:
-        capabilities = Capabilities("192.0.2.1", PLACEHOLDER, agent.taken, int(CALL.tag[:15], 16), rtcp_mux=True)
+        capabilities = Capabilities(
+            "192.0.2.1", PLACEHOLDER, agent.formats(CALL).taken, int(CALL.tag[:15], 16), rtcp_mux=True
+        )
         try:
             expected = make_answer(sdp.parse(offer), capabilities)
         except RemoteProtocolError:

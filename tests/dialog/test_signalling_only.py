@@ -641,6 +641,19 @@ def test_the_sdp_of_other_calls_is_the_services() -> None:
     assert phone.failure().code == "bad_state"
 
 
+def test_a_call_that_takes_the_place_of_another_rings_until_the_application_answers_it() -> None:
+    box = into(replaces=True)
+    old = box.call
+    assert old.dialog is not None
+    replaces = f"{old.dialog.id.call_id};to-tag={old.tag};from-tag={old.dialog.id.remote_tag}"
+    box.request(invite(OTHER, branch="new", Call_ID="new@h", Replaces=replaces))
+    new = next(call for call in box.calls if call.tag != old.tag)
+    assert new.state.name == "RINGING"
+    box.command(AnswerCall("b", new.call, Treatment(), 0.0, sdp=OURS))
+    assert [line.status for line in box.all(Reply)][-1] == 200
+    assert len(box.sent("BYE")) == 1
+
+
 # What was lost.
 
 

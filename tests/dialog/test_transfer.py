@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from actors.dialog.accounts import Account
 from actors.dialog.effects import Find, Reply, Send
 from actors.dialog.events import (
     CallAnswered,
@@ -16,6 +17,7 @@ from actors.dialog.events import (
     HangUp,
     TransferCall,
 )
+from actors.dialog.feed_events import SubscriberLeft
 from actors.dialog.request_events import AnswerRequest
 from actors.sip import Request, parse, sipfrag
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
@@ -41,9 +43,11 @@ def transfer(phone: Phone, target: str = CAROL, **more: object) -> None:
     phone.command(TransferCall("t", phone.reports(CallReceived)[0].call, target, **more))  # type: ignore[arg-type]
 
 
-def notify(phone: Phone, status: int, cseq: int = 2, *, event: str = "refer", body: bytes = b"") -> int:
+def notify(
+    phone: Phone, status: int, cseq: int = 2, *, event: str = "refer", body: bytes = b"", state: str = "active"
+) -> int:
     fragment = body or b"SIP/2.0 %d Word\r\n" % status
-    more = {"Event": event, "Content_Type": "message/sipfrag", "Subscription_State": "active"}
+    more = {"Event": event, "Content_Type": "message/sipfrag", "Subscription_State": state}
     phone.request(message("NOTIFY", to_tag=first(phone), cseq=cseq, body=fragment, **more))
     return phone.statuses[-1]
 
@@ -90,6 +94,20 @@ def test_a_transfer_that_fails_leaves_the_call_up() -> None:
     phone.failed(phone.last(Send).key, 408)
     assert progress(phone)[-1] == 408
     assert phone.state == "CONFIRMED"
+
+
+@pytest.mark.parametrize("status", [100, 180])
+def test_a_peer_that_tells_no_more_how_a_transfer_goes_has_it_fail_and_another_may_be_tried(status: int) -> None:
+    phone = up()
+    transfer(phone)
+    respond(phone, "REFER", 202)
+    assert notify(phone, 100) == 200
+    assert notify(phone, status, 3, state="terminated;reason=timeout") == 200  # nobody knows where the peer is
+    assert progress(phone)[-1] == 408
+    assert phone.state == "CONFIRMED"
+    assert notify(phone, 200, 4) == 481
+    transfer(phone)
+    assert len(phone.sent("REFER")) == 2
 
 
 def test_a_transfer_without_a_subscription_hangs_up_when_it_is_accepted() -> None:
@@ -442,3 +460,83 @@ def test_a_replaces_of_a_call_that_ends_or_only_rings_is_refused() -> None:
     phone = Phone(replaces=True)
     phone.receive_call()
     assert replacing(phone) == 481
+
+
+# A REFER that comes outside of a call.
+
+GATE = Account(aor="sip:gate@192.0.2.9", registrar="sip:192.0.2.9", register=False)
+
+
+def alone(phone: Phone, **more: str) -> int:
+    phone.request(message("REFER", **{"Refer_To": f"<{CAROL}>", "branch": "alone", **more}))
+    return phone.statuses[-1]
+
+
+def answered_notifys(phone: Phone) -> list[tuple[str, int | None]]:
+    """What each NOTIFY says; the peer answers those that are on their way."""
+    for sent_one in [each for each in phone.all(Send) if each.key.method == "NOTIFY"]:
+        phone.response(answer_to(sent_one.raw, 200), sent_one.key)
+    found = phone.sent("NOTIFY")
+    return [
+        ((each.get("Subscription-State") or "").partition(";")[0], sipfrag.parse(each.body).status) for each in found
+    ]
+
+
+def test_a_refer_outside_of_a_call_is_followed_for_a_trunk_and_told_how_it_goes() -> None:
+    phone = Phone(accounts=(GATE,), **FOLLOW)
+    assert alone(phone, Referred_By="<sip:alice@192.0.2.9>") == 202
+    assert answered_notifys(phone) == [("active", 100)]
+    assert phone.sent("NOTIFY")[0].get("Event") == "refer"
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    phone.start()
+    placed = parse(sent(phone, "INVITE"))
+    assert (placed.get("Referred-By"), placed.head.to_tag) == ("<sip:alice@192.0.2.9>", "")
+    phone.response(answer_to(bytes(placed), 180), phone.invite_key())
+    assert answered_notifys(phone)[-1] == ("active", 180)
+    phone.response(answer_to(bytes(placed), 200, body=OFFER), phone.invite_key())
+    assert answered_notifys(phone)[-1] == ("terminated", 200)
+    answered_notifys(phone)
+    assert [call.state.name for call in phone.calls] == ["CONFIRMED"], "the subscription is over, the call goes on"
+    assert phone.reports(SubscriberLeft) == []
+
+
+def test_one_that_fails_tells_why_and_one_that_wants_no_notify_gets_none() -> None:
+    phone = Phone(accounts=(GATE,), **FOLLOW)
+    alone(phone)
+    phone.located(phone.last(Find).ref)
+    answered_notifys(phone)
+    assert answered_notifys(phone)[-1] == ("terminated", 503)
+    answered_notifys(phone)
+    assert not phone.cells
+    silent = Phone(accounts=(GATE,), **FOLLOW)
+    assert alone(silent, Refer_Sub="false") == 202
+    assert silent.last_response().get("Refer-Sub") == "false"
+    silent.located(silent.last(Find).ref, NEAR)
+    silent.prepared(silent.session)
+    silent.response(answer_to(sent(silent, "INVITE"), 180), silent.invite_key())
+    assert silent.sent("NOTIFY") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "status"),
+    [
+        (FOLLOW, {}, 603),
+        ({**FOLLOW, "accounts": (GATE,), "refer": "ask"}, {}, 603),
+        ({**FOLLOW, "accounts": (GATE,), "refer": "refuse"}, {}, 603),
+        ({**FOLLOW, "accounts": (GATE,)}, {"Refer_To": "<sip:x@elsewhere.example>"}, 403),
+        ({**FOLLOW, "accounts": (GATE,)}, {"Refer_To": "<tel:+900123>"}, 416),
+        ({**FOLLOW, "accounts": (GATE,)}, {"Refer_To": ""}, 400),
+        ({**FOLLOW, "accounts": (GATE,)}, {"Contact": ""}, 400),
+        ({**FOLLOW, "accounts": (GATE,), "max_calls": 0}, {}, 486),
+        ({**FOLLOW, "realm": "here"}, {}, 403),
+    ],
+)
+def test_fault_45_one_outside_of_a_call_leads_nobody_where_the_policy_does_not(
+    settings: dict[str, Any], more: dict[str, str], status: int
+) -> None:
+    """Of who neither proved who it is nor is a trunk, none is followed."""
+    phone = Phone(**settings)
+    assert alone(phone, **more) == status
+    assert not phone.all(Find)
+    assert not phone.cells

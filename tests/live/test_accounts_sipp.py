@@ -22,7 +22,7 @@ from actors.control.messaging import (
     SubscriptionEnded,
     SubscriptionReceived,
 )
-from actors.control.records import CallEnded
+from actors.control.records import CallEnded, CallPlaced
 from actors.sip import uri
 from actors.sip.headers import Diversion, HistoryInfo, PPreferredIdentity
 from tests.live import sipp
@@ -129,6 +129,19 @@ def test_a_phone_is_told_outside_of_a_call_to_call_somebody_and_tells_how_that_g
         assert (first.state, first.body.strip()) == ("active", "SIP/2.0 100 Trying")
         last = wait_for(events, NotifyReceived, subscription=request)
         assert (last.state, last.body.strip()) == ("terminated", "SIP/2.0 200 OK")
+
+
+def test_a_trunk_has_us_call_somebody_outside_of_a_call_and_is_told_how_that_goes(tmp_path: Path) -> None:
+    config = trunk(5999) + '[calls]\nrefer = "follow"\nrefer_hosts = ["127.0.0.1"]\n'
+    with (
+        running(config=config) as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        sipp.playing(tmp_path, "uac_refer", target=service.addresses["udp"]),
+    ):
+        placed = wait_for(events, CallPlaced)
+        assert placed.remote == "sip:carol@127.0.0.1:9"
+        assert wait_for(events, CallEnded, call=placed.call).outcome == "unreachable"
 
 
 def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> None:

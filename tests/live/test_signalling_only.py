@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from actors.control.client import Client, EventStream
 from tests.chaos.killing import kill, wait_restarted
 from tests.live import sipp
+from tests.live.processes import family, followed
 from tests.live.rtp import RtpPeer
 from tests.live.service import ROOT, Service, running
 from tests.live.test_calls_in_depth import next_event, scenario
@@ -160,3 +162,28 @@ def test_an_offer_waits_for_the_application_whatever_is_killed_meanwhile(
             events.receive(0.1)
         client.hangup(call)
         assert next_event(events, "CallEnded", call).by == "local"
+
+
+def test_a_call_lives_over_a_new_start_of_the_whole_service_and_its_session_may_change_then(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="sa-") as made, ExitStack() as held:
+        base, keys = Path(made), ("-key", "rtp_port", "9")
+        first = held.enter_context(running(config=BOX, base=base))
+        listen = tuple(f"{transport}:{host}:{port}" for transport, (host, port) in first.addresses.items())
+        at = first.addresses["udp"]
+        with sipp.playing(tmp_path, scenario("caller_offered"), *keys, target=at, patience=90):
+            with Client(first.run_dir, patience=30.0) as client, client.events() as events:
+                call = next_event(events, "CallReceived").call
+                client.answer(call, sdp=APP.format(""))
+                while [each.state for each in client.calls()] != ["confirmed"]:
+                    events.receive(0.1)
+            everyone = [each.pid for each in family(first.process.pid)]
+            with followed(everyone) as wait:
+                first.process.kill()
+                assert wait(30.0) == []
+            second = held.enter_context(running(base=base, listen=listen))
+            with Client(second.run_dir, patience=30.0) as client, client.events() as events:
+                client.offer(call, APP.format("-again"))
+                answered = next_event(events, "CallOfferAnswered", call)
+                assert "a=x-said:answered" in answered.sdp
+                client.hangup(call)
+                assert next_event(events, "CallEnded", call).by == "local"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -20,6 +21,7 @@ from actors.media.actor import MediaActor
 from actors.media.events import (
     Bridged,
     CloseSession,
+    DigitReceived,
     Echo,
     ExpectSession,
     JoinBridge,
@@ -38,7 +40,7 @@ from actors.media.settings import MediaSettings
 from actors.media.srtp import Srtp
 from actors.runtime.channel import Descriptor, HandOver
 from actors.runtime.mailbox import clock
-from tests.media.rig import Phone, received, udp
+from tests.media.rig import EVENTS, Phone, received, udp
 from tests.runtime.harness import Harness
 
 HOST = "127.0.0.1"
@@ -307,3 +309,22 @@ def test_no_index_of_srtp_is_used_twice(house: House) -> None:
     numbers = [int.from_bytes(data[2:4], "big") for data in sealed]
     assert len(set(numbers)) == len(numbers)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_key_that_one_peer_presses_is_pressed_in_the_others_where_it_is_wanted(house: House, keys: bool) -> None:
+    ports = {session: house.prepare(1, session, event=EVENTS) for session in "ab"}
+    it = house.actors[1]
+    it.send(DIALOG, JoinBridge("a", "b", keys))
+    house.expect(1, Bridged)
+    house.phone.say(VOICE, ports["a"])
+    for duration, end in ((160, 0), (1600, 0x80), (1600, 0x80)):
+        house.phone.say(struct.pack("!BBH", 5, 10 | end, duration), ports["a"], payload_type=EVENTS.payload_type)
+        house.phone.timestamp -= 4  # of the key's beginning, in all of them
+    pressed = house.expect(1, DigitReceived)
+    assert (pressed.session, pressed.digit, pressed.duration) == ("a", "5", 200)
+    house.port = ports["a"]
+    heard = house.hear(until=20)
+    events_ = [packet.payload for packet in heard if packet.payload_type == EVENTS.payload_type]
+    assert bool(events_) == keys
+    assert {payload[0] for payload in events_} <= {5}
