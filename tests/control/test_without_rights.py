@@ -53,7 +53,7 @@ def command(kind: type[Any]) -> Command:
 
 def _value(name: str, kind: Any) -> Any:
     if kind is str:
-        return TEXTS.get(name, "x")
+        return TEXTS.get(name, name)
     return () if get_origin(kind) is tuple else get_args(kind)[0] if get_args(kind) else kind(1)
 
 
