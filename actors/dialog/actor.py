@@ -90,6 +90,7 @@ class DialogActor(LayerActor):
         self._user_agent: UserAgent
         self._receivers: dict[Any, Callable[[Any, float, float], Effects]]
         self._doing = self._deeds()
+        self._pages = SharedPages(context.run_dir / "limits")
 
     def started(self) -> None:
         """Take up the secret of our tags; the calls stay in their cells until they are asked for."""
@@ -104,8 +105,7 @@ class DialogActor(LayerActor):
         agent.agent.refusal = int(self.kept(_REFUSAL) or b"0")
         agent.agent.random = secrets.token_bytes
         agent.agent.shard, agent.agent.shard_of = self._number, slots.shard
-        pages = SharedPages(self.context.run_dir / "limits")
-        agent.agent.limits = Limits(pages, self._number, self.context.settings.shards)
+        agent.agent.limits = Limits(self._pages, self._number, self.context.settings.shards)
         calls = agent.calls
         if self.context.settings.hook:
             self._change_what_is_sent(self.context.settings.hook)
@@ -183,6 +183,16 @@ class DialogActor(LayerActor):
             self.defer(self._leave)
         else:
             self.finish()
+
+    def on_stop(self) -> None:
+        """Commit, then close the pages: in a thread, the process goes on."""
+        super().on_stop()
+        self._pages.close()
+
+    def on_failure(self, kind: Any, value: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        """Close the pages, too."""
+        super().on_failure(kind, value, trace)
+        self._pages.close()
 
     def _leave(self) -> None:
         """Everybody was told: whoever is left says when it is over."""

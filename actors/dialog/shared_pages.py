@@ -29,13 +29,13 @@ class SharedPages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: dict[str, tuple[int, memoryview]] = {}
+        self._open: dict[str, tuple[int, mmap.mmap, memoryview]] = {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[memoryview | None]:
         """Hold the page of a name; None where it cannot be made, or another holds it and does not let it go."""
         try:
-            descriptor, page = self._open.get(name) or self._opened(name)
+            descriptor, _, page = self._open.get(name) or self._opened(name)
         except OSError:  # a full disk: whoever asks takes no call that it cannot count
             yield None
             return
@@ -47,16 +47,25 @@ class SharedPages:
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    def _opened(self, name: str) -> tuple[int, memoryview]:
+    def close(self) -> None:
+        """Let go of all of them; the next that is asked for is opened again."""
+        while self._open:
+            _, (descriptor, mapped, page) = self._open.popitem()
+            page.release()
+            mapped.close()
+            os.close(descriptor)
+
+    def _opened(self, name: str) -> tuple[int, mmap.mmap, memoryview]:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         file = self._folder / blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, SIZE)  # a full disk is an error here, and no SIGBUS later
-            self._open[name] = descriptor, memoryview(mmap.mmap(descriptor, SIZE))
+            mapped = mmap.mmap(descriptor, SIZE)
         except OSError:
             os.close(descriptor)
             raise
+        self._open[name] = descriptor, mapped, memoryview(mapped)
         return self._open[name]
 
 

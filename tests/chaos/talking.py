@@ -16,6 +16,8 @@ from tests.live.sound import tone, write_wav
 
 NONE = ""  # no actor: the restarts are judged by the test itself
 
+PATIENCE = 30.0  # seconds: where many die at once, nobody answers until the first is back
+
 
 @dataclass
 class Talk:
@@ -50,7 +52,7 @@ def talking(service: Service, folder: Path, transport: str = "udp") -> Iterator[
     """A call from SIPp to a service that rings, answered with music. At the end we hang up and judge it."""
     folder.mkdir(parents=True, exist_ok=True)
     music = write_wav(folder / "music.wav", tone(440.0, 2.0))
-    with Client(service.run_dir) as client, RtpPeer() as rtp, client.events() as stream:
+    with Client(service.run_dir, patience=PATIENCE) as client, RtpPeer() as rtp, client.events() as stream:
         before = {name: child.restarts for name, child in children(client).items()}
         with calling(folder / "sipp", service, transport, "call_and_wait", rtp.port) as process:
             talk = Talk(client, "", rtp, before)

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,27 @@ from tests.dialog.phone import BAD_OFFER, NEAR, Phone, invite, message, place
 
 change = msgspec.structs.replace
 TRUNK = Account(aor="sip:100@192.0.2.9", registrar="sip:192.0.2.9:5070", register=False)
+
+
+_made: list[SharedPages] = []
+
+
+def shared(folder: Path) -> SharedPages:
+    """The pages of a shard, until the test ends."""
+    _made.append(SharedPages(folder))
+    return _made[-1]
+
+
+def close() -> None:
+    """Let go of all pages."""
+    while _made:
+        _made.pop().close()
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    close()
 
 
 def begun(limit: Limit | None) -> bool:
@@ -52,7 +74,7 @@ def test_in_no_second_more_calls_begin_than_may_whatever_shard_they_are_in_and_w
     with tempfile.TemporaryDirectory() as folder:
 
         def made(shard: int) -> Limits:
-            return Limits(SharedPages(Path(folder) / "limits"), shard, shards)
+            return Limits(shared(Path(folder) / "limits"), shard, shards)
 
         each = [made(shard) for shard in range(shards)]
         for number, (gap, shard, killed) in enumerate(story):
@@ -61,6 +83,7 @@ def test_in_no_second_more_calls_begin_than_may_whatever_shard_they_are_in_and_w
                 each[shard % shards] = made(shard % shards)
             if begun(each[shard % shards].begin(account, f"call-{number}", 0, now)):
                 times.append(now)
+        close()
     most = max(1, int(rate))
     assert times
     assert all(sum(start <= at < start + most / rate for at in times) <= most for start in times)
@@ -85,7 +108,7 @@ class House:
         """A shard starts again: its cells and the pages are left."""
         phone = self.shards[number]
         phone.start()
-        phone.agent.agent.limits = Limits(SharedPages(self._folder), number, len(self.shards))
+        phone.agent.agent.limits = Limits(shared(self._folder), number, len(self.shards))
         phone.agent.calls.count_used()
 
     def place(self, number: int, delay: float = 0.0) -> str:
@@ -164,7 +187,7 @@ def test_a_step_that_is_repeated_after_a_kill_begins_the_same_call(tmp_path: Pat
 
 def test_a_page_that_cannot_be_had_lets_no_call_begin(tmp_path: Path) -> None:
     account = change(TRUNK, max_calls=5)
-    limits = Limits(SharedPages(tmp_path))
+    limits = Limits(shared(tmp_path))
     assert begun(limits.begin(account, "one", 0, 0.0))
     (file,) = tmp_path.iterdir()
     assert file.stat().st_size == SIZE
@@ -176,7 +199,7 @@ def test_a_page_that_cannot_be_had_lets_no_call_begin(tmp_path: Path) -> None:
         assert (refused.status, refused.text) == (503, "cannot be counted")
     assert begun(limits.begin(account, "two", 1, 0.0)), "who dies lets it go"
     (tmp_path / "file").touch()
-    nowhere = Limits(SharedPages(tmp_path / "file" / "limits"))
+    nowhere = Limits(shared(tmp_path / "file" / "limits"))
     assert not begun(nowhere.begin(account, "one", 0, 0.0))
     assert len(os.listdir(tmp_path)) == 2  # noqa: PTH208 - names are enough
 
@@ -208,3 +231,18 @@ def test_a_call_waits_while_another_is_up_and_one_of_an_account_with_one_channel
             assert phone.statuses[-2:] == [180, 200]
         else:
             assert phone.statuses[-1] == second
+
+
+def test_pages_that_are_let_go_leave_no_descriptor_and_are_what_they_were(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208 - names are enough
+    pages = SharedPages(tmp_path)
+    for name in ("one", "two"):
+        with pages(name) as page:
+            assert page is not None
+            page[:3] = name.encode()
+    pages.close()
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208 - names are enough
+    with pages("one") as page:
+        assert page is not None
+        assert bytes(page[:3]) == b"one"
+    pages.close()
