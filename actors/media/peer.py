@@ -19,6 +19,7 @@ Address = tuple[Any, ...]
 
 # Datagrams are read into so many bytes; one that fills them was longer, and no audio packet is.
 MAX_DATAGRAM = 2048
+APP_SHOWN = 64  # bytes of an APP packet that are told
 # A format that is known and carries no audio of its own: keys.
 EVENT = -1
 # A kind of payload from here on is one that cannot be cut: of a codec in `codecs`; from there on it is comfort noise.
@@ -112,6 +113,7 @@ class Peer:
         "spoken",
         "ssrc",
         "strangers",
+        "told_until",
         "unknown",
         "unwrapped",
     )
@@ -131,6 +133,7 @@ class Peer:
         self.noises: Mapping[int, int] = {}
         self.noise: tuple[bytes, int] | None = None
         self.unwrapped = 0
+        self.told_until = 0.0
         self.source: Source | None = None
         self.buffer: JitterBuffer | None = None
         self.heard = -(1 << 62)
@@ -408,6 +411,10 @@ class Peer:
                 self._measure(packet.blocks, ntp)
             elif isinstance(packet, rtcp.Bye) and compound:
                 self.left = self.left or source.ssrc in packet.ssrcs
+            elif isinstance(packet, rtcp.Application) and now >= self.told_until:
+                self.told_until = now + 1.0  # a stream of them is no stream of events
+                name = packet.name.decode("latin-1")
+                self.notices.append(("rtcp_app", f"{name!r} {packet.subtype} {packet.data[:APP_SHOWN].hex()}".rstrip()))
         return True
 
     def _measure(self, blocks: tuple[rtcp.ReportBlock, ...], ntp: int) -> None:

@@ -1,4 +1,4 @@
-"""RTCP: SR, RR, SDES and BYE as bytes, compound rules, the sending interval (RFC 3550 section 6, appendix A.2, A.7)."""
+"""RTCP: SR, RR, SDES, BYE and APP as bytes, compound rules, the interval (RFC 3550 section 6, appendix A.2, A.7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
-SR, RR, SDES, BYE = 200, 201, 202, 203
+SR, RR, SDES, BYE, APP = 200, 201, 202, 203, 204
 CNAME = 1
 
 _COMMON = struct.Struct(">BBH")
@@ -68,14 +68,23 @@ class Bye(NamedTuple):
     reason: bytes = b""
 
 
+class Application(NamedTuple):
+    """What an application of the peer's says (section 6.7): `subtype` below 32, `name` of four bytes, whole words."""
+
+    subtype: int
+    ssrc: int
+    name: bytes
+    data: bytes = b""
+
+
 class Unread(NamedTuple):
-    """A packet of a type that is not read here (APP, feedback, XR); section 6.1 says to ignore it."""
+    """A packet of a type that is not read here (feedback, XR); section 6.1 says to ignore it."""
 
     packet_type: int
     body: bytes
 
 
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Bye | Unread
+RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Bye | Application | Unread
 
 
 def _blocks(body: bytes, at: int, count: int) -> tuple[ReportBlock, ...]:
@@ -139,11 +148,18 @@ def _bye(count: int, body: bytes) -> Bye:
     return Bye(struct.unpack_from(f">{count}I", body), reason)
 
 
+def _application(subtype: int, body: bytes) -> Application:
+    if len(body) < 8:
+        raise RtcpError("an APP packet is cut")
+    return Application(subtype, _WORD.unpack_from(body)[0], body[4:8], body[8:])
+
+
 _READERS: dict[int, Callable[[int, bytes], RtcpPacket]] = {
     SR: _sender_report,
     RR: _receiver_report,
     SDES: _source_description,
     BYE: _bye,
+    APP: _application,
 }
 
 
@@ -200,7 +216,7 @@ def parse_compound(data: bytes) -> tuple[RtcpPacket, ...]:
 def sender_of(packet: RtcpPacket) -> int | None:
     """The SSRC that a packet says it is from; None where it names none."""
     match packet:
-        case SenderReport() | ReceiverReport():
+        case SenderReport() | ReceiverReport() | Application():
             return packet.ssrc
         case SourceDescription():
             return packet.chunks[0][0] if packet.chunks else None
@@ -248,6 +264,9 @@ def build(packets: Iterable[RtcpPacket]) -> bytes:
                         text = bytes((len(packet.reason),)) + packet.reason
                         body += text + bytes(-len(text) % 4)
                     parts.append(_packet(len(packet.ssrcs), BYE, body))
+                case Application():
+                    body = struct.pack(">I4s", packet.ssrc, packet.name) + packet.data
+                    parts.append(_packet(packet.subtype, APP, body))
                 case Unread():
                     parts.append(_packet(0, packet.packet_type, packet.body))
     except (struct.error, OverflowError) as error:

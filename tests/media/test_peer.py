@@ -179,9 +179,9 @@ def test_a_changed_address_of_the_sdp_may_be_learnt_anew(rig: Rig) -> None:
     assert VOICE in [packet.payload for packet in talk(rig, third, port, 20)]
 
 
-def control(rig: Rig, phone: Phone, port: int, *packets: rtcp.RtcpPacket) -> None:
+def control(rig: Rig, phone: Phone, port: int, *packets: rtcp.RtcpPacket) -> list[tuple[str, Event]]:
     phone.rtcp.sendto(rtcp.build(packets), ("127.0.0.1", port + 1))
-    rig.step()
+    return rig.step()
 
 
 def test_a_bye_ends_nothing_and_only_the_peers_is_believed(rig: Rig) -> None:  # FAULTS 54
@@ -201,6 +201,20 @@ def test_a_bye_ends_nothing_and_only_the_peers_is_believed(rig: Rig) -> None:  #
     control(rig, phone, port, rtcp.ReceiverReport(phone.ssrc), rtcp.Bye((phone.ssrc,)))
     assert peer.left
     assert VOICE in [packet.payload for packet in talk(rig, phone, port)]
+
+
+def test_what_an_application_of_the_peers_says_is_told_once_a_second(rig: Rig) -> None:  # RFC 3550 s6.7
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    rig.engine.echo("a")
+    talk(rig, phone, port)
+    report, said = rtcp.ReceiverReport(phone.ssrc), rtcp.Application(3, phone.ssrc, b"PoC1", b"\x0a\x0b\0\0" * 40)
+    told = control(rig, phone, port, report, said, said)
+    told += control(rig, phone, port, report, said)
+    assert told == [("a", Noticed("a", "rtcp_app", f"'PoC1' 3 {said.data[:64].hex()}"))]
+    rig.step(50)
+    told = control(rig, phone, port, report, said._replace(data=b""))
+    assert told == [("a", Noticed("a", "rtcp_app", "'PoC1' 3"))]
 
 
 def test_reports_on_the_rtp_port_and_of_reduced_size_are_taken(rig: Rig) -> None:  # RFC 5761, RFC 5506

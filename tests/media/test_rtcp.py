@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.media import rtcp
-from actors.media.rtcp import Bye, ReceiverReport, ReportBlock, RtcpError, SenderReport, SourceDescription
+from actors.media.rtcp import Application, Bye, ReceiverReport, ReportBlock, RtcpError, SenderReport, SourceDescription
 from tests.media.rig import corpus
 
 word = st.integers(0, 0xFFFFFFFF)
@@ -23,6 +23,13 @@ packets = st.one_of(
     st.builds(ReceiverReport, word, blocks),
     st.builds(SourceDescription, st.lists(st.tuples(word, items), max_size=31).map(tuple)),
     st.builds(Bye, st.lists(word, max_size=31).map(tuple), st.binary(max_size=255)),
+    st.builds(
+        Application,
+        st.integers(0, 31),
+        word,
+        st.binary(min_size=4, max_size=4),
+        st.integers(0, 20).flatmap(lambda words: st.binary(min_size=4 * words, max_size=4 * words)),
+    ),
 )
 
 
@@ -106,8 +113,21 @@ REPORT = rtcp.build([ReceiverReport(7)])
         REPORT + b"\x81\xcb\0\0",
         REPORT + b"\xa0\xcb\0\1\0\0\0\x08",
         REPORT + b"\x80\xcb\0\1\xff\0\0\0",
+        REPORT + b"\x80\xcc\0\1\0\0\0\7",
     ],
-    ids=["empty", "cut", "bye-first", "padded", "tail", "version", "length", "count", "padding", "reason"],
+    ids=[
+        "empty",
+        "cut",
+        "bye-first",
+        "padded",
+        "tail",
+        "version",
+        "length",
+        "count",
+        "padding",
+        "reason",
+        "application",
+    ],
 )
 def test_a_compound_packet_that_lies_is_refused(data: bytes) -> None:  # FAULTS 54
     with pytest.raises(RtcpError):
