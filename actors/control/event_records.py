@@ -84,7 +84,7 @@ class CallAnswered(NamedTuple):
 
 
 class CallOffered(NamedTuple):
-    """The peer of a signalling-only call offers a session: AnswerOffer within 10 s, or it is refused with 488.
+    """The peer of a signalling-only call offers a session: AnswerOffer within 10 s, or it gets 488 (UPDATE 504).
 
     Attributes:
         offer: its id.
