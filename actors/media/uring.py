@@ -161,8 +161,11 @@ class Uring:
         return found
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; once more is nothing."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
         del self._words, self._requests, self._completions
         for each in self._maps:
             each.close()
-        os.close(self._fd)
+        os.close(fd)

@@ -17,6 +17,7 @@ from actors.media.engine import Engine
 from actors.media.events import Format, StartSession
 from actors.media.facts import Facts
 from actors.media.filters import Filter
+from actors.media.lane import Lane
 from actors.media.loader import Loader
 from actors.media.network import Network
 from actors.media.record import Records
@@ -129,7 +130,7 @@ class Rig:
         self.sockets = [sock for _ in range(pairs) for sock in pair(host)]
         self._token = random.Random(seed)
         self.phones: list[Phone] = []
-        self._closed: list[Ports | Records] = []
+        self._closed: list[Lane | Ports | Records] = []
         self.begin()
 
     def begin(self) -> None:
@@ -152,12 +153,14 @@ class Rig:
             talk=self._talk,
             suppress=self._suppress,
         )
+        self._closed.append(self.engine.floor.lane)
 
     def kill(self) -> None:
         """The process is gone at once: nothing is finished, only its descriptors and pages vanish."""
         for session in self.engine.sessions.values():
             if session.player is not None:
                 session.player.close()
+        self.engine.floor.lane.close()
         self.ports.close()
         self.records.close()
         self._closed.clear()

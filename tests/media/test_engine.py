@@ -570,6 +570,7 @@ def test_a_process_ticks_in_a_phase_of_its_own_and_its_clocks_agree(tmp_path: Pa
         assert len(phone.heard()) == 1
         assert engine.next_wake() == pytest.approx(wake + 0.02)
         assert 1.0 < engine.sessions["a"].report_due - (rig.now - 0.015) < 6.0
+        engine.floor.lane.close()
 
 
 def test_processes_have_phases_within_a_tick_that_stay() -> None:
