@@ -10,7 +10,8 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-# A shell lets what it starts in the background ignore these, and so would each program that a test starts.
+# A shell, or nohup, lets what it starts in the background ignore these, and so would each program that a test starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
