@@ -136,9 +136,8 @@ def test_an_account_that_a_reload_removes_is_gone_at_its_registrar_and_one_that_
     """Kamailio asks for credentials in each REGISTER; those of an account that is gone prove its leave still."""
     with registrar(tmp_path) as domain:
         alice, bob = account(domain.domain, "alice"), account(domain.domain, "bob")
-        (tmp_path / "service").mkdir()
         with (
-            running(config=alice + bob, base=tmp_path / "service") as service,
+            running(config=alice + bob) as service,
             Client(service.run_dir, patience=30.0) as client,
             client.events(0, topics=["AccountChanged"]) as events,
         ):
