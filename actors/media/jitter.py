@@ -62,6 +62,7 @@ class JitterBuffer:
 
     __slots__ = (
         "_anchored",
+        "_barred",
         "_covered",
         "_cursor",
         "_dry",
@@ -74,6 +75,7 @@ class JitterBuffer:
         "_least",
         "_margins",
         "_pauses",
+        "_played",
         "_stretch",
         "_too_late",
         "_waited",
@@ -102,6 +104,8 @@ class JitterBuffer:
         self._cursor = 0  # timestamp of the next sample to play, not wrapped
         self._end = 0  # that after the newest sample held
         self._first = 0  # that of the first sample since the cursor was set
+        self._played = 0  # that of the last frame of which there was something
+        self._barred = 0  # what is before this is not played any more: something behind it was
         self._dry = 0
         self._wild_at: int | None = None
         self._in_time = self._too_late = False
@@ -134,8 +138,11 @@ class JitterBuffer:
             size -= cut
             offset = ((timestamp + cut - self._cursor + _HALF) & _MODULUS) - _HALF
         self._wild_at = None
-        self._in_time = True
         position = self._cursor + offset
+        if position < self._barred:
+            self.late += 1
+            return
+        self._in_time = True
         if position + size > self._end:  # noqa: PLR1730 - max() costs twice as much, at every packet
             self._end = position + size
         if whole:
@@ -206,6 +213,7 @@ class JitterBuffer:
         """Go on at `cursor`, where a predecessor would be by now: the delay stays as it was, and a pause goes on."""
         self._anchored = True
         self._cursor = self._end = self._first = cursor
+        self._played = self._barred = cursor - FRAME
         self._pauses = [cursor - 1] if pausing else []
 
     def _refit(self, timestamp: int, offset: int, size: int, *, whole: bool) -> int | None:
@@ -223,8 +231,13 @@ class JitterBuffer:
                 self._too_late = True
                 if self._late_run < _LATE - 1 or self._in_time:
                     return None
+                behind = ((timestamp - self._played + _HALF) & _MODULUS) - _HALF
+                if behind < FRAME:  # something after it was played: a later one will do
+                    return None
                 self.target = min(self.target + FRAME, MAX_TARGET)
                 self.anchor(timestamp)
+                self._played = timestamp - behind
+                self._barred = self._played + FRAME
                 cut = 0
         elif self._follows_wild(timestamp):
             self.jumps += 1
@@ -244,6 +257,7 @@ class JitterBuffer:
         self._anchored = True
         self._first = timestamp
         self._cursor = self._end = timestamp - self.target
+        self._played = self._barred = self._cursor - FRAME
         self._frames.clear()
         if self._pauses:
             self._pauses = [self._cursor]
@@ -266,8 +280,10 @@ class JitterBuffer:
             return _NOTHING
         self._dry = 0
         held = self._frames.pop(cursor, None)
-        if type(held) is tuple and not self._pauses:
-            return held
+        if held is not None:
+            self._played = cursor
+            if type(held) is tuple and not self._pauses:
+                return held
         return self._unusual(held, cursor)
 
     def _unusual(self, held: tuple[bytes, int] | Partial | Several | None, cursor: int) -> tuple[bytes, int]:
@@ -297,6 +313,7 @@ class JitterBuffer:
             self._pauses = [each for each in self._pauses if each > cursor]
             concealed = self.concealed
             self.take()
+            self._played = cursor
             self.concealed = concealed
             return sorted(held.packets)
         before = self.concealed
@@ -400,7 +417,7 @@ class JitterBuffer:
         """What a matrix of streams goes on with in its stead, until `take_back`; None while anything is unusual."""
         if not self._anchored or self._stretch or self._late_run or self._too_late or self._wild_at is not None:
             return None
-        if self._pauses:
+        if self._pauses or self._barred > self._cursor:
             return None
         frames: dict[int, tuple[bytes, int]] = {}
         for position, held in self._frames.items():
@@ -412,6 +429,7 @@ class JitterBuffer:
             self._end,
             self._first,
             self._dry,
+            (self._cursor - self._played) // FRAME - 1,
             self._window,
             self._least,
             self._in_time,
@@ -421,8 +439,9 @@ class JitterBuffer:
 
     def take_back(self, calm: Calm) -> None:
         """Go on with what was lent, as far as it came."""
-        self._cursor, self._end, self._first, self._dry, self._window, self._least = calm[:6]
+        self._cursor, self._end, self._first, self._dry, missed, self._window, self._least = calm[:7]
         self._in_time, self._margins = calm.in_time, calm.margins
+        self._played = self._cursor - FRAME * (1 + missed)
         self._frames = dict(calm.frames)
 
     def skip(self, frames: int) -> None:

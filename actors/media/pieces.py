@@ -45,7 +45,8 @@ class Calm(NamedTuple):
         cursor: the timestamp of the next sample to play, not wrapped.
         end: that after the newest sample held.
         first: that of the first sample since the cursor was set.
-        dry: ticks in a row without anything.
+        dry: ticks in a row without anything held.
+        missed: frames in a row of which nothing was there when they were taken.
         window: ticks since the delay was judged.
         least: what was held at least since then.
         in_time: a packet came since the last frame was taken.
@@ -57,6 +58,7 @@ class Calm(NamedTuple):
     end: int
     first: int
     dry: int
+    missed: int
     window: int
     least: int
     in_time: bool

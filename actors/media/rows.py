@@ -39,11 +39,12 @@ _OTHER = {int(Law.PCMU): int(Law.PCMA), int(Law.PCMA): int(Law.PCMU)}
 _NUMBERS = (
     *("peer_ssrc", "peer_type", "law", "max_seq", "received", "transit", "heard"),
     *("cursor", "window", "taken", "packets", "octets", "generation"),  # these rise by the same every tick
-    *("end", "first", "dry", "least", "concealed", "margin_count"),
+    *("end", "first", "dry", "missed", "least", "concealed", "margin_count"),
     *("base", "sequence", "next_timestamp", "payload_type", "send_law"),
     *("kind", "at", "left", "position", "listens", "restable", "awake"),
 )
 _RISING = slice(_NUMBERS.index("cursor"), _NUMBERS.index("generation") + 1)
+_LACK = slice(_NUMBERS.index("dry"), _NUMBERS.index("missed") + 1)
 _RISE = np.array([[FRAME], [1], [1], [1], [FRAME], [1]])
 
 
@@ -239,16 +240,17 @@ class Rows:
     def advance(self) -> None:
         """Take a frame of each."""
         count = self.count
-        cursor, end, least, dry = self.of("cursor"), self.of("end"), self.of("least"), self.of("dry")
+        cursor, end, least = self.of("cursor"), self.of("end"), self.of("least")
         np.minimum(least, end - cursor, out=least)
         at, law = self._next()
         self.frame_at[:count], self.frame_law[:count] = at, law
         if law.all():
-            dry[:] = 0
+            self._matrix[_LACK, :count] = 0
             self.have[self._places[:count], at] = 0
         else:
             over = end <= cursor
-            dry[:] = np.where(over, dry + 1, 0)
+            lack = self._matrix[_LACK, :count]
+            lack[:] = np.where((over, law == 0), lack + 1, 0)
             self.of("concealed")[:] += (law == 0) & ~over & (cursor >= self.of("first"))
             self.have[self._places[:count], at] = 0
         self._matrix[_RISING, :count] += _RISE
@@ -263,6 +265,7 @@ class Rows:
         behind = (np.arange(SLOTS) - cursor[:, None] // FRAME) % SLOTS  # frames from the cursor to each place
         self.have[:count][behind < frames] = 0
         cursor += frames * FRAME
+        self.of("missed")[:] += frames
         np.maximum(end, cursor, out=end)
 
     def compose(self, tick: int) -> None:
