@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from actors.config import Config, MediaSection, SipSection
 from actors.control import verbs
 from actors.control.client import Client, CommandRefused
-from actors.dialog import events as dialog
+from actors.dialog import call_events
 from actors.service import Service
 from benchmarks.calls import call_for, cpu_seconds, processes
 from benchmarks.media import free_pool
@@ -116,7 +116,7 @@ def events(count: int, folder: Path) -> None:
         peer = house.peers["dialog-0"]
         began = time.perf_counter()
         for number in range(count):
-            peer.send(dialog.CallReceived(f"c{number}", "sip:a@example.net", "sip:b@example.org", "", 1.0))
+            peer.send(call_events.CallReceived(f"c{number}", "sip:a@example.net", "sip:b@example.org", "", 1.0))
         house.wait_for(lambda: not any(reader.is_alive() for reader in readers))
         last = max(result.get() for _ in readers)
     print(f"{count / (last - began):,.0f} events/s to each of {SUBSCRIBERS} subscribers, {count} events")

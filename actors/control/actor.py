@@ -21,6 +21,7 @@ from actors.control.rights import Rights
 from actors.control.sockets import CommandDoors, Feed
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
+from actors.dialog import call_events
 from actors.runtime.actor import run
 from actors.runtime.audit import Audit
 from actors.runtime.context import Context
@@ -220,15 +221,15 @@ class ControlActor(Front):
 
     def _note(self, peer: str, event: Event, now: float) -> None:
         """Keep who owns a call from its first event to its last."""
-        if isinstance(event, dialog.CallReceived):
+        if isinstance(event, call_events.CallReceived):
             self.cells.put(call_key(event.call), Live(event.call, peer))
             self.claims.received(event.call, now, event.route)
-        elif isinstance(event, dialog.CallPlaced):
+        elif isinstance(event, call_events.CallPlaced):
             if self.cells.get(call_key(event.call)) is None:  # by a REFER: no command of a client began it
                 self.cells.put(call_key(event.call), Live(event.call, peer))
-        elif isinstance(event, dialog.CallEnded):
+        elif isinstance(event, call_events.CallEnded):
             self.over(event.call)
-        elif self.claims.watched and isinstance(event, dialog.CallAnswered):
+        elif self.claims.watched and isinstance(event, call_events.CallAnswered):
             self.claims.answered(event.call)
 
     def _record(self, event: Event, now: float) -> None:
@@ -264,8 +265,8 @@ class ControlActor(Front):
             self.refuse(asker, lost.code, lost.message)
 
 
-def _lost(call: str) -> dialog.CallEnded:
-    return dialog.CallEnded(
+def _lost(call: str) -> call_events.CallEnded:
+    return call_events.CallEnded(
         call=call,
         outcome="failed",
         status=0,

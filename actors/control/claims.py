@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import actors.dialog.events as dialog
 from actors.control.cells import CLAIM, Claimed, claim_key
 from actors.control.idempotency import Reply
+from actors.dialog import call_commands
 from actors.runtime.machine import Event
 
 PROBE = 0.5  # seconds between two looks for the owners of calls
@@ -212,5 +213,5 @@ class Claims:
             return ()
         ref = f"!unclaimed {cell.call}"
         if cell.ringing:
-            return ((owner, dialog.RejectCall(ref, cell.call, UNCLAIMED, "")),)
-        return ((owner, dialog.HangUp(ref, cell.call)),)
+            return ((owner, call_commands.RejectCall(ref, cell.call, UNCLAIMED, "")),)
+        return ((owner, call_commands.HangUp(ref, cell.call)),)

@@ -58,6 +58,7 @@ from actors.control.records import (
     Unbridge,
     Unregister,
 )
+from actors.dialog import call_commands, call_events
 from actors.sip.sdp_codecs import NAMED
 
 MAX_SECONDS = 1e6
@@ -279,9 +280,9 @@ def _check_treatment(treatment: Treatment) -> None:
         raise ProtocolError("bad_value", "echo and device exclude each other", "treatment.device")
 
 
-def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> dialog.PlaceCall:
+def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> call_commands.PlaceCall:
     """The dialog layer's PlaceCall; `ring_timeout` is what holds where the command names none."""
-    return dialog.PlaceCall(
+    return call_commands.PlaceCall(
         ref=ref,
         call=call,
         uri=command.uri,
@@ -364,34 +365,34 @@ def begun(of: str) -> bytes:
 # Every command that changes something but Place, which begins a call. Here a command is added.
 ROUTES: dict[type, Route] = {
     Answer: Route(
-        lambda c, ref: dialog.AnswerCall(
+        lambda c, ref: call_commands.AnswerCall(
             ref, c.call, _treatment(c.treatment), c.duration, c.headers, sdp=_sdp(c.sdp), with_call=c.with_call
         )
     ),
-    Reject: Route(lambda c, ref: dialog.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
-    HangUp: Route(lambda c, ref: dialog.HangUp(ref, c.call, c.headers)),
+    Reject: Route(lambda c, ref: call_commands.RejectCall(ref, c.call, c.status, c.reason, c.headers, c.contacts)),
+    HangUp: Route(lambda c, ref: call_commands.HangUp(ref, c.call, c.headers)),
     Progress: Route(
-        lambda c, ref: dialog.ProgressCall(
+        lambda c, ref: call_commands.ProgressCall(
             ref, c.call, c.status, c.early_media, _treatment(c.treatment), sdp=_sdp(c.sdp)
         )
     ),
-    Hold: Route(lambda c, ref: dialog.HoldCall(ref, c.call)),
-    Resume: Route(lambda c, ref: dialog.ResumeCall(ref, c.call)),
-    Offer: Route(lambda c, ref: dialog.OfferSession(ref, c.call, _sdp(c.sdp), c.update)),
-    AnswerOffer: Route(lambda c, ref: dialog.AnswerOffer(ref, c.call, c.offer, _sdp(c.sdp), c.status)),
-    Bridge: Route(lambda c, ref: dialog.BridgeCall(ref, c.call, c.other, c.keys)),
-    Unbridge: Route(lambda c, ref: dialog.UnbridgeCall(ref, c.call)),
-    Mute: Route(lambda c, ref: dialog.MuteCall(ref, c.call, c.what)),
-    Transfer: Route(lambda c, ref: dialog.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
-    Dtmf: Route(lambda c, ref: dialog.SendDigits(ref, c.call, c.digits, c.duration, c.by)),
+    Hold: Route(lambda c, ref: call_commands.HoldCall(ref, c.call)),
+    Resume: Route(lambda c, ref: call_commands.ResumeCall(ref, c.call)),
+    Offer: Route(lambda c, ref: call_commands.OfferSession(ref, c.call, _sdp(c.sdp), c.update)),
+    AnswerOffer: Route(lambda c, ref: call_commands.AnswerOffer(ref, c.call, c.offer, _sdp(c.sdp), c.status)),
+    Bridge: Route(lambda c, ref: call_commands.BridgeCall(ref, c.call, c.other, c.keys)),
+    Unbridge: Route(lambda c, ref: call_commands.UnbridgeCall(ref, c.call)),
+    Mute: Route(lambda c, ref: call_commands.MuteCall(ref, c.call, c.what)),
+    Transfer: Route(lambda c, ref: call_commands.TransferCall(ref, c.call, c.target, c.replaces, c.follow)),
+    Dtmf: Route(lambda c, ref: call_commands.SendDigits(ref, c.call, c.digits, c.duration, c.by)),
     Respond: Route(
         lambda c, ref: requests.AnswerRequest(
             ref, c.call, c.request, c.status, c.reason, c.headers, c.content_type, _body(c.body)
         )
     ),
-    Play: Route(lambda c, ref: dialog.PlayAudio(ref, c.call, c.path, c.loop, c.queue)),
-    Playback: Route(lambda c, ref: dialog.AlterPlayback(ref, c.call, c.action, c.position)),
-    Record: Route(lambda c, ref: dialog.RecordAudio(ref, c.call, c.path, c.sides)),
+    Play: Route(lambda c, ref: call_commands.PlayAudio(ref, c.call, c.path, c.loop, c.queue)),
+    Playback: Route(lambda c, ref: call_commands.AlterPlayback(ref, c.call, c.action, c.position)),
+    Record: Route(lambda c, ref: call_commands.RecordAudio(ref, c.call, c.path, c.sides)),
     # The shard of an account is that of its address-of-record, as that of a call is that of its id.
     Register: Route(lambda c, ref: accounts.RegisterAccount(ref, c.account), attrgetter("account")),
     Unregister: Route(lambda c, ref: accounts.UnregisterAccount(ref, c.account, c.everything), attrgetter("account")),
@@ -421,8 +422,8 @@ class Question(NamedTuple):
     parts: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-def _treatment(treatment: Treatment) -> dialog.Treatment:
-    return dialog.Treatment(*treatment)
+def _treatment(treatment: Treatment) -> call_commands.Treatment:
+    return call_commands.Treatment(*treatment)
 
 
 def new_call_id(belongs: Callable[[str], bool], token: Callable[[], str]) -> str:
@@ -432,7 +433,7 @@ def new_call_id(belongs: Callable[[str], bool], token: Callable[[], str]) -> str
     return call
 
 
-def call_lists(calls: Sequence[dialog.CallInfo]) -> list[CallList]:
+def call_lists(calls: Sequence[call_events.CallInfo]) -> list[CallList]:
     """`calls` in parts that each fit a frame; one empty part when there are none."""
     infos = [
         CallInfo(
@@ -487,20 +488,20 @@ def _split(infos: Iterable[I]) -> list[list[I]]:
     return parts
 
 
-def _state_of(done: dialog.CommandDone) -> Iterable[dialog.CallInfo | accounts.AccountInfo]:
+def _state_of(done: dialog.CommandDone) -> Iterable[call_events.CallInfo | accounts.AccountInfo]:
     return (*done.calls, *done.accounts)
 
 
-def state_lists(known: Sequence[dialog.CallInfo | accounts.AccountInfo]) -> list[CallList | AccountList]:
+def state_lists(known: Sequence[call_events.CallInfo | accounts.AccountInfo]) -> list[CallList | AccountList]:
     """What a late joiner is told, in parts that each fit a frame; one empty part when there is nothing."""
     lines = [each for each in known if isinstance(each, accounts.AccountInfo)]
-    calls = call_lists([each for each in known if isinstance(each, dialog.CallInfo)])
+    calls = call_lists([each for each in known if isinstance(each, call_events.CallInfo)])
     return [*calls, *(account_lists(lines) if lines else [])]
 
 
 # Here a question is added.
 QUESTIONS: dict[type, Question] = {
-    Calls: Question(dialog.ListCalls, attrgetter("calls"), call_lists),
+    Calls: Question(call_commands.ListCalls, attrgetter("calls"), call_lists),
     Accounts: Question(accounts.ListAccounts, attrgetter("accounts"), account_lists),
     Subscribe: Question(dialog.ListState, _state_of, state_lists),
 }

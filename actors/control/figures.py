@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-import actors.dialog.events as dialog
 from actors.control.records import Figure, FigureList
+from actors.dialog import call_events
 from actors.runtime.machine import Event
 
 PART = 500  # figures in one part of a reply
@@ -22,9 +22,9 @@ class Figures:
 
     def count(self, event: Event) -> None:
         """Take note of what a shard told."""
-        if isinstance(event, dialog.CallReceived):
+        if isinstance(event, call_events.CallReceived):
             self._totals["calls_received_total", "", ""] += 1
-        elif isinstance(event, dialog.CallEnded):
+        elif isinstance(event, call_events.CallEnded):
             self._totals["calls_ended_total", "outcome", event.outcome] += 1
             self._totals["call_seconds_total", "", ""] += round(event.talking)
             self._totals["rtp_packets_total", "kind", "sent"] += event.packets_sent

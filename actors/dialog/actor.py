@@ -12,7 +12,7 @@ from typing import Any, ClassVar, get_args
 import actors.media.events as media
 import actors.transaction.events as transaction
 import actors.transport.events as transport
-from actors.dialog import events
+from actors.dialog import call_commands, events
 from actors.dialog.call import Call, replace
 from actors.dialog.call_parts import Totals
 from actors.dialog.effects import (
@@ -303,12 +303,12 @@ def _alive(effect: KeepFlow) -> transport.KeepAlive:
 
 
 def _steering(
-    session: str, command: events.PlayAudio | events.AlterPlayback | events.RecordAudio
+    session: str, command: call_commands.PlayAudio | call_commands.AlterPlayback | call_commands.RecordAudio
 ) -> media.Play | media.Record | media.SeekPlaying | media.StopPlaying | media.PausePlaying:
     """What a command for a call's files is to media."""
-    if isinstance(command, events.PlayAudio):
+    if isinstance(command, call_commands.PlayAudio):
         return media.Play(session, command.path, command.loop, command.queue)
-    if isinstance(command, events.RecordAudio):
+    if isinstance(command, call_commands.RecordAudio):
         return media.Record(session, command.path, command.sides)
     if command.action == "seek":
         return media.SeekPlaying(session, command.position)

@@ -14,6 +14,8 @@ import msgspec
 
 from actors.dialog.accounts import Account, Accounts
 from actors.dialog.attempt import Attempt, AttemptInput, input_of_status
+from actors.dialog.call_commands import PlaceCall, Treatment
+from actors.dialog.call_events import CallEvent, CallInfo
 from actors.dialog.call_parts import (
     Change,
     Claim,
@@ -30,7 +32,6 @@ from actors.dialog.call_parts import (
 )
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Report
-from actors.dialog.events import CallEvent, CallInfo, PlaceCall, Treatment
 from actors.dialog.identity import Identity
 from actors.dialog.limits import Limits, alone
 from actors.dialog.names import Names

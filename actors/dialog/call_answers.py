@@ -9,20 +9,20 @@ from actors.dialog import call_out as out
 from actors.dialog import call_up as up
 from actors.dialog.call import Call, Given, Input, State, replace, tell
 from actors.dialog.call_change import kept, refreshed
-from actors.dialog.call_end import ended
-from actors.dialog.call_parts import Offer, Outcome
-from actors.dialog.call_waiting import acknowledge, withdrawn
-from actors.dialog.effects import Reply
-from actors.dialog.events import (
+from actors.dialog.call_commands import (
     AnswerCall,
     AnswerOffer,
-    CallNoticed,
     HoldCall,
     OfferSession,
     ProgressCall,
     ResumeCall,
     Treatment,
 )
+from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallNoticed
+from actors.dialog.call_parts import Offer, Outcome
+from actors.dialog.call_waiting import acknowledge, withdrawn
+from actors.dialog.effects import Reply
 from actors.dialog.negotiation import answering, offered
 from actors.dialog.reply import restated
 from actors.runtime.machine import Disarm, Effects

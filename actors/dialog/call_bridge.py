@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from actors.dialog.call import Call, replace
+from actors.dialog.call_commands import AnswerCall, BridgeCall, PlaceCall, UnbridgeCall
 from actors.dialog.call_parts import Media
 from actors.dialog.call_replaces import CallReplaces
 from actors.dialog.effects import Expect, Join, Move, Part, Report, TellShard
-from actors.dialog.events import AnswerCall, BridgeCall, CommandDone, PlaceCall, UnbridgeCall
+from actors.dialog.events import CommandDone
 from actors.dialog.negotiation import process_for
 from actors.dialog.shard_events import AskAudio, AudioTold
 from actors.dialog.usage import Command, failure

@@ -6,16 +6,12 @@ from actors.dialog import call_in, call_invite, dialog_state
 from actors.dialog.attempt import begin
 from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
 from actors.dialog.call_end import ending, unanswered
+from actors.dialog.call_events import CallAnswered, CallEnded, CallProgressed
 from actors.dialog.call_parts import Outcome
 from actors.dialog.call_table import expire, step
 from actors.dialog.call_transfer import Progress
 from actors.dialog.call_waiting import withdrawn
 from actors.dialog.effects import Cancel, Close, Place, Reply, Report, TellShard
-from actors.dialog.events import (
-    CallAnswered,
-    CallEnded,
-    CallProgressed,
-)
 from actors.dialog.limits import Limit, count, limited
 from actors.dialog.names import session_id
 from actors.dialog.negotiation import closed

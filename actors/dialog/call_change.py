@@ -10,14 +10,15 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
+from actors.dialog.call_commands import HoldCall, OfferSession
 from actors.dialog.call_early import described, pracked, rseq_of
 from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallHoldChanged, CallNoticed, CallOfferAnswered
 from actors.dialog.call_parts import Change, Early, Media, Outcome, SessionTimer
 from actors.dialog.call_waiting import Asking, acknowledge, text, unique, waits
 from actors.dialog.call_waiting import asked as posed
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallHoldChanged, CallNoticed, CallOfferAnswered, HoldCall, OfferSession
 from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
 from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal
 from actors.runtime.machine import Arm, Effects

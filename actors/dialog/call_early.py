@@ -9,10 +9,10 @@ from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Call, Given, Heard, replace, tell
+from actors.dialog.call_events import CallProgressed
 from actors.dialog.call_parts import Early, Offer, Outcome
 from actors.dialog.call_waiting import posed, text, waits
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.events import CallProgressed
 from actors.dialog.names import Names
 from actors.dialog.negotiation import agreed, answered, answering, awaited, start
 from actors.dialog.reply import description_in, shown

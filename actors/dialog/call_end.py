@@ -5,10 +5,10 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import AttemptInput, News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, Place, State, replace, tell
+from actors.dialog.call_events import CallEnded, CallReceived
 from actors.dialog.call_parts import Fork, Outcome, Totals
 from actors.dialog.call_waiting import text, withdrawn
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CallEnded, CallReceived
 from actors.dialog.negotiation import closed, unopened
 from actors.dialog.policy import cause_of
 from actors.dialog.reply import answer, restated

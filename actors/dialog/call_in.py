@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from actors.dialog import call_account, call_reliable, dialog_state, session_timer, trunk
 from actors.dialog.call import Agent, Asked, Call, Given, Input, State, replace, tell
+from actors.dialog.call_commands import AnswerCall, RejectCall, Treatment
 from actors.dialog.call_end import announced, ended
+from actors.dialog.call_events import CallProgressed
 from actors.dialog.call_parts import Invitation, Outcome
 from actors.dialog.call_waiting import given_by
 from actors.dialog.effects import Reply, TellShard
-from actors.dialog.events import AnswerCall, CallProgressed, RejectCall, Treatment
 from actors.dialog.negotiation import answered, prepared, received_at, rung, unopened
 from actors.dialog.numbers import written
 from actors.dialog.policy import answer_after, outcome_of, route, treatment

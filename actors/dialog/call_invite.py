@@ -6,12 +6,13 @@ from actors.dialog import call_account, dialog_state, session_timer, trunk
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, begin
 from actors.dialog.attempt import step as attempt_step
 from actors.dialog.call import Agent, Call, Given, Heard, Input, Place, State, replace, tell
+from actors.dialog.call_commands import PlaceCall, Treatment
 from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallPlaced
 from actors.dialog.call_parts import Media, Outcome
 from actors.dialog.call_waiting import given_by
 from actors.dialog.dialog_state import MAX_FORWARDS
 from actors.dialog.errand import contacts_of
-from actors.dialog.events import CallPlaced, PlaceCall, Treatment
 from actors.dialog.negotiation import (
     abandoned,
     closed,

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from actors.dialog.call import Call, Input, replace
 from actors.dialog.call_cells import CallCells
+from actors.dialog.call_events import CallBridged, CallDigitReceived, CallNoticed, CallUnbridged
 from actors.dialog.call_parts import Totals
 from actors.dialog.call_up import Finished
 from actors.dialog.effects import Report
-from actors.dialog.events import (
-    CallBridged,
-    CallDigitReceived,
-    CallNoticed,
-    CallUnbridged,
-)
 from actors.dialog.names import tag_of_session
 from actors.dialog.negotiation import closed
 from actors.dialog.usage import Keys, chosen

@@ -8,18 +8,11 @@ from typing import Any
 from actors.dialog import call_answers, call_invite
 from actors.dialog.call import Call, Input, State, info, replace
 from actors.dialog.call_cells import HEXADECIMAL, CallCells
-from actors.dialog.call_parts import Media
-from actors.dialog.call_requests import MAX_WANTED, unfit, unfit_answer, wanted_of
-from actors.dialog.call_table import CALL
-from actors.dialog.call_transfer import target_of
-from actors.dialog.effects import Press, Report, Steer, TellShard
-from actors.dialog.events import (
+from actors.dialog.call_commands import (
     AlterPlayback,
     AnswerCall,
     AnswerOffer,
     BridgeCall,
-    CallMuteChanged,
-    CommandDone,
     HangUp,
     HoldCall,
     ListCalls,
@@ -35,6 +28,13 @@ from actors.dialog.events import (
     TransferCall,
     UnbridgeCall,
 )
+from actors.dialog.call_events import CallMuteChanged
+from actors.dialog.call_parts import Media
+from actors.dialog.call_requests import MAX_WANTED, unfit, unfit_answer, wanted_of
+from actors.dialog.call_table import CALL
+from actors.dialog.call_transfer import target_of
+from actors.dialog.effects import Press, Report, Steer, TellShard
+from actors.dialog.events import CommandDone
 from actors.dialog.negotiation import started
 from actors.dialog.request_events import AnswerRequest, SendInCall
 from actors.dialog.shard_events import AskTarget, TargetTold

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import msgspec
 
 from actors.dialog.attempt import Attempt
+from actors.dialog.call_commands import PlaceCall
 from actors.dialog.dialog_state import Dialog
-from actors.dialog.events import PlaceCall
 from actors.sip.offer_answer import Carrier, Exchange, Negotiated
 from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import TransactionKey

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from actors.dialog.call import Asked, Call, Given, Input, State, replace, tell
+from actors.dialog.call_commands import ProgressCall
+from actors.dialog.call_events import CallProgressed
 from actors.dialog.call_parts import Invitation, Reliable
 from actors.dialog.call_up import accept
 from actors.dialog.call_waiting import Asking, given_by, waits
 from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallProgressed, ProgressCall
 from actors.dialog.negotiation import answered, answering, started, treated
 from actors.dialog.reply import answer, description_in, our_contact, refusal
 from actors.runtime.machine import Arm, Disarm, Effects

@@ -11,12 +11,13 @@ from typing import NamedTuple
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, News, advance, begin
 from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
+from actors.dialog.call_commands import PlaceCall, SendDigits
 from actors.dialog.call_early import request_done
 from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallNoticed, CallTransferProgressed
 from actors.dialog.call_parts import Inquiry, Outcome, Wanted
 from actors.dialog.call_waiting import withdrawn
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CallNoticed, CallTransferProgressed, PlaceCall, SendDigits
 from actors.dialog.outgoing import OF_CALLS, OURS, body_of, headers_of
 from actors.dialog.reply import Headers, answer, restated
 from actors.dialog.request_events import AnswerRequest, CallRequestReceived, RequestAnswered, SendInCall

@@ -10,7 +10,9 @@ import dataclasses
 from typing import NamedTuple
 
 from actors.dialog.call import Agent, Asked, Call, Given, Heard, State, replace, tell
+from actors.dialog.call_commands import PlaceCall, TransferCall, Treatment
 from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallTransferProgressed, CallTransferRequested
 from actors.dialog.call_parts import Transfer
 from actors.dialog.call_requests import Posed, in_dialog, inquired, inquiry_of
 from actors.dialog.call_requests import heard as response_heard
@@ -18,7 +20,6 @@ from actors.dialog.call_requests import replied as request_replied
 from actors.dialog.call_up import HUNG_UP
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Place, Reply
-from actors.dialog.events import CallTransferProgressed, CallTransferRequested, PlaceCall, TransferCall, Treatment
 from actors.dialog.reply import answer, lines_of, our_contact
 from actors.dialog.request_events import AnswerRequest
 from actors.dialog.settings import DialogSettings

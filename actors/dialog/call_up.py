@@ -7,12 +7,13 @@ from typing import NamedTuple
 from actors.dialog import dialog_state, session_timer
 from actors.dialog.call import Acknowledged, Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_change import settled, told
+from actors.dialog.call_commands import HangUp
 from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed
 from actors.dialog.call_parts import Invitation, Outcome, SessionTimer
 from actors.dialog.call_waiting import Asking, text, waits
 from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallAnswered, CallNoticed, CallPlayFinished, CallRecordFailed, HangUp
 from actors.dialog.negotiation import agreed, answered, answering, in_clear, offered, started, treated, unopened
 from actors.dialog.policy import told_cause
 from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, retry_after, shown

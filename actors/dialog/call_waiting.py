@@ -12,10 +12,10 @@ from typing import NamedTuple
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, begin
 from actors.dialog.call import Asked, Call, Given, Input, replace, tell
+from actors.dialog.call_events import CallOffered
 from actors.dialog.call_parts import Early, Offer, SessionTimer
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Reply
-from actors.dialog.events import CallOffered
 from actors.dialog.negotiation import abandoned
 from actors.dialog.reply import answer, restated
 from actors.runtime.machine import Arm, Disarm, Effects

@@ -11,12 +11,12 @@ from actors.dialog.call import Place as Located
 from actors.dialog.call_account import read
 from actors.dialog.call_bridge import CallBridges
 from actors.dialog.call_change import MOVED, moved
+from actors.dialog.call_events import CallDigitReceived
 from actors.dialog.call_media import CallMedia
 from actors.dialog.call_requests import Posed
 from actors.dialog.call_table import CALL
 from actors.dialog.call_transfer import accepting, judged, order_of
 from actors.dialog.effects import Find, Report
-from actors.dialog.events import CallDigitReceived
 from actors.dialog.messages import received
 from actors.dialog.names import ref_of
 from actors.dialog.reply import answer, options, out_of_scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog.events import AlterPlayback, PlaceCall, PlayAudio, RecordAudio
+from actors.dialog.call_commands import AlterPlayback, PlaceCall, PlayAudio, RecordAudio
 from actors.dialog.shard_events import BetweenShards
 from actors.runtime.machine import Effect, Event
 from actors.sip.offer_answer import Negotiated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
-from actors.dialog.events import Treatment
+from actors.dialog.call_commands import Treatment
 from actors.dialog.settings import Answer, Route
 from actors.sip import RemoteProtocolError
 from actors.sip.message import Message

@@ -6,7 +6,7 @@ the number of the new call's shard.
 
 from __future__ import annotations
 
-from actors.dialog.events import AnswerCall, BridgeCall, PlaceCall, TransferCall, Treatment
+from actors.dialog.call_commands import AnswerCall, BridgeCall, PlaceCall, TransferCall, Treatment
 from actors.runtime.machine import Event
 
 

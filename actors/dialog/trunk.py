@@ -7,7 +7,7 @@ from dataclasses import replace as changed
 import msgspec
 
 from actors.dialog.call import Agent, Asked, Call
-from actors.dialog.events import PlaceCall
+from actors.dialog.call_commands import PlaceCall
 from actors.dialog.numbers import Rule, written
 from actors.sip import RemoteProtocolError, uri
 from actors.sip.headers import PAssertedIdentity

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from actors.dialog.account_events import ListAccounts
 from actors.dialog.call import Agent, Asked, Place
+from actors.dialog.call_commands import ListCalls
 from actors.dialog.calls import Calls
 from actors.dialog.effects import Reply, Report
-from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl, ListCalls, ListState
+from actors.dialog.events import CommandDone, DoNotDisturb, Drain, FromControl, ListState
 from actors.dialog.feeds import Feeds
 from actors.dialog.guard import Guard
 from actors.dialog.mailboxes import Mailboxes

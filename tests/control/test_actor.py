@@ -13,6 +13,7 @@ import zmq
 from actors.control.client import Client, CommandRefused, Lost, NoService
 from actors.control.protocol import decode_frame, encode_request, pack, unpack
 from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted, Subscribe
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from actors.dialog.account_events import AccountInfo
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
@@ -20,12 +21,12 @@ from actors.runtime.slots import Slots
 from tests.control.api import calling, control
 
 
-def received(call: str, time: float = 1.0) -> dialog.CallReceived:
-    return dialog.CallReceived(call, "sip:a@example.net", "sip:b@example.org", "Ann", time)
+def received(call: str, time: float = 1.0) -> call_events.CallReceived:
+    return call_events.CallReceived(call, "sip:a@example.net", "sip:b@example.org", "Ann", time)
 
 
-def ended(call: str) -> dialog.CallEnded:
-    return dialog.CallEnded(call, "answered", 200, "OK", "remote", 1.0, 2.0, 3.0, 100, 99, 1)
+def ended(call: str) -> call_events.CallEnded:
+    return call_events.CallEnded(call, "answered", 200, "OK", "remote", 1.0, 2.0, 3.0, 100, 99, 1)
 
 
 def test_the_socket_is_its_owners_alone(tmp_path: Path) -> None:
@@ -50,10 +51,10 @@ def test_a_call_is_placed_by_the_shard_that_its_id_belongs_to(tmp_path: Path) ->
             placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4", play="x.wav", duration=5))
             house.wait_for(lambda: any(peer.inbox for peer in house.peers.values()), "a command")
             owner = next(name for name, peer in house.peers.items() if peer.inbox)
-            command = house.expect(owner, dialog.PlaceCall)
+            command = house.expect(owner, call_commands.PlaceCall)
             assert owner == f"dialog-{Slots(3).shard(command.call)}"
             assert command.uri == "sip:bob@192.0.2.4"
-            assert command.treatment == dialog.Treatment(play=str(Path("x.wav").absolute()))
+            assert command.treatment == call_commands.Treatment(play=str(Path("x.wav").absolute()))
             assert (command.duration, command.ring_timeout) == (5.0, 60.0)
             house.send(owner, dialog.CommandDone(command.ref))
             assert caller.wait(placing) == command.call
@@ -67,13 +68,13 @@ def test_a_command_for_a_call_goes_to_the_shard_that_told_of_it(tmp_path: Path) 
         house.send("dialog-1", received(call))
         house.settle()
         answering = caller.ask(lambda client: client.answer(call, echo=True))
-        command = house.expect("dialog-1", dialog.AnswerCall)
+        command = house.expect("dialog-1", call_commands.AnswerCall)
         assert command.treatment.echo
         house.send("dialog-1", dialog.CommandDone(command.ref), ended(call))
         caller.wait(answering)
         house.settle()
         rejecting = caller.ask(lambda client: client.reject(call, 603, "no"))
-        refused = house.expect("dialog-0", dialog.RejectCall)
+        refused = house.expect("dialog-0", call_commands.RejectCall)
         assert (refused.status, refused.reason) == (603, "no")
         house.send("dialog-0", dialog.CommandFailed(refused.ref, "no_such_call", "there is no such call"))
         with pytest.raises(CommandRefused) as caught:
@@ -84,7 +85,7 @@ def test_a_command_for_a_call_goes_to_the_shard_that_told_of_it(tmp_path: Path) 
 def test_the_same_key_gives_the_remembered_reply_and_another_command_is_refused(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
         placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4", key="once"))
-        command = house.expect("dialog-0", dialog.PlaceCall)
+        command = house.expect("dialog-0", call_commands.PlaceCall)
         house.send("dialog-0", dialog.CommandDone(command.ref))
         call = caller.wait(placing)
         assert caller.do(lambda client: client.place("sip:bob@192.0.2.4", key="once")) == call
@@ -98,7 +99,7 @@ def test_the_same_key_gives_the_remembered_reply_and_another_command_is_refused(
 def test_a_command_still_pending_is_done_once_for_all_who_ask(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as one, calling(house) as other:
         askings = [caller.ask(lambda client: client.hangup("c1", key="k")) for caller in (one, other)]
-        command = house.expect("dialog-0", dialog.HangUp)
+        command = house.expect("dialog-0", call_commands.HangUp)
         house.send("dialog-0", dialog.CommandDone(command.ref))
         for caller, asking in zip((one, other), askings, strict=True):
             caller.wait(asking)
@@ -108,7 +109,7 @@ def test_a_command_still_pending_is_done_once_for_all_who_ask(tmp_path: Path) ->
 def test_a_settled_command_is_remembered_by_the_next_control(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
         placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4", key="once"))
-        command = house.expect("dialog-0", dialog.PlaceCall)
+        command = house.expect("dialog-0", call_commands.PlaceCall)
         house.send("dialog-0", dialog.CommandDone(command.ref))
         call = caller.wait(placing)
     for journal in (tmp_path / "run" / "journal").iterdir():
@@ -129,13 +130,13 @@ def test_draining_is_done_when_every_shard_has_done_it(tmp_path: Path) -> None:
 
 
 def test_calls_of_all_shards_are_listed_in_as_many_frames_as_it_takes(tmp_path: Path) -> None:
-    def info(number: int) -> dialog.CallInfo:
-        return dialog.CallInfo(f"c{number}", "in", "confirmed", "sip:" + "a" * 100, "sip:b", float(number), 0.0)
+    def info(number: int) -> call_events.CallInfo:
+        return call_events.CallInfo(f"c{number}", "in", "confirmed", "sip:" + "a" * 100, "sip:b", float(number), 0.0)
 
     with control(tmp_path, shards=2) as house, calling(house) as caller:
         listing = caller.ask(lambda client: client.calls())
         for peer, numbers in (("dialog-0", range(0, 2_000, 2)), ("dialog-1", range(1, 2_000, 2))):
-            question = house.expect(peer, dialog.ListCalls)
+            question = house.expect(peer, call_commands.ListCalls)
             house.send(peer, dialog.CommandDone(question.ref, tuple(map(info, numbers))))
         calls = caller.wait(listing)
         assert [call.call for call in calls] == [f"c{number}" for number in range(2_000)]
@@ -160,7 +161,7 @@ def test_shutting_down_asks_the_supervisor(tmp_path: Path) -> None:
 def test_events_come_numbered_to_every_subscriber(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
         live = caller.do(lambda client: client.events())
-        house.send("dialog-0", received("c1"), dialog.CallAnswered("c1", "PCMU", 8000, 2.0), ended("c1"))
+        house.send("dialog-0", received("c1"), call_events.CallAnswered("c1", "PCMU", 8000, 2.0), ended("c1"))
         events = caller.events(live, 3)
         assert [(event.seq, type(event).__name__, event.call) for event in events] == [
             (2, "CallReceived", "c1"),
@@ -226,7 +227,7 @@ def test_a_shard_that_lost_everything_fails_its_commands_and_ends_its_calls(tmp_
         house.send("dialog-1", received("c2"))
         caller.events(stream, 2)
         hanging_up = caller.ask(lambda client: client.hangup("c1"))
-        house.expect("dialog-0", dialog.HangUp)
+        house.expect("dialog-0", call_commands.HangUp)
         _replace_peer(house, "dialog-0", tmp_path)
         with pytest.raises(CommandRefused) as caught:
             caller.wait(hanging_up)
@@ -275,7 +276,7 @@ def test_who_stops_says_so_to_everyone(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
         stream = caller.do(lambda client: client.events())
         waiting = caller.ask(lambda client: client.hangup("c1"))
-        house.expect("dialog-0", dialog.HangUp)
+        house.expect("dialog-0", call_commands.HangUp)
         assert house.stop(drain=True) == 0
         with pytest.raises(CommandRefused) as caught:
             waiting.result(10)
@@ -287,13 +288,13 @@ def test_who_stops_says_so_to_everyone(tmp_path: Path) -> None:
 def test_who_stops_waits_for_the_end_of_a_call_that_is_on_its_way(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
         stream = caller.do(lambda client: client.events())
-        house.send("dialog-0", dialog.CallReceived("c1", "sip:a@h", "sip:b@h", "", 1.0))
+        house.send("dialog-0", call_events.CallReceived("c1", "sip:a@h", "sip:b@h", "", 1.0))
         waiting = caller.ask(lambda client: client.hangup("c1"))
-        house.expect("dialog-0", dialog.HangUp)
+        house.expect("dialog-0", call_commands.HangUp)
         house.supervisor.send(Stop(drain=True))
         with pytest.raises(CommandRefused):
             waiting.result(10)
-        house.send("dialog-0", dialog.CallEnded("c1", "answered", 200, "", "local", 1.0, 2.0, 3.0))
+        house.send("dialog-0", call_events.CallEnded("c1", "answered", 200, "", "local", 1.0, 2.0, 3.0))
         assert house.stop() == 0
         seen = [caller.ask(lambda _: stream.receive(10)).result(20) for _ in range(3)]
         assert [type(event).__name__ for event in seen] == ["CallReceived", "CallEnded", "NoneType"]
@@ -341,7 +342,7 @@ def test_fault_68_a_frame_too_large_or_no_zeromq_at_all_costs_its_own_connection
                 while connection.recv(1_000):
                     pass
             placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4"))
-            command = house.expect("dialog-0", dialog.PlaceCall)
+            command = house.expect("dialog-0", call_commands.PlaceCall)
             house.send("dialog-0", dialog.CommandDone(command.ref))
             assert caller.wait(placing) == command.call
         context.term()
@@ -363,7 +364,7 @@ def test_a_command_that_takes_too_long_may_yet_be_done(tmp_path: Path) -> None:
             dealer.connect(f"ipc://{house.context.run_dir / 'control'}")
             request = encode_request(Request("1", "k", 0.05, Place("sip:bob@192.0.2.4")))
             dealer.send(request)
-            command = house.expect("dialog-0", dialog.PlaceCall)
+            command = house.expect("dialog-0", call_commands.PlaceCall)
             assert decode_frame(dealer.recv())[:2] == ("1", "timeout")
             house.send("dialog-0", dialog.CommandDone(command.ref))
             house.settle()
@@ -380,7 +381,7 @@ def test_who_comes_late_gets_the_calls_and_accounts_there_are_and_then_the_event
         asking = caller.ask(lambda client: client.events(state=True))
         for number, peer in enumerate(house.peers):
             question = house.expect(peer, dialog.ListState)
-            call = dialog.CallInfo(f"c{number}", "in", "confirmed", "sip:a", "sip:b", float(number), 0.0)
+            call = call_events.CallInfo(f"c{number}", "in", "confirmed", "sip:a", "sip:b", float(number), 0.0)
             line = AccountInfo(f"sip:{number}@h", "registered", 9.0, 0.0, 200, "OK", "sip:me")
             house.send(peer, received("new"), dialog.CommandDone(question.ref, (call,), (line,)))
         stream = caller.wait(asking)
@@ -449,7 +450,7 @@ def test_fault_69_a_worker_that_stops_reading_costs_nobody_else_anything(tmp_pat
                 event = caller.events(stream, 1)[0]
                 seen = event.next - 2 if isinstance(event, Lost) else event.seq - 1
             placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4"))
-            command = house.expect("dialog-0", dialog.PlaceCall)
+            command = house.expect("dialog-0", call_commands.PlaceCall)
             house.send("dialog-0", dialog.CommandDone(command.ref))
             assert caller.wait(placing) == command.call
             house.settle()

@@ -13,6 +13,7 @@ import pytest
 from actors.control.api import Commands
 from actors.control.async_client import AsyncClient
 from actors.control.client import Client, CommandRefused, NoService
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from tests.control.api import PATIENCE, ControlProcess, control
 
@@ -55,7 +56,7 @@ def test_many_tasks_place_calls_on_one_connection(tmp_path: Path) -> None:
         placing = beside(pool, house.context.run_dir, task)
         placed = []
         for _ in range(20):
-            command = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+            command = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
             placed.append(command.call)
             house.send("dialog-0", dialog.CommandDone(command.ref))
         house.wait_for(placing.done, "the task", PATIENCE)
@@ -78,18 +79,18 @@ def test_events_come_once_and_a_command_takes_effect_once_over_a_kill_of_control
         reading = beside(pool, house.context.run_dir, task)
         house.wait_for(lambda: bool(peer.inbox))
         for number in range(100):
-            peer.send(dialog.CallReceived(f"c{number}", "sip:a", "sip:b", "", 1.0))
+            peer.send(call_events.CallReceived(f"c{number}", "sip:a", "sip:b", "", 1.0))
         house.kill()
         house.start()
         for number in range(100, 200):
-            peer.send(dialog.CallReceived(f"c{number}", "sip:a", "sip:b", "", 1.0))
-        (command,) = [event for event in peer.inbox if isinstance(event, dialog.PlaceCall)]
+            peer.send(call_events.CallReceived(f"c{number}", "sip:a", "sip:b", "", 1.0))
+        (command,) = [event for event in peer.inbox if isinstance(event, call_commands.PlaceCall)]
         peer.send(dialog.CommandDone(command.ref))
         house.wait_for(reading.done)
         seen, call = reading.result()
         assert [event.call for event in seen] == [f"c{number}" for number in range(200)]
         assert call == command.call
-        assert sum(isinstance(event, dialog.PlaceCall) for event in peer.inbox) == 1
+        assert sum(isinstance(event, call_commands.PlaceCall) for event in peer.inbox) == 1
 
 
 def test_a_reader_that_waits_in_vain_is_told_so_and_one_of_a_service_that_stops_ends(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from actors.control.chronicle import SAVE_INTERVAL, SAVE_RETRY, Chronicle
 from actors.control.log import RESERVED, EventLog
 from actors.control.store import Store, StoreError
-from actors.dialog.events import CallProgressed
+from actors.dialog.call_events import CallProgressed
 
 
 class Cells(dict[bytes, Any]):

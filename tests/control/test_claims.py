@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from actors.control.cells import Claimed, claim_key
 from actors.control.claims import GONE, KEEP, Claims, seconds_of
 from actors.control.client import Client, CommandRefused
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from tests.control.api import Caller, calling, control
 
@@ -142,8 +143,8 @@ def test_other_policies_are_refused(policy: str) -> None:
         seconds_of(policy)
 
 
-def received(call: str) -> dialog.CallReceived:
-    return dialog.CallReceived(call, "sip:a@example.net", "sip:b@example.org", "", 1.0)
+def received(call: str) -> call_events.CallReceived:
+    return call_events.CallReceived(call, "sip:a@example.net", "sip:b@example.org", "", 1.0)
 
 
 def refused(caller: Caller, function: Any) -> str:
@@ -168,11 +169,11 @@ def test_five_workers_and_one_ringing_call_exactly_one_has_it(tmp_path: Path) ->
             assert refused(other, lambda client: client.calls["c1"].reject()) == "already_claimed"
             assert refused(other, lambda client: client.calls["c1"].release()) == "not_claimed"
         answering = owner.ask(lambda client: client.calls["c1"].answer(echo=True))
-        command = house.expect("dialog-0", dialog.AnswerCall)
-        house.send("dialog-0", dialog.CommandDone(command.ref), dialog.CallAnswered("c1", "PCMU", 8000, 2.0))
+        command = house.expect("dialog-0", call_commands.AnswerCall)
+        house.send("dialog-0", dialog.CommandDone(command.ref), call_events.CallAnswered("c1", "PCMU", 8000, 2.0))
         owner.wait(answering)
         owner.close()  # its death: the call was claimed with hangup
-        ending = house.expect("dialog-0", dialog.HangUp, timeout=20.0)
+        ending = house.expect("dialog-0", call_commands.HangUp, timeout=20.0)
         assert ending.call == "c1"
         for other in others:
             other.close()
@@ -191,7 +192,7 @@ def test_only_calls_of_routes_that_ask_for_workers_are_refused_where_nobody_clai
 def test_a_call_that_nobody_claims_is_refused_with_480(tmp_path: Path) -> None:
     with control(tmp_path, unclaimed_after=0.05) as house:
         house.send("dialog-0", received("c1"))
-        refusal = house.expect("dialog-0", dialog.RejectCall)
+        refusal = house.expect("dialog-0", call_commands.RejectCall)
         assert (refusal.call, refusal.status) == ("c1", 480)
 
 
@@ -215,12 +216,12 @@ def test_a_placed_call_ends_with_the_client_that_asked_for_it(tmp_path: Path) ->
     with control(tmp_path) as house:
         caller = Caller(house, house.context.run_dir)
         placing = caller.ask(lambda client: client.calls.place("sip:bob@192.0.2.4", on_owner_lost="hangup"))
-        command = house.expect("dialog-0", dialog.PlaceCall)
+        command = house.expect("dialog-0", call_commands.PlaceCall)
         house.send("dialog-0", dialog.CommandDone(command.ref))
         assert caller.wait(placing).id == command.call
         assert isinstance(house.actor.cells.get(claim_key(command.call)), Claimed)
         caller.close()
-        assert house.expect("dialog-0", dialog.HangUp, timeout=20.0).call == command.call
+        assert house.expect("dialog-0", call_commands.HangUp, timeout=20.0).call == command.call
 
 
 def _claim(call: str, seconds: float, client: Client) -> None:
@@ -237,7 +238,7 @@ def test_fault_87_a_call_waits_so_many_seconds_for_another_worker_and_is_hung_up
             first.do(partial(_claim, call, seconds))
             first.close()
             assert [event.call for event in second.events(stream, 2)] == [call, call]
-        assert house.expect("dialog-0", dialog.HangUp, timeout=20.0).call == "c2"
+        assert house.expect("dialog-0", call_commands.HangUp, timeout=20.0).call == "c2"
         second.do(lambda client: client.calls["c1"].claim())
         assert house.actor.cells.get(claim_key("c1")).worker
         assert house.actor.cells.get(claim_key("c2")) is None

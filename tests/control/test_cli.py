@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from actors.control.cli import Checked, RunOptions, command_line
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from actors.dialog.feed_events import TellWaiting
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Tree
@@ -99,8 +100,8 @@ def house(tmp_path: Path) -> Iterator[Harness]:
         yield running
 
 
-def ended(call: str, outcome: str = "answered", status: int = 200) -> dialog.CallEnded:
-    return dialog.CallEnded(call, outcome, status, "why", "remote", 1.0, 2.0, 3.0, 100, 99, 1)
+def ended(call: str, outcome: str = "answered", status: int = 200) -> call_events.CallEnded:
+    return call_events.CallEnded(call, outcome, status, "why", "remote", 1.0, 2.0, 3.0, 100, 99, 1)
 
 
 def test_run_is_handed_its_options() -> None:
@@ -205,14 +206,14 @@ def test_the_client_side_loads_nothing_of_the_service() -> None:
 
 def test_a_call_is_followed_to_its_end(house: Harness) -> None:
     with command(house, "call", "bob@192.0.2.4", "--duration", "2") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         assert (place.uri, place.duration) == ("sip:bob@192.0.2.4", 2.0)
         house.send(
             "dialog-0",
             dialog.CommandDone(place.ref),
-            dialog.CallProgressed(place.call, 180, "Ringing", 1.0),
+            call_events.CallProgressed(place.call, 180, "Ringing", 1.0),
             ended("another call", "busy", 486),
-            dialog.CallAnswered(place.call, "PCMU", 8000, 2.0),
+            call_events.CallAnswered(place.call, "PCMU", 8000, 2.0),
             ended(place.call),
         )
         code, out, err = calling.done()
@@ -222,25 +223,25 @@ def test_a_call_is_followed_to_its_end(house: Harness) -> None:
 
 def test_a_call_that_is_not_answered_ends_with_1_and_the_status(house: Harness) -> None:
     with command(house, "call", "sip:bob@192.0.2.4") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(place.ref), ended(place.call, "busy", 486))
         assert calling.done() == (1, "sip:bob@192.0.2.4: busy: 486 why\n", "")
 
 
 def test_a_call_that_is_refused_ends_with_1_and_one_line(house: Harness) -> None:
     with command(house, "call", "sip:bob@nowhere") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandFailed(place.ref, "draining", "the service takes no new calls"))
         assert calling.done() == (1, "", "sipactors: the service takes no new calls\n")
 
 
 def test_a_call_in_json_is_one_line_an_event(house: Harness) -> None:
     with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         house.send(
             "dialog-0",
             dialog.CommandDone(place.ref),
-            dialog.CallAnswered(place.call, "PCMU", 8000, 2.0),
+            call_events.CallAnswered(place.call, "PCMU", 8000, 2.0),
             ended(place.call),
         )
         code, out, _ = calling.done()
@@ -268,7 +269,7 @@ def test_a_call_that_only_plays_a_file_ends_with_the_file(
     file.touch()
     words = [{"F": str(file), "R": str(tmp_path / "r.wav")}.get(word, word) for word in words]
     with command(house, "call", "sip:bob@192.0.2.4", *words):
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         assert place.treatment.hang_up_after_play == ends
         assert place.treatment.play == (str(file) if words else "")
 
@@ -276,15 +277,15 @@ def test_a_call_that_only_plays_a_file_ends_with_the_file(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_hangs_up_and_waits_for_the_end(house: Harness, number: int) -> None:
     with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
-        house.send("dialog-0", dialog.CommandDone(place.ref), dialog.CallAnswered(place.call, "PCMU", 8000, 2.0))
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
+        house.send("dialog-0", dialog.CommandDone(place.ref), call_events.CallAnswered(place.call, "PCMU", 8000, 2.0))
         seen: list[str] = []
         assert calling.process.stdout is not None
         while not any("CallAnswered" in line for line in seen):
             house.settle()
             seen.append(calling.process.stdout.readline())
         calling.process.send_signal(number)
-        hang_up = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
+        hang_up = house.expect("dialog-0", call_commands.HangUp, timeout=PATIENCE)
         assert hang_up.call == place.call
         house.send("dialog-0", dialog.CommandDone(hang_up.ref), ended(place.call))
         assert calling.done()[0] == 0
@@ -297,17 +298,17 @@ def test_sigterm_hangs_up_where_whoever_started_the_call_ignores_it(house: Harne
     finally:
         signal.signal(signal.SIGTERM, kept)
     with ending(calling):
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(place.ref))
         calling.process.send_signal(signal.SIGTERM)
-        hang_up = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
+        hang_up = house.expect("dialog-0", call_commands.HangUp, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(hang_up.ref), ended(place.call))
         assert calling.done()[0] == 0
 
 
 def test_a_call_outlived_by_nobody_says_that_the_service_stopped(house: Harness) -> None:
     with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
-        place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+        place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(place.ref))
         assert calling.process.stdout is not None
         house.settle()
@@ -329,14 +330,14 @@ def test_the_progress_line_says_that_it_rings_and_talks(house: Harness) -> None:
 
     try:
         with command(house, "call", "sip:bob@192.0.2.4", stderr=slave) as calling:
-            place = house.expect("dialog-0", dialog.PlaceCall, timeout=PATIENCE)
+            place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
             house.send("dialog-0", dialog.CommandDone(place.ref))
             house.settle()
             show_until("sip:bob@192.0.2.4: calling")
-            house.send("dialog-0", dialog.CallProgressed(place.call, 180, "Ringing", 1.0))
+            house.send("dialog-0", call_events.CallProgressed(place.call, 180, "Ringing", 1.0))
             house.settle()
             show_until("ringing")
-            house.send("dialog-0", dialog.CallAnswered(place.call, "PCMU", 8000, 1.0))
+            house.send("dialog-0", call_events.CallAnswered(place.call, "PCMU", 8000, 1.0))
             house.settle()
             show_until("talking")
             house.send("dialog-0", ended(place.call))
@@ -348,11 +349,11 @@ def test_the_progress_line_says_that_it_rings_and_talks(house: Harness) -> None:
 
 
 def test_calls_are_listed_for_people_and_for_programs(house: Harness) -> None:
-    info = dialog.CallInfo("c1", "out", "confirmed", "sip:bob@h", "sip:me@h", 1.0, 2.0)
+    info = call_events.CallInfo("c1", "out", "confirmed", "sip:bob@h", "sip:me@h", 1.0, 2.0)
 
     def listed(*words: str) -> str:
         with command(house, "calls", *words) as calls:
-            ref = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE).ref
+            ref = house.expect("dialog-0", call_commands.ListCalls, timeout=PATIENCE).ref
             house.send("dialog-0", dialog.CommandDone(ref, (info,)))
             return calls.done()[1]
 
@@ -390,9 +391,9 @@ def test_ps_lists_the_children(house: Harness) -> None:
 
 def test_a_ringing_call_is_answered_or_rejected_and_a_call_hung_up(house: Harness) -> None:
     kinds: list[tuple[list[str], Any]] = [
-        (["answer", "c1", "--echo", "--duration", "5"], dialog.AnswerCall),
-        (["reject", "c1", "--status", "603"], dialog.RejectCall),
-        (["hangup", "c1"], dialog.HangUp),
+        (["answer", "c1", "--echo", "--duration", "5"], call_commands.AnswerCall),
+        (["reject", "c1", "--status", "603"], call_commands.RejectCall),
+        (["hangup", "c1"], call_commands.HangUp),
         (["drain", "--off"], dialog.Drain),
     ]
     got = []
@@ -408,7 +409,7 @@ def test_a_ringing_call_is_answered_or_rejected_and_a_call_hung_up(house: Harnes
 
 
 def test_events_are_shown_as_they_are_kept(house: Harness) -> None:
-    house.send("dialog-0", dialog.CallReceived("c1", "sip:a@h", "sip:b@h", "Ann\x1b[2J", 1.0), ended("c1"))
+    house.send("dialog-0", call_events.CallReceived("c1", "sip:a@h", "sip:b@h", "Ann\x1b[2J", 1.0), ended("c1"))
     house.settle()
     with command(house, "events", "--no-follow", "--json") as events:
         code, out, _ = events.done()
@@ -511,17 +512,17 @@ def test_calls_are_redirected_and_hear_keys(house: Harness, tmp_path: Path) -> N
     file = tmp_path / "a.flac"
     file.touch()
     with command(house, "redirect", "c1", "bob@h", "sips:eve@h") as done:
-        rejected = house.expect("dialog-0", dialog.RejectCall, timeout=PATIENCE)
+        rejected = house.expect("dialog-0", call_commands.RejectCall, timeout=PATIENCE)
         assert (rejected.call, rejected.status, rejected.contacts) == ("c1", 302, ("sip:bob@h", "sips:eve@h"))
         house.send("dialog-0", dialog.CommandDone(rejected.ref))
         assert done.done()[0] == 0
     for words, expected in (
-        (("play", "c1", "tone:busy", "--queue"), dialog.PlayAudio("", "c1", "tone:busy", queue=True)),
-        (("play", "c1", str(file), "--loop"), dialog.PlayAudio("", "c1", str(file), loop=True)),
-        (("play", "c1", "--seek", "2.5"), dialog.AlterPlayback("", "c1", "seek", 2.5)),
-        (("play", "c1", "--pause"), dialog.AlterPlayback("", "c1", "pause")),
-        (("record", "c1", "/b.wav", "--sides", "stereo"), dialog.RecordAudio("", "c1", "/b.wav", "stereo")),
-        (("record", "c1", "--stop"), dialog.RecordAudio("", "c1", "")),
+        (("play", "c1", "tone:busy", "--queue"), call_commands.PlayAudio("", "c1", "tone:busy", queue=True)),
+        (("play", "c1", str(file), "--loop"), call_commands.PlayAudio("", "c1", str(file), loop=True)),
+        (("play", "c1", "--seek", "2.5"), call_commands.AlterPlayback("", "c1", "seek", 2.5)),
+        (("play", "c1", "--pause"), call_commands.AlterPlayback("", "c1", "pause")),
+        (("record", "c1", "/b.wav", "--sides", "stereo"), call_commands.RecordAudio("", "c1", "/b.wav", "stereo")),
+        (("record", "c1", "--stop"), call_commands.RecordAudio("", "c1", "")),
     ):
         with command(house, *words) as done:
             asked = house.expect("dialog-0", type(expected), timeout=PATIENCE)
@@ -529,7 +530,7 @@ def test_calls_are_redirected_and_hear_keys(house: Harness, tmp_path: Path) -> N
             house.send("dialog-0", dialog.CommandDone(asked.ref))
             assert done.done()[0] == 0
     with command(house, "dtmf", "c1", "12#") as done:
-        pressed = house.expect("dialog-0", dialog.SendDigits, timeout=PATIENCE)
+        pressed = house.expect("dialog-0", call_commands.SendDigits, timeout=PATIENCE)
         assert (pressed.call, pressed.digits) == ("c1", "12#")
         house.send("dialog-0", dialog.CommandDone(pressed.ref))
         assert done.done()[0] == 0
@@ -544,33 +545,35 @@ def test_a_file_that_cannot_be_played_is_told(house: Harness, tmp_path: Path) ->
     file = tmp_path / "noise.wav"
     file.touch()
     with command(house, "play", "c1", str(file)) as done:
-        asked = house.expect("dialog-0", dialog.PlayAudio, timeout=PATIENCE)
-        told = dialog.CallPlayFinished("c1", str(file), "no sound in it", 1.0)
+        asked = house.expect("dialog-0", call_commands.PlayAudio, timeout=PATIENCE)
+        told = call_events.CallPlayFinished("c1", str(file), "no sound in it", 1.0)
         house.send("dialog-0", dialog.CommandDone(asked.ref), told)
         assert done.done() == (1, "", f"sipactors: {file} could not be played: no sound in it\n")
 
 
 def test_the_beginning_of_an_id_does_where_it_is_of_one_call(house: Harness) -> None:
-    calls = tuple(dialog.CallInfo(call, "out", "confirmed", "sip:b@h", "sip:a@h", 1.0, 2.0) for call in ("ab1", "ab2"))
+    calls = tuple(
+        call_events.CallInfo(call, "out", "confirmed", "sip:b@h", "sip:a@h", 1.0, 2.0) for call in ("ab1", "ab2")
+    )
     for given in ("ab2", "ab", "x"):
         with command(house, "hangup", given, "--json") as done:
-            first = house.expect("dialog-0", dialog.HangUp, timeout=PATIENCE)
+            first = house.expect("dialog-0", call_commands.HangUp, timeout=PATIENCE)
             if given == "ab2":
                 house.send("dialog-0", dialog.CommandDone(first.ref))
                 assert done.done()[:2] == (0, '{"done": true, "call": "ab2"}\n')
                 continue
             house.send("dialog-0", dialog.CommandFailed(first.ref, "no_such_call", f"there is no call {given}"))
-            listed = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE)
+            listed = house.expect("dialog-0", call_commands.ListCalls, timeout=PATIENCE)
             house.send("dialog-0", dialog.CommandDone(listed.ref, calls))
             code, out, err = done.done()
         assert (code, out) == (1, "")
         assert err == f"sipactors: {'ab begins 2 calls: ab1 ab2' if given == 'ab' else 'there is no call x'}\n"
     with command(house, "hold", "a") as done:
-        held = house.expect("dialog-0", dialog.HoldCall, timeout=PATIENCE)
+        held = house.expect("dialog-0", call_commands.HoldCall, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandFailed(held.ref, "no_such_call", "none"))
-        listed = house.expect("dialog-0", dialog.ListCalls, timeout=PATIENCE)
+        listed = house.expect("dialog-0", call_commands.ListCalls, timeout=PATIENCE)
         house.send("dialog-0", dialog.CommandDone(listed.ref, calls[:1]))
-        again = house.expect("dialog-0", dialog.HoldCall, timeout=PATIENCE)
+        again = house.expect("dialog-0", call_commands.HoldCall, timeout=PATIENCE)
         assert again.call == "ab1"
         house.send("dialog-0", dialog.CommandDone(again.ref))
         assert done.done() == (0, "", "")
@@ -579,25 +582,25 @@ def test_the_beginning_of_an_id_does_where_it_is_of_one_call(house: Harness) -> 
 @pytest.mark.parametrize(("words", "what"), [((), "sound"), (("--rtp",), "rtp"), (("--off",), "none")])
 def test_calls_are_muted_and_unmuted(house: Harness, words: tuple[str, ...], what: str) -> None:
     with command(house, "mute", "c1", *words) as done:
-        muted = house.expect("dialog-0", dialog.MuteCall, timeout=PATIENCE)
+        muted = house.expect("dialog-0", call_commands.MuteCall, timeout=PATIENCE)
         assert (muted.call, muted.what) == ("c1", what)
         house.send("dialog-0", dialog.CommandDone(muted.ref))
         assert done.done()[0] == 0
 
 
 def test_calls_are_bridged_by_the_beginning_of_their_ids_and_taken_out(house: Harness) -> None:
-    calls = tuple(dialog.CallInfo(name, "in", "confirmed", "r", "l", 1.0, 2.0) for name in ("c1", "d2"))
+    calls = tuple(call_events.CallInfo(name, "in", "confirmed", "r", "l", 1.0, 2.0) for name in ("c1", "d2"))
     with command(house, "bridge", "c1", "d", "--keys") as done:
         for number in (0, 1):
             if f"dialog-{number}" in house.peers:
-                listed = house.expect(f"dialog-{number}", dialog.ListCalls, timeout=PATIENCE)
+                listed = house.expect(f"dialog-{number}", call_commands.ListCalls, timeout=PATIENCE)
                 house.send(f"dialog-{number}", dialog.CommandDone(listed.ref, () if number else calls))
-        bridged = house.expect("dialog-0", dialog.BridgeCall, timeout=PATIENCE)
+        bridged = house.expect("dialog-0", call_commands.BridgeCall, timeout=PATIENCE)
         assert (bridged.call, bridged.other, bridged.keys) == ("c1", "d2", True)
         house.send("dialog-0", dialog.CommandDone(bridged.ref))
         assert done.done() == (0, "", "")
     with command(house, "bridge", "c1", "--off") as done:
-        parted = house.expect("dialog-0", dialog.UnbridgeCall, timeout=PATIENCE)
+        parted = house.expect("dialog-0", call_commands.UnbridgeCall, timeout=PATIENCE)
         assert parted.call == "c1"
         house.send("dialog-0", dialog.CommandDone(parted.ref))
         assert done.done() == (0, "", "")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from tests.control.api import control
 
@@ -37,9 +38,9 @@ with Client(sys.argv[1], patience=20) as client, client.events() as events:
     print(call.id, events.receive(20).call)
 """
     with control(tmp_path) as house, _run(program, str(house.context.run_dir)) as process:
-        command = house.expect("dialog-0", dialog.PlaceCall, timeout=20.0)
+        command = house.expect("dialog-0", call_commands.PlaceCall, timeout=20.0)
         house.send(
-            "dialog-0", dialog.CommandDone(command.ref), dialog.CallProgressed(command.call, 180, "Ringing", 1.0)
+            "dialog-0", dialog.CommandDone(command.ref), call_events.CallProgressed(command.call, 180, "Ringing", 1.0)
         )
         house.wait_for(lambda: process.poll() is not None, "the end of the client", 20.0)
         assert process.stdout is not None

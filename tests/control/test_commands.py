@@ -28,6 +28,7 @@ from actors.control.records import (
     Transfer,
     Treatment,
 )
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from actors.runtime.slots import Slots
 
@@ -38,36 +39,43 @@ def routed(command: commands.Command, ref: str) -> dialog.FromControl:
 
 def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     place = Place("sip:b@h", "sip:a@h", Treatment(play="/p.wav", record="/r.wav"), 0.0, 9.0, (("X-A", "b"),))
-    assert commands.place_call(place, "!k", "c1", 60.0) == dialog.PlaceCall(
-        "!k", "c1", "sip:b@h", "sip:a@h", dialog.Treatment(play="/p.wav", record="/r.wav"), 60.0, 9.0, (("X-A", "b"),)
+    assert commands.place_call(place, "!k", "c1", 60.0) == call_commands.PlaceCall(
+        "!k",
+        "c1",
+        "sip:b@h",
+        "sip:a@h",
+        call_commands.Treatment(play="/p.wav", record="/r.wav"),
+        60.0,
+        9.0,
+        (("X-A", "b"),),
     )
     assert commands.place_call(Place("sip:b@h", ring_timeout=7.0), "!k", "c1", 60.0).ring_timeout == 7.0
-    assert routed(Answer("c1", Treatment(echo=True), 4.0), "!k") == dialog.AnswerCall(
-        "!k", "c1", dialog.Treatment(echo=True), 4.0
+    assert routed(Answer("c1", Treatment(echo=True), 4.0), "!k") == call_commands.AnswerCall(
+        "!k", "c1", call_commands.Treatment(echo=True), 4.0
     )
-    assert routed(Reject("c1", 603, "no"), "!k") == dialog.RejectCall("!k", "c1", 603, "no")
-    assert routed(HangUp("c1"), "!k") == dialog.HangUp("!k", "c1")
+    assert routed(Reject("c1", 603, "no"), "!k") == call_commands.RejectCall("!k", "c1", 603, "no")
+    assert routed(HangUp("c1"), "!k") == call_commands.HangUp("!k", "c1")
     reason = (("Reason", "Q.850;cause=16"),)
-    assert routed(HangUp("c1", reason), "!k") == dialog.HangUp("!k", "c1", reason)
+    assert routed(HangUp("c1", reason), "!k") == call_commands.HangUp("!k", "c1", reason)
     away = Reject("c1", 302, "", (), ("sip:c@h",))
-    assert routed(away, "!k") == dialog.RejectCall("!k", "c1", 302, "", (), ("sip:c@h",))
-    assert routed(Progress("c1", 183), "!k") == dialog.ProgressCall("!k", "c1", 183)
-    assert routed(Hold("c1"), "!k") == dialog.HoldCall("!k", "c1")
-    assert routed(Resume("c1"), "!k") == dialog.ResumeCall("!k", "c1")
-    assert routed(Mute("c1", "rtp"), "!k") == dialog.MuteCall("!k", "c1", "rtp")
-    assert routed(Transfer("c1", "sip:c@h"), "!k") == dialog.TransferCall("!k", "c1", "sip:c@h")
+    assert routed(away, "!k") == call_commands.RejectCall("!k", "c1", 302, "", (), ("sip:c@h",))
+    assert routed(Progress("c1", 183), "!k") == call_commands.ProgressCall("!k", "c1", 183)
+    assert routed(Hold("c1"), "!k") == call_commands.HoldCall("!k", "c1")
+    assert routed(Resume("c1"), "!k") == call_commands.ResumeCall("!k", "c1")
+    assert routed(Mute("c1", "rtp"), "!k") == call_commands.MuteCall("!k", "c1", "rtp")
+    assert routed(Transfer("c1", "sip:c@h"), "!k") == call_commands.TransferCall("!k", "c1", "sip:c@h")
     late = commands.place_call(Place("sip:b@h", follow=False, late_offer=True, session_expires=90), "!k", "c1", 60.0)
     assert (late.follow, late.late_offer, late.session_expires) == (False, True, 90)
     ours = Place("sip:b@h", media="application", sdp=("v=0", "s=-"))
     placed = commands.place_call(ours, "!k", "c1", 60.0)
     assert (placed.media, placed.sdp) == ("application", b"v=0\r\ns=-\r\n")
-    assert routed(Answer("c1", sdp=("a",)), "!k") == dialog.AnswerCall(
-        "!k", "c1", dialog.Treatment(), 0.0, sdp=b"a\r\n"
+    assert routed(Answer("c1", sdp=("a",)), "!k") == call_commands.AnswerCall(
+        "!k", "c1", call_commands.Treatment(), 0.0, sdp=b"a\r\n"
     )
-    assert routed(Progress("c1", sdp=("a",)), "!k") == dialog.ProgressCall("!k", "c1", sdp=b"a\r\n")
-    assert routed(Offer("c1", ("a",), True), "!k") == dialog.OfferSession("!k", "c1", b"a\r\n", True)
-    assert routed(AnswerOffer("c1", "o", ("a",)), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"a\r\n")
-    assert routed(AnswerOffer("c1", "o", (), 488), "!k") == dialog.AnswerOffer("!k", "c1", "o", b"", 488)
+    assert routed(Progress("c1", sdp=("a",)), "!k") == call_commands.ProgressCall("!k", "c1", sdp=b"a\r\n")
+    assert routed(Offer("c1", ("a",), True), "!k") == call_commands.OfferSession("!k", "c1", b"a\r\n", True)
+    assert routed(AnswerOffer("c1", "o", ("a",)), "!k") == call_commands.AnswerOffer("!k", "c1", "o", b"a\r\n")
+    assert routed(AnswerOffer("c1", "o", (), 488), "!k") == call_commands.AnswerOffer("!k", "c1", "o", b"", 488)
     assert commands.place_call(Place("sip:b@h", codecs=("GSM",)), "!k", "c1", 60.0).codecs == ("GSM",)
     assert routed(Drain(False), "!k") == dialog.Drain("!k", False)
     assert routed(DoNotDisturb(600), "!k") == dialog.DoNotDisturb("!k", 600)
@@ -142,7 +150,7 @@ def test_a_new_calls_id_belongs_to_its_shard(shards: int, data: st.DataObject) -
 @given(st.lists(st.integers(0, 3_000), max_size=300))
 def test_a_list_of_calls_is_whole_and_each_part_fits_a_frame(lengths: list[int]) -> None:
     calls = [
-        dialog.CallInfo(str(number), "in", "early", "sip:" + "\u00e9" * length, "sip:b", 1.0, 0.0)
+        call_events.CallInfo(str(number), "in", "early", "sip:" + "\u00e9" * length, "sip:b", 1.0, 0.0)
         for number, length in enumerate(lengths)
     ]
     parts = commands.call_lists(calls)

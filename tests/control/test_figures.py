@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.control.client import CommandRefused
-from actors.dialog import events as dialog
+from actors.dialog import call_events
 from actors.runtime.channel import AskTree, ChildStatus, Tree
 from tests.control.api import PATIENCE, ROOT, Caller, calling, control
 from tests.runtime.harness import Harness
@@ -43,9 +43,9 @@ def counted(house: Harness, caller: Caller) -> dict[tuple[str, str], float]:
 
 def test_calls_and_commands_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
     with control(tmp_path) as house, calling(house) as caller:
-        house.send("dialog-0", dialog.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
-        house.send("dialog-0", dialog.CallReceived("c2", "sip:a", "sip:b", "", 1.0))
-        ended = dialog.CallEnded("c1", "answered", 200, "", "remote", 1.0, 4.0, 2.0, 200, 199, 1)
+        house.send("dialog-0", call_events.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
+        house.send("dialog-0", call_events.CallReceived("c2", "sip:a", "sip:b", "", 1.0))
+        ended = call_events.CallEnded("c1", "answered", 200, "", "remote", 1.0, 4.0, 2.0, 200, 199, 1)
         house.send("dialog-0", replace(ended, jitter=2.5, mos=4.2))
         house.settle()
         with pytest.raises(CommandRefused):
@@ -79,7 +79,7 @@ def test_prometheus_gets_them_and_is_told_when_nobody_answers(tmp_path: Path) ->
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
-            house.send("dialog-0", dialog.CallEnded("c1", "busy", 486, "", "remote", 1.0, 4.0, 2.0))
+            house.send("dialog-0", call_events.CallEnded("c1", "busy", 486, "", "remote", 1.0, 4.0, 2.0))
             house.settle()
             fetched = _scrape(url, house)
             assert 'sipactors_calls_ended_total{outcome="busy"} 1.0' in fetched

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from actors.control.client import CommandRefused
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from tests.control.api import Caller, ControlProcess, calling
 
 
-def placed(house: ControlProcess) -> list[dialog.PlaceCall]:
-    return [event for event in house.peers["dialog-0"].inbox if isinstance(event, dialog.PlaceCall)]
+def placed(house: ControlProcess) -> list[call_commands.PlaceCall]:
+    return [event for event in house.peers["dialog-0"].inbox if isinstance(event, call_commands.PlaceCall)]
 
 
 def test_a_command_whose_reply_was_not_yet_there_is_done_once(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_subscriber_gets_every_event_once_over_many_kills(tmp_path: Path, roun
         calls = [f"c{number}" for number in range(rounds * 100)]
         for at in range(rounds):
             for number, call in enumerate(calls[at * 100 : at * 100 + 100]):
-                house.peers["dialog-0"].send(dialog.CallReceived(call, "sip:a", "sip:b", "", 1.0))
+                house.peers["dialog-0"].send(call_events.CallReceived(call, "sip:a", "sip:b", "", 1.0))
                 if number == 50:
                     house.kill()
                     house.start()
@@ -76,14 +77,14 @@ def test_who_owns_a_call_is_known_after_a_kill(tmp_path: Path) -> None:
     call = next(name for name in map(str, range(100)) if Slots(2).shard(name) == 0)
     with ControlProcess(tmp_path, shards=2) as house, calling(house) as caller:
         stream = caller.do(lambda client: client.events())
-        house.peers["dialog-1"].send(dialog.CallReceived(call, "sip:a", "sip:b", "", 1.0))
+        house.peers["dialog-1"].send(call_events.CallReceived(call, "sip:a", "sip:b", "", 1.0))
         caller.events(stream, 1)
         house.kill()
         house.start()
         hanging_up = caller.ask(lambda client: client.hangup(call))
         inbox = house.peers["dialog-1"].inbox
         house.wait_for(lambda: bool(inbox))
-        assert isinstance(inbox[0], dialog.HangUp)
+        assert isinstance(inbox[0], call_commands.HangUp)
         house.peers["dialog-1"].send(dialog.CommandDone(inbox[0].ref))
         caller.wait(hanging_up)
 
@@ -93,7 +94,7 @@ def test_a_claim_outlives_control_and_its_owner_does_not_outlive_it_unnoticed(tm
         owner = Caller(house, house.context.run_dir)
         peer = house.peers["dialog-0"]
         stream = other.do(lambda client: client.events(topics=["CallReceived"]))
-        peer.send(dialog.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
+        peer.send(call_events.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
         other.events(stream, 1)
         owner.do(lambda client: client.calls["c1"].claim(on_owner_lost="hangup"))
         house.kill()
@@ -105,4 +106,4 @@ def test_a_claim_outlives_control_and_its_owner_does_not_outlive_it_unnoticed(tm
         assert not peer.inbox
         owner.close()
         house.wait_for(lambda: bool(peer.inbox))
-        assert isinstance(peer.inbox[0], dialog.HangUp)
+        assert isinstance(peer.inbox[0], call_commands.HangUp)

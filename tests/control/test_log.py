@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from actors.control.log import EVENT_BYTES, LONGEST, EventLog, encode_event
 from actors.control.protocol import unpack
-from actors.dialog.events import CallReceived
+from actors.dialog.call_events import CallReceived
 
 
 def filled(count: int, limit: int) -> EventLog:

@@ -248,11 +248,12 @@ def test_a_treatment_says_nothing_by_default() -> None:
 def test_the_api_shows_the_dialog_layers_events_as_they_are() -> None:
     from typing import get_args
 
-    from actors.dialog import account_events, events
+    from actors.dialog import account_events, call_commands, call_events
 
-    for kind in get_args(events.CallEvent):
+    for kind in get_args(call_events.CallEvent):
         shown = EVENTS[kind.__name__]
         assert ("seq", *kind.__struct_fields__) == shown._fields
-    assert records.CallInfo._fields == (*events.CallInfo.__struct_fields__, "claimed", "worker")  # control knows those
-    assert records.Treatment._fields == events.Treatment.__struct_fields__
+    of_claims = ("claimed", "worker")  # control knows those
+    assert records.CallInfo._fields == (*call_events.CallInfo.__struct_fields__, *of_claims)
+    assert records.Treatment._fields == call_commands.Treatment.__struct_fields__
     assert records.AccountInfo._fields == account_events.AccountInfo.__struct_fields__

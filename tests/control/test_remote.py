@@ -19,6 +19,7 @@ from actors.control.keys import KeyProblem, Keys
 from actors.control.protocol import encode_request
 from actors.control.records import COMMANDS, Request
 from actors.control.rights import ASKS, LOCAL, Denied, Grant, Rights, Role
+from actors.dialog import call_commands, call_events
 from actors.dialog import events as dialog
 from actors.runtime.audit import Audit
 from tests.control.api import PATIENCE, Caller, control
@@ -65,9 +66,9 @@ def test_a_client_with_a_key_of_the_role_control_drives_the_service(tmp_path: Pa
     with remote(tmp_path, Grant("desk", Role.CONTROL)) as (house, caller):
         stream = caller.do(lambda client: client.events())
         placing = caller.ask(lambda client: client.calls.place("sip:bob@192.0.2.4"))
-        command = house.expect("dialog-0", dialog.PlaceCall)
+        command = house.expect("dialog-0", call_commands.PlaceCall)
         house.send(
-            "dialog-0", dialog.CommandDone(command.ref), dialog.CallProgressed(command.call, 180, "Ringing", 1.0)
+            "dialog-0", dialog.CommandDone(command.ref), call_events.CallProgressed(command.call, 180, "Ringing", 1.0)
         )
         assert caller.wait(placing).id == command.call
         assert caller.events(stream, 1)[0].call == command.call
@@ -144,7 +145,7 @@ def test_a_key_that_is_revoked_is_refused_at_once_and_hears_no_more(tmp_path: Pa
         keys_of(house).revoke("desk")
         house.actor._keys._read_at = -10.0  # half a second later
         assert code_of(caller, lambda client: client.drain()) == "denied"
-        house.send("dialog-0", dialog.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
+        house.send("dialog-0", call_events.CallReceived("c1", "sip:a", "sip:b", "", 1.0))
         house.wait_for(lambda: not len(house.actor._subscriptions), "the end of the subscription")
         assert audit_of(house)[-1]["client"] == "revoked"
 
@@ -152,7 +153,7 @@ def test_a_key_that_is_revoked_is_refused_at_once_and_hears_no_more(tmp_path: Pa
 def test_a_key_has_its_number_of_calls_at_once_over_a_restart_of_control(tmp_path: Path) -> None:
     def place(caller: Remote, house: Harness) -> str:
         placing = caller.ask(lambda client: client.calls.place("sip:bob@192.0.2.4"))
-        command = house.expect("dialog-0", dialog.PlaceCall)
+        command = house.expect("dialog-0", call_commands.PlaceCall)
         house.send("dialog-0", dialog.CommandDone(command.ref))
         return caller.wait(placing).id
 
@@ -163,7 +164,7 @@ def test_a_key_has_its_number_of_calls_at_once_over_a_restart_of_control(tmp_pat
     with remote(tmp_path, Grant("bot2", Role.CONTROL), epoch=2) as (house, _):
         assert house.actor._calls_by["bot"] == {first, *house.actor._calls_by["bot"]}
         assert len(house.actor._calls_by["bot"]) == 2
-        house.send("dialog-0", dialog.CallEnded(first, "busy", 486, "", "remote", 1.0, 0.0, 2.0))
+        house.send("dialog-0", call_events.CallEnded(first, "busy", 486, "", "remote", 1.0, 0.0, 2.0))
         house.settle()
         assert len(house.actor._calls_by["bot"]) == 1
 

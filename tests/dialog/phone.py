@@ -9,9 +9,11 @@ import msgspec
 
 from actors.dialog.actor import DialogActor
 from actors.dialog.call import Call
+from actors.dialog.call_commands import PlaceCall, Treatment
+from actors.dialog.call_events import CallEnded
 from actors.dialog.call_parts import Totals
 from actors.dialog.effects import Close, Find, Prepare, Reply, Report, Send, SendAck, Start
-from actors.dialog.events import CallEnded, CommandDone, CommandFailed, PlaceCall, Treatment
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.names import Names
 from actors.dialog.settings import Answer, DialogSettings
 from actors.dialog.user_agent import UserAgent

@@ -11,7 +11,7 @@ import pytest
 import actors.media.events as media
 import actors.transaction.events as transaction
 import actors.transport.events as transport
-from actors.dialog import call_table, events
+from actors.dialog import call_commands, call_events, call_table, events
 from actors.dialog.actor import DialogActor
 from actors.dialog.call import Call, Given, Input, State
 from actors.dialog.settings import Answer, DialogSettings
@@ -58,17 +58,17 @@ def take_call(it: Harness, **more: str) -> tuple[str, str]:
     start = it.expect("media-0", media.StartSession)
     assert (start.host, start.port, start.send) == ("192.0.2.9", 7000, media.Format(0, "PCMU", 8000))
     assert it.expect("media-0", media.Echo).session == session
-    for kind in (events.CallReceived, events.CallProgressed, events.CallAnswered):
+    for kind in (call_events.CallReceived, call_events.CallProgressed, call_events.CallAnswered):
         it.expect("control", kind)
     tag = parse(ok.raw).head.to_tag
     ask(it, message("ACK", to_tag=tag, **more))
     return tag, session
 
 
-def end_call(it: Harness, session: str) -> events.CallEnded:
+def end_call(it: Harness, session: str) -> call_events.CallEnded:
     assert it.expect("media-0", media.CloseSession).session == session
     it.send("media-0", media.SessionClosed(session, 1, 2, 3, 0.5))
-    ended: events.CallEnded = it.expect("control", events.CallEnded)
+    ended: call_events.CallEnded = it.expect("control", call_events.CallEnded)
     return ended
 
 
@@ -97,9 +97,9 @@ def test_a_call_out_with_its_commands(tmp_path: Path) -> None:
         assert it.expect("transaction-0", transaction.SendDirect).target == NEAR.target
         it.expect("media-0", media.StartSession)
         it.expect("media-0", media.Echo)
-        for kind in (events.CallPlaced, events.CallAnswered):
+        for kind in (call_events.CallPlaced, call_events.CallAnswered):
             it.expect("control", kind)
-        it.send("control", events.HangUp("h", "call-1@host"))
+        it.send("control", call_commands.HangUp("h", "call-1@host"))
         it.expect("control", events.CommandDone)
         bye = it.expect("transaction-0", transaction.SendRequest)
         assert bye.key.method == "BYE"
@@ -167,7 +167,7 @@ def test_a_media_process_that_lost_everything_ends_its_calls(tmp_path: Path) -> 
         file.unlink()
     with served(tmp_path, epoch=2) as it:
         assert it.expect("transaction-0", transaction.SendRequest).key.method == "BYE"
-        assert it.expect("control", events.CallEnded).outcome == "failed"
+        assert it.expect("control", call_events.CallEnded).outcome == "failed"
 
 
 def test_an_idle_actor_stops_at_once(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_step_that_breaks_is_answered_and_ends_its_call_alone(
         assert it.expect("transaction-0", transaction.Respond).status == 500
         assert it.expect("media-0", media.CloseSession).session == session
         assert it.expect("transaction-0", transaction.SendRequest).key.method == "BYE"
-        assert it.expect("control", events.CallEnded).by == "error"
+        assert it.expect("control", call_events.CallEnded).by == "error"
         monkeypatch.undo()
         ask(it, message("OPTIONS"))
         assert it.expect("transaction-0", transaction.RespondDirect).raw.startswith(b"SIP/2.0 200 ")
@@ -216,7 +216,7 @@ def test_a_call_whose_cell_cannot_be_read_is_closed_told_and_unknown_to_its_peer
         assert it.expect("transaction-0", transaction.Respond).status == 481
         closed = [it.expect("media-0", media.CloseSession).session for _ in range(2)]
         assert closed[0] == session  # which of those that it may have had, nobody knows any more
-        ended = it.expect("control", events.CallEnded)
+        ended = it.expect("control", call_events.CallEnded)
         assert (ended.call.partition("-")[0], ended.outcome, ended.by) == (tag, "failed", "error")
         ask(it, message("BYE", to_tag=tag, cseq=3))
         assert it.expect("transaction-0", transaction.Respond).status == 481

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.dialog.events import AnswerCall, CallReceived, Treatment
+from actors.dialog.call_commands import AnswerCall, Treatment
+from actors.dialog.call_events import CallReceived
 from actors.dialog.policy import answer_after
 from actors.dialog.settings import Answer, DialogSettings
 from tests.dialog.phone import Phone, invite, message

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, ListCalls, Treatment
+from actors.dialog.call_events import CallPlayFinished, CallRecordFailed
 from actors.dialog.effects import Close, Reply, Send, Start
-from actors.dialog.events import (
-    AnswerCall,
-    CallPlayFinished,
-    CallRecordFailed,
-    CommandDone,
-    HangUp,
-    ListCalls,
-    Treatment,
-)
+from actors.dialog.events import CommandDone
 from actors.dialog.reply import METHODS
 from actors.sip import parse
 from actors.sip.vocabulary import Target

@@ -7,19 +7,10 @@ from typing import Any
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, BridgeCall, HangUp, PlayAudio, Treatment, UnbridgeCall
+from actors.dialog.call_events import CallBridged, CallReceived, CallUnbridged
 from actors.dialog.effects import Close, Expect, Join, Move, Part, Prepare, Steer, TellShard
-from actors.dialog.events import (
-    AnswerCall,
-    BridgeCall,
-    CallBridged,
-    CallReceived,
-    CallUnbridged,
-    CommandDone,
-    HangUp,
-    PlayAudio,
-    Treatment,
-    UnbridgeCall,
-)
+from actors.dialog.events import CommandDone
 from actors.dialog.negotiation import process_of
 from actors.dialog.shard_events import AudioTold
 from tests.dialog.phone import Phone, invite, message, place

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, RejectCall, Treatment
+from actors.dialog.call_events import CallAnswered, CallEnded, CallProgressed, CallReceived
 from actors.dialog.call_parts import Totals
 from actors.dialog.effects import Close, Prepare, Reply, Send, Start, Treat
-from actors.dialog.events import (
-    AnswerCall,
-    CallAnswered,
-    CallEnded,
-    CallProgressed,
-    CallReceived,
-    CommandDone,
-    HangUp,
-    RejectCall,
-    Treatment,
-)
+from actors.dialog.events import CommandDone
 from actors.dialog.reply import METHODS
 from actors.sip import parse
 from tests.dialog.phone import BAD_OFFER, FLOW, OFFER, STREAM, Phone, invite, line, message

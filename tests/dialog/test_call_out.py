@@ -5,18 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actors.dialog.attempt import stamped
+from actors.dialog.call_commands import HangUp, ListCalls, Treatment
+from actors.dialog.call_events import CallAnswered, CallEnded, CallPlaced, CallProgressed
 from actors.dialog.effects import Cancel, Close, Find, Prepare, PutBehind, Report, Send, SendAck, Start, Treat
-from actors.dialog.events import (
-    CallAnswered,
-    CallEnded,
-    CallPlaced,
-    CallProgressed,
-    CommandDone,
-    CommandFailed,
-    HangUp,
-    ListCalls,
-    Treatment,
-)
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.sip import parse
 from actors.sip.vocabulary import Candidate, Target
 from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, WALL, Phone, answer_to, line, place

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from actors.dialog.accounts import Account, Secret
+from actors.dialog.call_commands import HangUp, SendDigits
+from actors.dialog.call_events import CallDigitReceived, CallEnded, CallNoticed
 from actors.dialog.call_requests import ANSWER_WITHIN, MAX_INQUIRIES
 from actors.dialog.effects import Reply, Send
-from actors.dialog.events import CallDigitReceived, CallEnded, CallNoticed, CommandDone, HangUp, SendDigits
+from actors.dialog.events import CommandDone
 from actors.dialog.request_events import AnswerRequest, CallRequestReceived, RequestAnswered, SendInCall
 from actors.sip import Request, parse
 from actors.sip.vocabulary import TransactionKey

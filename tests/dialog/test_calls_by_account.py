@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from actors.dialog.accounts import Account, Secret
+from actors.dialog.call_commands import HangUp, HoldCall, TransferCall
+from actors.dialog.call_events import CallReceived
 from actors.dialog.effects import Cancel, Find, Reply, Send
-from actors.dialog.events import CallReceived, HangUp, HoldCall, TransferCall
 from actors.sip import Request, parse
 from actors.sip.credentials import Challenge, Credentials, parse_credentials
 from actors.sip.digest import ha1, verify

@@ -6,18 +6,10 @@ import re
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, HoldCall, ListCalls, ResumeCall, Treatment
+from actors.dialog.call_events import CallHoldChanged, CallNoticed
 from actors.dialog.effects import Find, Reply, Send, SendAck, Start
-from actors.dialog.events import (
-    AnswerCall,
-    CallHoldChanged,
-    CallNoticed,
-    CommandDone,
-    HangUp,
-    HoldCall,
-    ListCalls,
-    ResumeCall,
-    Treatment,
-)
+from actors.dialog.events import CommandDone
 from actors.sip import parse
 from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, Phone, answer_to, invite, line, message
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.dialog.events import CallEnded
+from actors.dialog.call_events import CallEnded
 from actors.runtime.mailbox import clock
 from tests.dialog import phone as phones
 from tests.dialog.phone import Phone

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_commands import HoldCall
 from actors.dialog.effects import Send
-from actors.dialog.events import HoldCall
 from actors.sip.sdp import parse
 from tests.dialog.phone import OFFER, Phone, answer_to, place
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_commands import HoldCall
 from actors.dialog.effects import Send, Start
-from actors.dialog.events import HoldCall
 from tests.dialog.phone import OFFER, Phone, answer_to, invite, message
 
 NOISE = b"a=rtpmap:13 CN/8000\r\n"

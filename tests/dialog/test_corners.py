@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_events import CallHoldChanged, CallProgressed, CallReceived
 from actors.dialog.effects import Start
-from actors.dialog.events import CallHoldChanged, CallProgressed, CallReceived
 from tests.dialog.phone import OFFER, Phone, answer_to, invite, message
 from tests.dialog.test_change import answer_of, callee, hold, respond, sent
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_commands import AlterPlayback, PlayAudio, RecordAudio, SendDigits
+from actors.dialog.call_events import CallDigitReceived, CallNoticed
 from actors.dialog.effects import Press, Steer
-from actors.dialog.events import (
-    AlterPlayback,
-    CallDigitReceived,
-    CallNoticed,
-    CommandDone,
-    CommandFailed,
-    PlayAudio,
-    RecordAudio,
-    SendDigits,
-)
+from actors.dialog.events import CommandDone, CommandFailed
 from tests.dialog.phone import WALL, Phone, message
 
 

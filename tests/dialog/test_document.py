@@ -8,24 +8,24 @@ from typing import get_args
 
 import pytest
 
-from actors.dialog import events, request_events
+from actors.dialog import call_commands, call_events, events, request_events
 from actors.dialog.call_orders import ORDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "user-agent.md").read_text(encoding="utf-8")
 EVERYWHERE = {"ref", "call", "time"}
 KINDS = [
-    events.PlaceCall,
-    events.SendDigits,
-    events.PlayAudio,
-    events.AlterPlayback,
-    events.RecordAudio,
+    call_commands.PlaceCall,
+    call_commands.SendDigits,
+    call_commands.PlayAudio,
+    call_commands.AlterPlayback,
+    call_commands.RecordAudio,
     events.DoNotDisturb,
     request_events.SendInCall,
     request_events.AnswerRequest,
     request_events.RequestAnswered,
     request_events.CallRequestReceived,
     *ORDERS,
-    *get_args(events.CallEvent),
+    *get_args(call_events.CallEvent),
 ]
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from actors.dialog import dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, AttemptState, News, advance, begin, input_of_status
+from actors.dialog.call_commands import HangUp
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.effects import Find, PutBehind, Send, SendAck
-from actors.dialog.events import HangUp
 from actors.dialog.names import Names
 from actors.sip import parse
 from actors.sip.vocabulary import Candidate, DialogId, Target, TransactionKey

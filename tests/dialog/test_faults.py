@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.dialog.call_commands import HangUp
 from actors.dialog.effects import Find, Send, Start
-from actors.dialog.events import HangUp
 from actors.dialog.feed_events import SubscriptionReceived
 from actors.sip import RemoteProtocolError, parse
 from tests.dialog.phone import BAD_OFFER, FLOW, OFFER, Phone, answer_to, invite, message

@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from actors.dialog.accounts import Account, Secret, User
-from actors.dialog.events import CallReceived
+from actors.dialog.call_events import CallReceived
 from actors.dialog.guard import LIFETIME, MAX_NONCES, STALE
 from actors.sip import Request, parse
 from actors.sip.credentials import Challenge, parse_challenge

@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.dialog.accounts import Account
+from actors.dialog.call_commands import AnswerCall, HoldCall, Treatment
+from actors.dialog.call_events import CallReceived
 from actors.dialog.effects import Find, Send
-from actors.dialog.events import AnswerCall, CallReceived, CommandDone, CommandFailed, HoldCall, Treatment
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.limits import MARGIN, SIZE, Limit, Limits, alone
 from actors.dialog.shared_pages import SharedPages
 from tests.dialog.phone import BAD_OFFER, NEAR, Phone, invite, message, place

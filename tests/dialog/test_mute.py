@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_commands import HangUp, HoldCall, MuteCall, ProgressCall, ResumeCall
+from actors.dialog.call_events import CallMuteChanged
 from actors.dialog.effects import Send, Start
-from actors.dialog.events import CallMuteChanged, CommandDone, HangUp, HoldCall, MuteCall, ProgressCall, ResumeCall
+from actors.dialog.events import CommandDone
 from tests.dialog.phone import OFFER, Phone, invite, message
 from tests.dialog.test_change import respond
 from tests.dialog.test_transfer import up

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_commands import HangUp
 from actors.dialog.effects import Find, Send
-from actors.dialog.events import HangUp
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
 from tests.dialog.registrar import Line
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from actors.dialog.accounts import Account
-from actors.dialog.events import CallReceived, CommandDone, CommandFailed
+from actors.dialog.call_events import CallReceived
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.numbers import Rule, written
 from actors.sip import Request
 from tests.dialog.phone import FLOW, NEAR, Phone, invite, place

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from actors.dialog import call_up
 from actors.dialog.call import Call, Given
-from actors.dialog.effects import Cancel, Find, Prepare, Reply, Send
-from actors.dialog.events import (
+from actors.dialog.call_commands import (
     AnswerCall,
     AnswerOffer,
-    CallEnded,
-    CallOffered,
-    CallPlaced,
-    CallReceived,
-    CallTransferRequested,
-    CommandDone,
-    CommandFailed,
     HangUp,
     HoldCall,
     OfferSession,
@@ -32,6 +24,9 @@ from actors.dialog.events import (
     TransferCall,
     Treatment,
 )
+from actors.dialog.call_events import CallEnded, CallOffered, CallPlaced, CallReceived, CallTransferRequested
+from actors.dialog.effects import Cancel, Find, Prepare, Reply, Send
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.request_events import AnswerRequest, CallRequestReceived, RequestAnswered, SendInCall
 from actors.runtime.machine import Effects
 from actors.sip.vocabulary import Candidate, Target

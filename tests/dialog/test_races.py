@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from actors.dialog.call_commands import HangUp
+from actors.dialog.call_events import CallAnswered
 from actors.dialog.effects import Reply, Send
-from actors.dialog.events import CallAnswered, HangUp
 from tests.dialog.phone import OFFER, Phone, answer_to, invite, message
 
 

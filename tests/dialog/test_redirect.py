@@ -7,19 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, RejectCall, Treatment
+from actors.dialog.call_events import CallAnswered, CallDigitReceived, CallProgressed, CallReceived
 from actors.dialog.effects import Find, Reply, Send
-from actors.dialog.events import (
-    AnswerCall,
-    CallAnswered,
-    CallDigitReceived,
-    CallProgressed,
-    CallReceived,
-    CommandFailed,
-    DoNotDisturb,
-    HangUp,
-    RejectCall,
-    Treatment,
-)
+from actors.dialog.events import CommandFailed, DoNotDisturb
 from actors.sip import parse
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, line, message
 from tests.dialog.test_change import callee, respond, sent

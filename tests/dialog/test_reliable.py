@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, ProgressCall, Treatment
+from actors.dialog.call_events import CallAnswered, CallProgressed
 from actors.dialog.effects import Cancel, Find, Reply, Send, Start, Treat
-from actors.dialog.events import AnswerCall, CallAnswered, CallProgressed, HangUp, ProgressCall, Treatment
 from actors.sip import parse
 from tests.dialog.phone import BAD_OFFER, NEAR, OFFER, Phone, answer_to, invite, line, message
 from tests.dialog.test_change import respond, sent

@@ -14,16 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.dialog.call_commands import AnswerCall, HangUp, TransferCall, Treatment
+from actors.dialog.call_events import CallAnswered, CallReceived
 from actors.dialog.effects import Send, TellShard
-from actors.dialog.events import (
-    AnswerCall,
-    CallAnswered,
-    CallReceived,
-    CommandDone,
-    HangUp,
-    TransferCall,
-    Treatment,
-)
+from actors.dialog.events import CommandDone
 from actors.dialog.shard_events import BetweenShards, CommitReplace, ReleaseReplace, ReplaceReserved, ReserveReplace
 from tests.dialog.phone import NEAR, OFFER, Phone, answer_to, invite, message
 

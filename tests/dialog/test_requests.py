@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_commands import AnswerCall, HangUp, ListCalls, RejectCall, Treatment
 from actors.dialog.effects import Reply
-from actors.dialog.events import AnswerCall, CommandDone, Drain, HangUp, ListCalls, RejectCall, Treatment
+from actors.dialog.events import CommandDone, Drain
 from actors.dialog.reply import METHODS
 from actors.sip.vocabulary import Flow
 from tests.dialog.phone import FLOW, Phone, invite, key_of, line, message

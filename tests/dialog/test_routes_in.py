@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.dialog.accounts import Account
-from actors.dialog.events import CallReceived
+from actors.dialog.call_events import CallReceived
 from actors.dialog.numbers import Rule
 from actors.dialog.policy import route
 from actors.dialog.settings import Answer, Route

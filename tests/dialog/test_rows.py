@@ -10,12 +10,7 @@ import pytest
 from actors.dialog import call_cells, call_table
 from actors.dialog.attempt import AttemptState
 from actors.dialog.call import Call, Input, State, replace
-from actors.dialog.call_parts import Change, Offer, Transfer
-from actors.dialog.call_table import ALL_TIMERS, CALL
-from actors.dialog.call_transfer import Progress
-from actors.dialog.dialog_state import attempt, request
-from actors.dialog.effects import Find
-from actors.dialog.events import (
+from actors.dialog.call_commands import (
     AnswerCall,
     AnswerOffer,
     HangUp,
@@ -25,6 +20,11 @@ from actors.dialog.events import (
     TransferCall,
     Treatment,
 )
+from actors.dialog.call_parts import Change, Offer, Transfer
+from actors.dialog.call_table import ALL_TIMERS, CALL
+from actors.dialog.call_transfer import Progress
+from actors.dialog.dialog_state import attempt, request
+from actors.dialog.effects import Find
 from actors.dialog.request_events import AnswerRequest, SendInCall
 from actors.dialog.shard_events import ReplaceReserved
 from actors.runtime.machine import Row

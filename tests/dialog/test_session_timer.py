@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actors.dialog.call_events import CallNoticed
 from actors.dialog.effects import Reply, Send
-from actors.dialog.events import CallNoticed
 from actors.sip import parse
 from tests.dialog.phone import OFFER, Phone, answer_to, invite, line, message
 from tests.dialog.test_change import respond, sent

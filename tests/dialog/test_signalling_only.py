@@ -8,19 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.dialog.effects import Cancel, Close, Find, Prepare, Press, Reply, Send, SendAck, Start, Steer, Treat
-from actors.dialog.events import (
+from actors.dialog.call_commands import (
     AlterPlayback,
     AnswerCall,
     AnswerOffer,
-    CallAnswered,
-    CallNoticed,
-    CallOfferAnswered,
-    CallOffered,
-    CallProgressed,
-    CallReceived,
-    CommandDone,
-    CommandFailed,
     HangUp,
     HoldCall,
     MuteCall,
@@ -34,6 +25,16 @@ from actors.dialog.events import (
     TransferCall,
     Treatment,
 )
+from actors.dialog.call_events import (
+    CallAnswered,
+    CallNoticed,
+    CallOfferAnswered,
+    CallOffered,
+    CallProgressed,
+    CallReceived,
+)
+from actors.dialog.effects import Cancel, Close, Find, Prepare, Press, Reply, Send, SendAck, Start, Steer, Treat
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.request_events import SendInCall
 from actors.dialog.settings import Answer
 from actors.sip import parse

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.dialog.call_commands import HoldCall
+from actors.dialog.call_events import CallNoticed
 from actors.dialog.effects import Find, Prepare, Report, Send, Start
-from actors.dialog.events import CallNoticed, HoldCall
 from actors.sip import sdp
 from actors.sip.offer_answer import Capabilities, Codec, Negotiated, make_answer
 from actors.sip.sdp_crypto import KEY_LENGTHS

@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 
 from actors.dialog.accounts import Account
+from actors.dialog.call_commands import HangUp, TransferCall
+from actors.dialog.call_events import CallAnswered, CallReceived, CallTransferProgressed, CallTransferRequested
 from actors.dialog.effects import Find, Reply, Send
-from actors.dialog.events import (
-    CallAnswered,
-    CallReceived,
-    CallTransferProgressed,
-    CallTransferRequested,
-    CommandDone,
-    HangUp,
-    TransferCall,
-)
+from actors.dialog.events import CommandDone
 from actors.dialog.feed_events import SubscriberLeft
 from actors.dialog.request_events import AnswerRequest
 from actors.sip import Request, parse, sipfrag

@@ -9,8 +9,9 @@ import msgspec
 
 from actors.dialog.account_events import PeerChanged
 from actors.dialog.accounts import Account, Secret
+from actors.dialog.call_events import CallReceived
 from actors.dialog.effects import Find, Send
-from actors.dialog.events import CallReceived, CommandDone, CommandFailed
+from actors.dialog.events import CommandDone, CommandFailed
 from actors.sip.credentials import Challenge
 from tests.dialog.phone import FLOW, NEAR, Phone, answer_to, invite, line, place
 
