@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from actors.dialog import call_early as early
 from actors.dialog import call_out as out
+from actors.dialog import call_reliable as reliable
 from actors.dialog import call_up as up
-from actors.dialog.call import Call, Given, Input, State, replace, tell
+from actors.dialog.call import Call, Given, Input, replace, tell
 from actors.dialog.call_change import kept, refreshed
 from actors.dialog.call_commands import (
     AnswerCall,
@@ -23,7 +24,7 @@ from actors.dialog.call_events import CallNoticed
 from actors.dialog.call_parts import Offer, Outcome
 from actors.dialog.call_waiting import acknowledge, withdrawn
 from actors.dialog.effects import Reply
-from actors.dialog.negotiation import answering, offered
+from actors.dialog.negotiation import answering, offered, unoffered
 from actors.dialog.reply import restated
 from actors.runtime.machine import Disarm, Effects
 from actors.sip.offer_answer import Carrier
@@ -63,7 +64,10 @@ def _unfit_answer(command: AnswerCall, call: Call) -> Fault:
     exchange = call.media.exchange
     if call.offer is not None:
         return "bad_state", "an offer of the peer waits for its answer first"
-    said = exchange.preview if exchange.state is Turn.REMOTE_OFFER else exchange.remote and exchange.local
+    if exchange.state is Turn.REMOTE_OFFER:
+        said = exchange.preview
+    else:
+        said = (exchange.remote and exchange.local) or exchange.offer
     if said:
         return _other(command.sdp, said)
     return None if command.sdp else ("bad_value", "sdp is missing: the application brings that of this call")
@@ -71,6 +75,11 @@ def _unfit_answer(command: AnswerCall, call: Call) -> Fault:
 
 def _unfit_progress(command: ProgressCall, call: Call) -> Fault:
     exchange = call.media.exchange
+    invitation = call.invitation
+    able = () if invitation is None else invitation.able
+    if unoffered(call) and able:  # ours, answered by the PRACK
+        required = "!100rel" in able and not command.sdp
+        return ("bad_value", "sdp is missing: the first reliable response holds our offer") if required else None
     if not command.sdp:
         return None
     if exchange.state is not Turn.REMOTE_OFFER or call.offer is not None:
@@ -118,7 +127,7 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         return _refused(call, offer, given, now, command.status)
     call = replace(call, offer=None)
     call, effects = ANSWERS[offer.carrier](call, offer, command.sdp, given, now)
-    call, more = _accepted(call, given, now)
+    call, more = reliable.accepted(call, given, now)
     return call, (Disarm(Input.OFFER_LATE), *effects, *more)
 
 
@@ -145,16 +154,8 @@ def _refused(call: Call, offer: Offer, given: Given, now: float, status: int) ->
     if offer.carrier is Carrier.SUCCESS:
         return ended(call, given, now, UNANSWERED, bye=True)
     call, effects = withdrawn(call, given, now, status)
-    call, more = _accepted(call, given, now)
+    call, more = reliable.accepted(call, given, now)
     return call, effects + more
-
-
-def _accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Answer the call, where that waited for the offer in a PRACK or an UPDATE alone."""
-    invitation = call.invitation
-    if call.state is not State.RINGING or invitation is None or not invitation.accepting or invitation.reliable:
-        return call, ()
-    return up.accept(replace(call, invitation=replace(invitation, accepting=False)), given, now)
 
 
 def _brought(call: Call, sdp: bytes) -> Call:

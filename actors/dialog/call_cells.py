@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.dialog import call_in, call_invite, dialog_state
+from actors.dialog import call_invite, dialog_state
 from actors.dialog.attempt import begin
 from actors.dialog.call import Agent, Call, Given, Input, State, lingering, replace
 from actors.dialog.call_end import ending, unanswered
@@ -16,6 +16,7 @@ from actors.dialog.limits import Limit, count, limited
 from actors.dialog.names import session_id
 from actors.dialog.negotiation import closed
 from actors.dialog.pace import RATE, Pace
+from actors.dialog.reply import refusing
 from actors.dialog.shard_events import CommitReplace, ReleaseReplace
 from actors.dialog.usage import Cells, Usage
 from actors.runtime.machine import Effects
@@ -200,7 +201,7 @@ class CallCells(Usage):
         invitation = call.invitation
         up = (State.ANSWERED, State.LEAVING, State.CONFIRMED, State.MODIFYING)
         if call.state in (State.RECEIVED, State.RINGING) and invitation is not None:
-            effects += (Reply(invitation.key, 500, call_in.response(invitation.ringing, 500)),)
+            effects += (Reply(invitation.key, 500, refusing(invitation.ringing, 500)),)
         elif call.dialog is not None and call.state in up:
             seq = call.dialog.local_seq + 1
             bye, hop = dialog_state.attempt(call.dialog, "bye", "BYE", dialog_state.request(call.dialog, "BYE", seq))

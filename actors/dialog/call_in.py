@@ -19,13 +19,13 @@ from actors.dialog.reply import (
     description_in,
     our_contact,
     refusal,
+    refusing,
     retry_after,
     shown,
 )
 from actors.dialog.shard_events import ReplaceReserved, ReserveReplace
 from actors.runtime.machine import Arm, Disarm, Effects
 from actors.sip import REASONS, RemoteProtocolError, uri
-from actors.sip.grammar import header_line
 from actors.sip.headers import cut_name_addr
 from actors.sip.offer_answer import Carrier
 
@@ -82,21 +82,11 @@ def _address(value: str) -> str:
     return value[1 : value.find(">")] if value.startswith("<") else cut_name_addr(value)[1]
 
 
-def response(ringing: bytes, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """A refusal made of the 180 to the same INVITE: another status line, no Contact (RFC 3261 table 2), no Allow."""
-    more = "".join([header_line(name, value) + "\r\n" for name, value in headers]).encode()
-    head = ringing.partition(b"\r\n")[2]
-    ours = head.index(b"\r\nContact: ") + 2  # what we added stands together, after what was copied
-    server = head.index(b"\r\nServer: ", ours) + 2
-    words = (reason or REASONS.get(status, "Refused")).encode()
-    return b"SIP/2.0 %d %s\r\n%s%s%s" % (status, words, head[:ours], more, head[server:])
-
-
 def _refused(call: Call, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Effects:
     """The final response to the INVITE in hand; the server transaction repeats it until its ACK."""
     invitation = call.invitation
     assert invitation is not None
-    return (Reply(invitation.key, status, response(invitation.ringing, status, reason, headers)),)
+    return (Reply(invitation.key, status, refusing(invitation.ringing, status, reason, headers)),)
 
 
 def _end(
@@ -211,6 +201,8 @@ def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 def _progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Send the 180; control was told of the call before."""
     call, effects = call_reliable.sent(replace(call, announced=True), given, now, 180)
+    if not effects:
+        return call, ()  # the application is to make an offer first
     return call, (*effects, tell(CallProgressed(call.call, 180, REASONS[180], given.wall)))
 
 

@@ -78,11 +78,13 @@ class Reliable(msgspec.Struct, frozen=True, array_like=True):
         rseq: its number.
         raw: the response.
         interval: seconds to its next repetition.
+        early_media: it holds our offer, and audio flows once the PRACK has answered it.
     """
 
     rseq: int
     raw: bytes
     interval: float
+    early_media: bool = False
 
 
 class Invitation(msgspec.Struct, frozen=True, array_like=True):

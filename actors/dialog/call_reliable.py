@@ -1,22 +1,27 @@
-"""Reliable provisional responses of ours (RFC 3262 section 3), and early media in them or without."""
+"""Reliable provisional responses of ours (RFC 3262 section 3), and early media in them or without.
+
+To an INVITE without an offer the first of them holds ours, and its PRACK the answer (section 5).
+"""
 
 from __future__ import annotations
 
 from actors.dialog.call import Asked, Call, Given, Input, State, replace, tell
 from actors.dialog.call_commands import ProgressCall
-from actors.dialog.call_events import CallProgressed
-from actors.dialog.call_parts import Invitation, Reliable
+from actors.dialog.call_end import ended
+from actors.dialog.call_events import CallOfferAnswered, CallProgressed
+from actors.dialog.call_parts import Invitation, Outcome, Reliable
 from actors.dialog.call_up import accept
-from actors.dialog.call_waiting import Asking, given_by, waits
+from actors.dialog.call_waiting import Asking, given_by, text, waits
 from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
-from actors.dialog.negotiation import answered, answering, started, treated
-from actors.dialog.reply import answer, description_in, our_contact, refusal
+from actors.dialog.negotiation import agreed, answered, answering, offered, started, treated, unoffered
+from actors.dialog.reply import answer, description_in, our_contact, refusal, refusing
 from actors.runtime.machine import Arm, Disarm, Effects
 from actors.sip import REASONS, RemoteProtocolError
 from actors.sip.bodies import SDP
 from actors.sip.headers import RAck
 from actors.sip.offer_answer import Carrier
+from actors.sip.offer_answer import State as Turn
 
 FIRST_RSEQ = 1  # any number below 2**31 (section 3)
 
@@ -41,7 +46,10 @@ def provisional(ringing: bytes, status: int, sdp: bytes = b"", rseq: int = 0) ->
 
 
 def sent(call: Call, given: Given, now: float, status: int, *, early_media: bool = False) -> tuple[Call, Effects]:
-    """Send a provisional response: reliably where the peer requires it, or can and it holds our answer."""
+    """Send a provisional response: reliably where the peer requires it, or can and it holds our answer or offer.
+
+    One that has to hold an offer, and is to be made by the application, is not sent before there is one.
+    """
     invitation = call.invitation
     assert invitation is not None
     if status == 180 and not early_media and "!100rel" not in invitation.able:
@@ -49,8 +57,13 @@ def sent(call: Call, given: Given, now: float, status: int, *, early_media: bool
             Reply(invitation.key, 180, invitation.ringing),
         )
     reliable = "!100rel" in invitation.able or (early_media and "100rel" in invitation.able)
-    body = b""
-    if early_media and call.media.draft:
+    body, offers = b"", reliable and unoffered(call)
+    if offers:  # the first reliable one (RFC 3261 s13.2.1)
+        if call.media.outside and not call.media.draft:
+            return call, ()
+        call = offered(call, given.agent, Carrier.RELIABLE)
+        body = call.media.exchange.offer
+    elif early_media and call.media.draft:
         call, body = answering(call, Carrier.RELIABLE if reliable else Carrier.PROVISIONAL)
     rseq = 0
     if reliable:
@@ -59,7 +72,8 @@ def sent(call: Call, given: Given, now: float, status: int, *, early_media: bool
     effects: Effects = (Reply(invitation.key, status, raw),)
     if reliable:
         t1 = given.agent.settings.t1
-        invitation = replace(invitation, rseq=rseq, reliable=Reliable(rseq, raw, t1))
+        waiting = Reliable(rseq, raw, t1, early_media=offers and early_media)
+        invitation = replace(invitation, rseq=rseq, reliable=waiting)
         effects += (Arm(Input.RELIABLE, now + t1), Arm(Input.NO_PRACK, now + given.agent.give_up))
     return replace(call, invitation=replace(invitation, response=raw)), effects
 
@@ -71,10 +85,16 @@ def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     early_media = bool(command.sdp) if call.media.outside else command.early_media
     call, effects = sent(call, given, now, command.status, early_media=early_media)
     effects += (tell(CallProgressed(call.call, command.status, REASONS.get(command.status, ""), given.wall)),)
-    if command.early_media and call.media.agreed is not None:
+    if command.early_media and (call.media.agreed is not None or _offers(call)):
         call = replace(call, treatment=command.treatment)
+    if command.early_media and call.media.agreed is not None:
         effects += (*started(call), *treated(call))
     return call, effects
+
+
+def _offers(call: Call) -> bool:
+    """Whether our offer is open: the PRACK will answer it."""
+    return call.media.exchange.state is Turn.LOCAL_OFFER
 
 
 def again(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
@@ -98,6 +118,8 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     try:
         if not _matches(asked, invitation):
             return call, (answer(agent, asked, 481),)
+        if _offers(call) and call.media.exchange.carrier is Carrier.RELIABLE:
+            return _agreed(call, given, now)
         offer = description_in(asked.request)
         body = b""
         if offer:
@@ -113,11 +135,42 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call, more = posed(call, Asking(asked, Carrier.PRACK, reply.raw, offer), given, now)
         return call, effects + more
     effects = (reply, *(started(call) if offer else ()), *effects)
-    if invitation.accepting and call.offer is None:
-        call = replace(call, invitation=replace(invitation, reliable=None, accepting=False))
-        call, more = accept(call, given, now)
-        effects += more
-    return call, effects
+    call, more = accepted(call, given, now)
+    return call, effects + more
+
+
+def _agreed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The PRACK answers our offer. One without a good answer is taken, and the INVITE refused (RFC 6337 s2.3)."""
+    asked: Asked = given.what
+    invitation = call.invitation
+    assert invitation is not None
+    assert invitation.reliable is not None
+    effects: Effects = (answer(given.agent, asked, 200), Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
+    early_media = invitation.reliable.early_media
+    try:
+        call, _ = agreed(call, description_in(asked.request), Carrier.PRACK)
+    except RemoteProtocolError as error:
+        refused = (Reply(invitation.key, 488, refusing(invitation.ringing, 488)),)
+        outcome = Outcome("failed", 488, error.reason, "error")
+        call, more = ended(replace(call, invitation=None), given, now, outcome)
+        return call, effects + refused + more
+    call = replace(call, invitation=replace(invitation, reliable=None))
+    if call.media.outside:
+        effects += (tell(CallOfferAnswered(call.call, 200, "OK", text(call.media.exchange.remote), given.wall)),)
+    elif early_media:
+        effects += (*started(call), *treated(call))
+    call, more = accepted(call, given, now)
+    return call, effects + more
+
+
+def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Answer the call, where that waited for the end of an offer or of a reliable response alone."""
+    invitation = call.invitation
+    if call.state is not State.RINGING or invitation is None or not invitation.accepting:
+        return call, ()
+    if invitation.reliable is not None or call.offer is not None:
+        return call, ()
+    return accept(replace(call, invitation=replace(invitation, accepting=False)), given, now)
 
 
 def _matches(asked: Asked, invitation: Invitation) -> bool:

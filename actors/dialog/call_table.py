@@ -79,7 +79,7 @@ IN = (
     Row(S.RECEIVED, I.TRANSACTIONS_LOST, _DONE, (into.transaction_broken,)),
     Row(S.RINGING, I.ANSWER, (S.ANSWERED, S.RINGING), (into.take,)),
     Row(S.RINGING, I.PROGRESS, None, (reliable.progress,)),
-    Row(S.RINGING, I.PRACK, (S.ANSWERED, S.RINGING), (reliable.acknowledged,)),
+    Row(S.RINGING, I.PRACK, (S.ANSWERED, S.RINGING, *_DONE), (reliable.acknowledged,)),
     Row(S.RINGING, I.RELIABLE, None, (reliable.again,)),
     Row(S.RINGING, I.NO_PRACK, _DONE, (into.unpracked,)),
     Row(S.RINGING, I.UPDATE, None, (change.update,)),

@@ -14,13 +14,22 @@ from actors.dialog.call_parts import Invitation, Outcome, SessionTimer
 from actors.dialog.call_waiting import Asking, text, waits
 from actors.dialog.call_waiting import asked as posed
 from actors.dialog.effects import Reply
-from actors.dialog.negotiation import agreed, answered, answering, in_clear, offered, started, treated, unopened
+from actors.dialog.negotiation import (
+    agreed,
+    answered,
+    answering,
+    in_clear,
+    offered,
+    started,
+    treated,
+    unoffered,
+    unopened,
+)
 from actors.dialog.policy import told_cause
 from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal, restated, retry_after, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, parse
 from actors.sip.offer_answer import Carrier
-from actors.sip.offer_answer import State as Turn
 from actors.sip.vocabulary import TransactionKey
 
 
@@ -53,8 +62,7 @@ def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """
     invitation = call.invitation
     assert invitation is not None
-    exchange = call.media.exchange
-    late = exchange.state is Turn.STABLE and not exchange.remote
+    late = unoffered(call)
     if late:
         call = offered(call, given.agent, Carrier.SUCCESS)
         body = call.media.exchange.offer

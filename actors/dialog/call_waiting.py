@@ -45,9 +45,9 @@ def text(description: bytes) -> str:
 
 
 def given_by(call: Call, sdp: bytes) -> Call:
-    """`call` with a description of the application's to be sent; where its answer went out already, as it was."""
+    """`call` with a description of the application's to be sent; where that went out already, as it was."""
     media = call.media
-    done = media.exchange.state is Turn.STABLE and media.exchange.remote
+    done = media.exchange.state is Turn.LOCAL_OFFER or (media.exchange.state is Turn.STABLE and media.exchange.remote)
     return call if not sdp or done else replace(call, media=replace(media, draft=sdp))
 
 

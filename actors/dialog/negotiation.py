@@ -289,6 +289,12 @@ def _moved(media: Media, capabilities: Capabilities) -> bytes:
     return _read(media.exchange.offer, capabilities)[0]
 
 
+def unoffered(call: Call) -> bool:
+    """Whether neither side has made an offer yet."""
+    exchange = call.media.exchange
+    return exchange.state is State.STABLE and not exchange.remote
+
+
 def answering(call: Call, carrier: Carrier) -> tuple[Call, bytes]:
     """`call` after the drafted answer went out in a message, and that answer; empty where it went out before.
 

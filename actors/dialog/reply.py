@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from actors.dialog.attempt import contact_value
 from actors.dialog.call import METHODS, Agent, Asked
 from actors.dialog.effects import Reply
-from actors.sip import RemoteProtocolError, Request, Response
+from actors.sip import REASONS, RemoteProtocolError, Request, Response
 from actors.sip.bodies import SDP, unpack
 from actors.sip.grammar import header_line
 from actors.sip.scan import METHODS as KNOWN
@@ -63,6 +63,16 @@ def restated(
         head += "".join([header_line(name, value) + "\r\n" for name, value in headers]).encode()
     kind = b"Content-Type: %s\r\n" % content_type.encode() if body else b""
     return b"SIP/2.0 %d %s%s%sContent-Length: %d\r\n\r\n%s" % (status, reason.encode(), head, kind, len(body), body)
+
+
+def refusing(ringing: bytes, status: int, reason: str = "", headers: Headers = ()) -> bytes:
+    """A refusal made of the 180 to the same INVITE: another status line, no Contact (RFC 3261 table 2), no Allow."""
+    more = "".join([header_line(name, value) + "\r\n" for name, value in headers]).encode()
+    head = ringing.partition(b"\r\n")[2]
+    ours = head.index(b"\r\nContact: ") + 2  # what we added stands together, after what was copied
+    server = head.index(b"\r\nServer: ", ours) + 2
+    words = (reason or REASONS.get(status, "Refused")).encode()
+    return b"SIP/2.0 %d %s\r\n%s%s%s" % (status, words, head[:ours], more, head[server:])
 
 
 def our_contact(agent: Agent, asked: Asked) -> tuple[str, str]:
