@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.channel import Figures
 from actors.runtime.context import Context
+from actors.runtime.journal import JournalCorrupt
 from actors.runtime.machine import Effects
 from actors.transaction.effects import NOBODY, Reply, Tell
 from actors.transaction.events import STATELESS, FromUser
 from actors.transaction.gate import Challenger, let_in
-from actors.transaction.layer import Layer
+from actors.transaction.layer import TRANSPORT_LOST, Layer
 from actors.transaction.machines import Cell
 from actors.transaction.observing import Stream
 from actors.transaction.settings import TransactionSettings
@@ -103,8 +104,25 @@ class TransactionActor(LayerActor):
             effects = layer.unreachable(news, now)
         else:
             dead: FlowDead = message
-            effects = layer.flow_dead(dead.token, dead.reason, now)
+            self._look_at_all()
+            self._lose(dead.token, dead.reason, now)
+            return
         self._carry_out(effects)
+
+    def _look_at_all(self) -> None:
+        """After a restart, once, before a connection ends: what cannot be read spoils itself alone."""
+        for cell in self._layer.unseen():
+            try:
+                self._layer.see(cell)
+            except JournalCorrupt:
+                self.defer(self.cells.get, cell)  # raises again, in a step that quarantines it
+
+    def _lose(self, token: str, reason: str, now: float) -> None:
+        for cell in self._layer.carried_by(token):
+            self.defer(self._fail, cell, token, reason, now)  # each a step of its own: one that breaks stops no other
+
+    def _fail(self, cell: bytes, token: str, reason: str, now: float) -> None:
+        self._carry_out(self._layer.lose(cell, token, reason, now))
 
     def figures(self) -> Figures:
         """What every actor counts, and the transactions that are live."""
@@ -132,10 +150,12 @@ class TransactionActor(LayerActor):
     def peer_reset(self, peer: str, now: float) -> None:
         """End what a neighbour lost with all it held: connections, or the users of our transactions."""
         if peer == TRANSPORT:
-            self._carry_out(self._layer.transport_lost(now))
+            self._look_at_all()
+            for token in self._layer.connections():
+                self._lose(token, TRANSPORT_LOST, now)
         else:
             for cell in list(self.cells.keys()):
-                self.defer(self._abandon, cell, now)  # each a step of its own, so that one that breaks stops no other
+                self.defer(self._abandon, cell, now)
 
     def _abandon(self, cell: bytes, now: float) -> None:
         self._carry_out(self._layer.abandon(cell, now))

@@ -6,10 +6,10 @@ and the end of a connection; a machine is never found by it alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 # All four figures number their states alike: from 10 on the user needs nothing more, 20 is the end.
+INITIAL = 0
 FINISHED = 10
 TERMINATED = 20
 
@@ -25,13 +25,13 @@ class Index:
         self._flows: dict[str, set[bytes]] = {}
 
     def note(self, cell: bytes, before: Any, after: Any) -> None:  # noqa: ANN401 - any machine
-        """Take what a step made of a machine; `before` is None if it just began."""
+        """Take what a step made of a machine."""
         if after.state >= FINISHED:
             self.live.discard(cell)
         else:
             self.live.add(cell)
         if cell[0] == _CLIENT and after.flow:
-            self._leave(cell, "" if before is None else before.flow)
+            self._leave(cell, before.flow)
             if after.state < FINISHED:
                 self._flows.setdefault(after.flow, set()).add(cell)
 
@@ -41,11 +41,10 @@ class Index:
         if cell[0] == _CLIENT and machine is not None:
             self._leave(cell, machine.flow)
 
-    def restore(self, machines: Iterable[tuple[bytes, Any]]) -> None:
-        """Take the client transactions that a predecessor left."""
-        for cell, machine in machines:
-            if machine.flow and machine.state < FINISHED:
-                self._flows.setdefault(machine.flow, set()).add(cell)
+    def restore(self, cell: bytes, machine: Any) -> None:  # noqa: ANN401 - either client
+        """Take a client transaction that a predecessor left."""
+        if machine.flow and machine.state < FINISHED:
+            self._flows.setdefault(machine.flow, set()).add(cell)
 
     def take(self, token: str) -> list[bytes]:
         """The cells of a connection that is gone, in order; it has none any more."""

@@ -11,12 +11,11 @@ from enum import IntEnum
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip.build import build_ack_failure
-from actors.sip.vocabulary import Target, TransactionKey
 from actors.transaction.effects import BeginCancel, Transmit
 from actors.transaction.events import CancelRequest, SendRequest
-from actors.transaction.shared import Received, deliver, failed, tell_transport_error, transmit
+from actors.transaction.shared import Client, Received, deliver, failed, tell_transport_error, transmit
 from actors.transaction.timers import Timers
 
 
@@ -51,11 +50,10 @@ class Input(IntEnum):
     IMPATIENT = 11
 
 
-class InviteClient(Machine, frozen=True, tag="invite-client"):
+class InviteClient(Client, frozen=True, tag="invite-client"):
     """One INVITE on its way to one target.
 
     Attributes:
-        request: the INVITE, until its final response.
         ack: the ACK to a failure, in COMPLETED.
         interval: the current interval of Timer A, in seconds.
         flow: the token of the flow that carries it, as far as known; empty over UDP.
@@ -64,10 +62,6 @@ class InviteClient(Machine, frozen=True, tag="invite-client"):
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    key: TransactionKey
-    timers: Timers
-    target: Target
-    request: bytes
     ack: bytes = b""
     interval: float = 0.0
     flow: str = ""

@@ -6,14 +6,14 @@ from enum import IntEnum
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip import parse
 from actors.sip.vocabulary import Flow, Head, TransactionKey
 from actors.transaction.answers import to_tag_of
 from actors.transaction.effects import Reply, Tell
 from actors.transaction.events import AckReceived, CancelReceived, RequestReceived, Respond
 from actors.transaction.keys import LEGACY
-from actors.transaction.shared import Received, failed, repeat_response, send_trying, tell_transport_error
+from actors.transaction.shared import Received, Server, failed, repeat_response, send_trying, tell_transport_error
 from actors.transaction.timers import Timers
 
 
@@ -45,24 +45,16 @@ class Input(IntEnum):
     TIMER_L = 11
 
 
-class InviteServer(Machine, frozen=True, tag="invite-server"):
+class InviteServer(Server, frozen=True, tag="invite-server"):
     """One INVITE that came to us.
 
     Attributes:
-        flow: the way it came, and its responses go.
-        request: the INVITE, until the final response.
-        response: the bytes of the last response, where a repeated INVITE is answered with them.
         interval: the current interval of Timer G, in seconds.
         merged: the key of the record that finds this transaction for a merged request, empty without one.
     """
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    key: TransactionKey
-    timers: Timers
-    flow: Flow
-    request: bytes
-    response: bytes = b""
     interval: float = 0.0
     merged: bytes = b""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.runtime.machine import Effect, Effects
 from actors.transaction.cells import Cells, MemoryCells
-from actors.transaction.index import FINISHED, TERMINATED, Index
+from actors.transaction.index import FINISHED, INITIAL, TERMINATED, Index
 from actors.transaction.invite_server import InviteServer
 from actors.transaction.machines import TABLES, Lingering, Transaction, deadline_of, end_of, lingers, pack, unpack
 from actors.transaction.non_invite_server import NonInviteServer
@@ -70,13 +70,6 @@ class Keeper:
         machine = self.cells.get(cell)
         return unpack(machine) if type(machine) is Lingering else machine
 
-    def _begin(self, cell: bytes, machine: Transaction, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
-        after, effects = TABLES[type(machine)].step(machine, event, argument, now)
-        if self.watcher is not None:
-            self.watcher(transition(machine, event, after, argument, now))
-        self._keep(cell, None, after)
-        return effects
-
     def _step(self, cell: bytes, machine: Any, event: Any, argument: object, now: float) -> Effects:  # noqa: ANN401
         after, effects = TABLES[type(machine)].step(machine, event, argument, now)
         if self.watcher is not None:
@@ -84,8 +77,8 @@ class Keeper:
         self._keep(cell, machine, after)
         return effects
 
-    def _keep(self, cell: bytes, before: Transaction | None, after: Any) -> None:  # noqa: ANN401
-        """Store what a step made of a machine."""
+    def _keep(self, cell: bytes, before: Transaction, after: Any) -> None:  # noqa: ANN401
+        """Store what a step made of a machine; one that just began is in no cell yet."""
         if after is before:
             return
         self._index.note(cell, before, after)
@@ -93,7 +86,7 @@ class Keeper:
         if state < FINISHED:
             self.cells.put(cell, after, deadline_of(after))
         elif state == TERMINATED:
-            if before is not None:
+            if before.state != INITIAL:
                 self.cells.delete(cell)
                 self._forget_merged(after)
         elif lingers(after):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actors.runtime.machine import Effect, Effects
+from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, parse
 from actors.sip.build import build_cancel
 from actors.sip.vocabulary import Flow, Head, TransactionKey
@@ -50,6 +50,8 @@ OTHER_METHODS = (
 
 # Seconds a refused client is asked to wait.
 RETRY_AFTER = "5"
+
+TRANSPORT_LOST = "the transport lost its connections"
 
 # All cells together, lingering ones too, over the machines that may be live: beyond, nothing new begins. What says that
 # it belongs to a call has a fifth of the room to itself, and no more: anybody can write a To tag.
@@ -168,7 +170,7 @@ class Layer(Keeper):
             return ()
         respond = Respond(key, 200, response)
         cancel = non_invite_server.begin(key, flow, b"", self.timers)
-        effects = self._begin(cell_key(key), cancel, non_invite_server.Input.FINAL, respond, now)
+        effects = self._step(cell_key(key), cancel, non_invite_server.Input.FINAL, respond, now)
         if machine is None:
             return effects
         return effects + self._step(cell, machine, invite_server.Input.CANCEL, received, now)
@@ -189,10 +191,10 @@ class Layer(Keeper):
             return self._refuse(flow, head, raw, 503, (("Retry-After", RETRY_AFTER),))
         if head.method == "INVITE":
             invite = invite_server.begin(key, flow, raw, self.timers, merged)
-            effects = self._begin(cell, invite, invite_server.Input.REQUEST, received, now)
+            effects = self._step(cell, invite, invite_server.Input.REQUEST, received, now)
         else:
             server = non_invite_server.begin(key, flow, raw, self.timers, merged)
-            effects = self._begin(cell, server, non_invite_server.Input.REQUEST, received, now)
+            effects = self._step(cell, server, non_invite_server.Input.REQUEST, received, now)
         if merged:
             self.cells.put(merged, Merged(cell), None)
         return effects
@@ -255,8 +257,8 @@ class Layer(Keeper):
             return ()  # it is sent already
         if command.key.method == "INVITE":
             invite = invite_client.begin(command, self.timers)
-            return self._begin(cell, invite, invite_client.Input.SEND, None, now)
-        return self._begin(cell, non_invite_client.begin(command, self.timers), non_invite_client.Input.SEND, None, now)
+            return self._step(cell, invite, invite_client.Input.SEND, None, now)
+        return self._step(cell, non_invite_client.begin(command, self.timers), non_invite_client.Input.SEND, None, now)
 
     def user_lost(self, now: float) -> Effects:
         """End all that the user lost with its state."""
@@ -337,23 +339,44 @@ class Layer(Keeper):
 
     def flow_dead(self, token: str, reason: str, now: float) -> Effects:
         """Fail the client transactions on a connection that is gone. A response finds another way (section 18.2.2)."""
-        self._complete_index()
-        effects: list[Effect] = []
-        for cell in self._index.take(token):
-            machine = self._machine(cell)
-            if machine is not None and machine.flow == token:
-                effects += self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
-        return tuple(effects)
+        return tuple(effect for cell in self.carried_by(token) for effect in self.lose(cell, token, reason, now))
 
     def transport_lost(self, now: float) -> Effects:
         """Fail every client transaction on a stream: the transport lost all its connections."""
-        self._complete_index()
-        reason = "the transport lost its connections"
-        return tuple(effect for token in self._index.tokens() for effect in self.flow_dead(token, reason, now))
+        return tuple(effect for token in self.connections() for effect in self.flow_dead(token, TRANSPORT_LOST, now))
 
-    def _complete_index(self) -> None:
-        """After a restart, once, when a connection ends: see which machines have it that were not touched since."""
-        if not self._index_complete:
-            cells = ((cell, self.cells.get(cell)) for cell in list(self.cells.keys()) if cell[:1] == b"c")
-            self._index.restore((cell, machine) for cell, machine in cells if type(machine) is not Lingering)
-            self._index_complete = True
+    def connections(self) -> list[str]:
+        """The tokens of the connections that carry client transactions."""
+        self._see_all()
+        return self._index.tokens()
+
+    def carried_by(self, token: str) -> list[bytes]:
+        """The cells of the client transactions on a connection that is gone, told once: `lose` is for each."""
+        self._see_all()
+        return self._index.take(token)
+
+    def lose(self, cell: bytes, token: str, reason: str, now: float) -> Effects:
+        """Fail one client transaction whose connection is gone, if it is still on that one."""
+        machine = self._machine(cell)
+        if machine is None or machine.flow != token:
+            return ()
+        return self._step(cell, machine, TRANSPORT_ERROR[type(machine)], reason, now)
+
+    def unseen(self) -> list[bytes]:
+        """After a restart, told once: the client transactions that may be on a connection and were not looked at yet.
+
+        A shell whose cells may be unreadable looks at each with `see` before it asks what a connection carries.
+        """
+        cells = [] if self._index_complete else [cell for cell in list(self.cells.keys()) if cell[:1] == b"c"]
+        self._index_complete = True
+        return cells
+
+    def see(self, cell: bytes) -> None:
+        """Note which connection carries the client transaction of this cell."""
+        machine = self.cells.get(cell)
+        if machine is not None and type(machine) is not Lingering:
+            self._index.restore(cell, machine)
+
+    def _see_all(self) -> None:
+        for cell in self.unseen():
+            self.see(cell)

@@ -6,10 +6,9 @@ from enum import IntEnum
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
-from actors.sip.vocabulary import Target, TransactionKey
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.transaction.events import SendRequest
-from actors.transaction.shared import Received, deliver, failed, tell_transport_error, transmit
+from actors.transaction.shared import Client, Received, deliver, failed, tell_transport_error, transmit
 from actors.transaction.timers import Timers
 
 
@@ -35,21 +34,16 @@ class Input(IntEnum):
     TIMER_K = 6
 
 
-class NonInviteClient(Machine, frozen=True, tag="client"):
+class NonInviteClient(Client, frozen=True, tag="client"):
     """One request on its way to one target.
 
     Attributes:
-        request: its bytes, until the final response.
         interval: the current interval of Timer E, in seconds.
         flow: the token of the flow that carries it, as far as known; empty over UDP.
     """
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    key: TransactionKey
-    timers: Timers
-    target: Target
-    request: bytes
     interval: float = 0.0
     flow: str = ""
 

@@ -11,11 +11,11 @@ from enum import IntEnum
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Arm, Effects, Machine, Row, Table
+from actors.runtime.machine import Arm, Effects, Row, Table
 from actors.sip.vocabulary import Flow, TransactionKey
 from actors.transaction.effects import Reply, Tell
 from actors.transaction.events import RequestReceived, Respond
-from actors.transaction.shared import Received, failed, repeat_response, send_trying, tell_transport_error
+from actors.transaction.shared import Received, Server, failed, repeat_response, send_trying, tell_transport_error
 from actors.transaction.timers import Timers
 
 
@@ -44,23 +44,15 @@ class Input(IntEnum):
     TIMER_J = 5
 
 
-class NonInviteServer(Machine, frozen=True, tag="server"):
+class NonInviteServer(Server, frozen=True, tag="server"):
     """One request that came to us.
 
     Attributes:
-        flow: the way it came, and its responses go.
-        request: its bytes, until the final response.
-        response: the bytes of the last response: what a repeated request is answered with.
         merged: the key of the record that finds this transaction for a merged request, empty without one.
     """
 
     state: State
     deadlines: tuple[tuple[Input, float], ...]
-    key: TransactionKey
-    timers: Timers
-    flow: Flow
-    request: bytes
-    response: bytes = b""
     merged: bytes = b""
 
 

@@ -1,4 +1,4 @@
-"""The actions that figures have in common: sending the last message again, telling the user, failing."""
+"""What figures have in common: what a client and a server are, sending the last message again, telling, failing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,47 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from actors.runtime.machine import Effects
-from actors.sip.vocabulary import Flow, Head
+from actors.runtime.machine import Effects, Machine
+from actors.sip.vocabulary import Flow, Head, Target, TransactionKey
 from actors.transaction.answers import trying
 from actors.transaction.effects import Reply, Tell, Transmit
 from actors.transaction.events import ResponseReceived, TransactionFailed
+from actors.transaction.timers import Timers
 
 Received = tuple[Flow, Head, bytes]
 """A message as it came: its flow, its routing head, the whole of it."""
 
 
-def transmit(machine: Any) -> Transmit:  # noqa: ANN401 - either client
+class Client(Machine, frozen=True):
+    """A request on its way to one target.
+
+    Attributes:
+        request: its bytes, until the final response.
+    """
+
+    key: TransactionKey
+    timers: Timers
+    target: Target
+    request: bytes
+
+
+class Server(Machine, frozen=True):
+    """A request that came to us.
+
+    Attributes:
+        flow: the way it came, and its responses go.
+        request: its bytes, until the final response.
+        response: the bytes of the last response, where a repeated request is answered with them.
+    """
+
+    key: TransactionKey
+    timers: Timers
+    flow: Flow
+    request: bytes
+    response: bytes = b""
+
+
+def transmit(machine: Client) -> Transmit:
     """The request of a client, on its way to the one target it ever has."""
     return Transmit(machine.key, machine.target, machine.request)
 

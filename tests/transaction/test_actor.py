@@ -10,11 +10,12 @@ import pytest
 
 from actors.runtime import actor as runtime
 from actors.runtime.channel import Ready, Stop
+from actors.runtime.journal import Changes, Journal
 from actors.runtime.machine import Row
 from actors.sip import parse
 from actors.sip.credentials import Challenge, parse_challenge
 from actors.sip.digest import Session, ha1
-from actors.transaction import invite_client, invite_server
+from actors.transaction import invite_client, invite_server, non_invite_client
 from actors.transaction.actor import TransactionActor, main
 from actors.transaction.events import (
     AckReceived,
@@ -29,6 +30,7 @@ from actors.transaction.events import (
     ToUser,
     TransactionFailed,
 )
+from actors.transaction.keys import cell_key
 from actors.transaction.machines import TABLES
 from actors.transaction.settings import TransactionSettings
 from actors.transport.events import (
@@ -292,6 +294,48 @@ def test_a_neighbour_that_lost_everything_ends_what_was_its(tmp_path: Path, peer
             it.wait_for(lambda: len(it.peers["transport"].inbox) == 2, "what ends both")
             sent = {first_line(event.raw) for event in it.peers["transport"].inbox}
             assert sent == {"SIP/2.0 500 Server Internal Error", "CANCEL sip:bob@192.0.2.1 SIP/2.0"}
+
+
+def test_a_connection_ends_for_all_it_carried_though_one_machine_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invites = [request(branch=f"z9hG4bK{n}", call_id=f"call-{n}") for n in range(3)]
+    with shard(tmp_path) as it:
+        for raw in (*invites, bye := request("BYE")):
+            it.send("dialog-0", SendRequest(client_key(raw), TO_TCP, raw))
+            it.expect("transport", TransmitRequest)
+        pair = non_invite_client.State.TRYING, non_invite_client.Input.TRANSPORT_ERROR
+        edges = {**non_invite_client.TABLE._edges, pair: Row(*pair, None, (break_down,))}
+        with monkeypatch.context() as patch:
+            patch.setattr(TABLES[non_invite_client.NonInviteClient], "_edges", edges)
+            it.send("transport", FlowDead("tcp:17", "reset"))
+            told = [it.expect("dialog-0", TransactionFailed) for _ in range(4)]
+    assert {failed.key: failed.status for failed in told} == {
+        **{client_key(raw): 503 for raw in invites},
+        client_key(bye): 500,
+    }
+
+
+def test_a_connection_ends_for_all_it_carried_though_a_predecessor_left_one_that_nobody_can_read(
+    tmp_path: Path,
+) -> None:
+    good, bad = request(branch="z9hG4bKgood", call_id="good"), request(branch="z9hG4bKbad", call_id="bad")
+    with shard(tmp_path) as it:
+        for raw in (good, bad):
+            it.send("dialog-0", SendRequest(client_key(raw), TO_TCP, raw))
+            it.expect("transport", TransmitRequest)
+    journal = Journal(tmp_path / "run" / "journal" / "transaction-0.mdb", epoch=2)
+    changes = Changes()
+    changes.cells = {cell_key(client_key(bad)): (b"of another version", None)}
+    journal.commit(changes)
+    journal.close()
+    with shard(tmp_path, epoch=3) as it:
+        it.send("transport", FlowDead("tcp:17", "reset"))
+        told = [it.expect("dialog-0", TransactionFailed) for _ in range(2)]
+    assert {failed.key: (failed.status, failed.spoiled) for failed in told} == {
+        client_key(good): (503, False),
+        client_key(bad): (500, True),
+    }
 
 
 def test_a_ping_is_answered_without_a_machine(tmp_path: Path) -> None:
