@@ -177,8 +177,9 @@ class DialogActor(LayerActor):
         self._carry_out(goodbye(key, now=now, wall=time.time()))
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
-        """Hang up every call, and go once they are over."""
+        """Hang up every call, and go once they are over. The next start of the service takes calls again."""
         if drain:
+            self.keep(_DRAINING, b"0")
             self._each(self._user_agent.leave)
             self.defer(self._leave)
         else:

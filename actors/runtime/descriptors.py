@@ -115,7 +115,7 @@ def open_sockets(
             raise BindError(f"{_refusal(spec, error)}; give it another address") from error
         _keep(store, spec.token, sock)
     if wanted and not pairs:
-        raise BindError(f"no RTP port could be bound: give it another range; the last one: {refusal}")
+        raise BindError(f"no RTP port could be bound: give media.ports another range; the last one: {refusal}")
     if pairs < wanted:
         warn(f"{wanted - pairs} of {wanted} RTP port pairs are taken by others; the last one: {refusal}")
 

@@ -1,4 +1,4 @@
-"""The run directory: made, locked for one service at a time, and the number of this service start."""
+"""The run and state directories: made, locked for one service at a time, and the number of this service start."""
 
 from __future__ import annotations
 
@@ -32,28 +32,35 @@ class RunDirectory:
         state_dir: as above.
 
     Attributes:
-        lock: the locked descriptor. A flock belongs to the open file, not to a process, so it is free only when every
-            duplicate is closed: a new supervisor waits until the last child of a killed one is gone.
+        lock: the locked descriptor of the run directory. A flock belongs to the open file, not to a process, so it is
+            free only when every duplicate is closed: a new supervisor waits until the last child of a killed one is gone.
         base_epoch: above every epoch of every earlier start with one of these directories.
 
     Raises:
-        RunDirectoryError: another service runs here, or a directory is open to others or cannot be written.
+        RunDirectoryError: another service has one of them, or a directory is open to others or cannot be written.
     """
 
     def __init__(self, run_dir: Path, state_dir: Path) -> None:
         for directory in (run_dir, state_dir):
             _make_private(directory)
-        self.lock = _take_lock(run_dir)
+        self.lock = _take_lock(run_dir, "run directory")
+        self._held = [self.lock]
         try:
+            if not state_dir.samefile(run_dir):  # two that wrote one log and one set of keys would spoil both
+                self._held.append(_take_lock(state_dir, "state directory"))
             (run_dir / PIPES).mkdir(mode=0o700, exist_ok=True)
             self.base_epoch = _next_generation((run_dir, state_dir)) * STARTS_OF_A_CHILD
         except OSError as error:
-            os.close(self.lock)
+            self.close()
             raise RunDirectoryError(f"cannot write {error.filename}: {error.strerror}") from error
+        except RunDirectoryError:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Give the directory free."""
-        os.close(self.lock)
+        """Give the directories free."""
+        for lock in self._held:
+            os.close(lock)
 
 
 def check_pipe_paths(run_dir: Path, links: Iterable[tuple[str, str]]) -> None:
@@ -85,8 +92,8 @@ def _make_private(directory: Path) -> None:
         raise RunDirectoryError(f"directory {directory} is open to others (mode {mode:o}): chmod 700 it")
 
 
-def _take_lock(run_dir: Path) -> int:
-    path = run_dir / "lock"
+def _take_lock(directory: Path, what: str) -> int:
+    path = directory / "lock"
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -100,8 +107,8 @@ def _take_lock(run_dir: Path) -> int:
             if (owner.isdigit() and _lives(int(owner))) or time.monotonic() > give_up:
                 os.close(lock)
                 raise RunDirectoryError(
-                    f"run directory {run_dir} is in use by another service (pid {owner.decode() or 'unknown'}): "
-                    "stop it, or choose another run directory"
+                    f"{what} {directory} is in use by another service (pid {owner.decode() or 'unknown'}): "
+                    f"stop it, or choose another {what}"
                 ) from None
             time.sleep(0.005)
         else:

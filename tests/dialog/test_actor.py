@@ -122,6 +122,15 @@ def test_a_successor_goes_on_with_the_call_and_the_drain(tmp_path: Path) -> None
         assert end_call(it, session).outcome == "answered"
 
 
+def test_a_drain_ends_with_the_ordered_stop_after_it(tmp_path: Path) -> None:
+    with served(tmp_path) as it:
+        it.send("control", events.Drain("d", on=True))
+        it.expect("control", events.CommandDone)
+        assert it.stop(drain=True) == 0
+    with served(tmp_path, epoch=2) as it:
+        take_call(it)
+
+
 def test_a_successor_refuses_calls_as_it_was_told(tmp_path: Path) -> None:
     with served(tmp_path) as it:
         it.send("control", events.DoNotDisturb("d", 486))

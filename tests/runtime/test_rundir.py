@@ -1,4 +1,4 @@
-"""The run directory: private, for one service at a time, and counting its starts."""
+"""The run and state directories: private, for one service at a time, and counting its starts."""
 
 from __future__ import annotations
 
@@ -64,6 +64,20 @@ def test_a_second_service_is_refused_while_the_first_lives_and_not_after_its_kil
             RunDirectory(*directories)
         holder.send_signal(signal.SIGKILL)
         RunDirectory(*directories).close()  # at once, though its pid is still that of a zombie
+
+
+def test_a_state_directory_serves_one_service_at_a_time(tmp_path: Path) -> None:
+    first = RunDirectory(tmp_path / "one", tmp_path / "state")
+    with pytest.raises(RunDirectoryError, match=rf"state directory .*state is in use by .*\(pid {os.getpid()}\)"):
+        RunDirectory(tmp_path / "two", tmp_path / "state")
+    RunDirectory(tmp_path / "two", tmp_path / "another").close()
+    first.close()
+    RunDirectory(tmp_path / "two", tmp_path / "state").close()
+
+
+def test_one_directory_may_be_both(tmp_path: Path) -> None:
+    for _ in range(2):
+        RunDirectory(tmp_path / "both", tmp_path / "both").close()
 
 
 def test_it_is_not_free_while_a_child_of_a_killed_service_lives(
