@@ -33,7 +33,8 @@ class RunDirectory:
 
     Attributes:
         lock: the locked descriptor of the run directory. A flock belongs to the open file, not to a process, so it is
-            free only when every duplicate is closed: a new supervisor waits until the last child of a killed one is gone.
+            free only when every duplicate is closed: a new supervisor waits until the last child of a killed one is
+            gone.
         base_epoch: above every epoch of every earlier start with one of these directories.
 
     Raises:

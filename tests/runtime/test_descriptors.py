@@ -130,7 +130,7 @@ def test_a_pool_with_no_pair_left_is_refused(store: Store) -> None:
     base = pair_base()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", base))
-        with pytest.raises(BindError, match="no RTP port could be bound: give media.ports another range"):
+        with pytest.raises(BindError, match=r"no RTP port could be bound: give media\.ports another range"):
             open_sockets(store, rtp_pool("127.0.0.1", base, base + 1), fail)
 
 
