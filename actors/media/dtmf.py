@@ -6,7 +6,11 @@ import struct
 from collections import deque
 from typing import NamedTuple
 
+from actors.sip.errors import SdpError
+from actors.sip.sdp_attributes import TelephoneEvents
+
 KEYS = "0123456789*#ABCDF"  # by event code; F is a hook flash, 16 (section 3.2)
+_USUAL = "0-15"
 _PAYLOAD = struct.Struct(">BBH")
 _END = 0x80
 _VOLUME = 10  # dBm0 below nothing: what telephones send
@@ -18,6 +22,25 @@ _MOST = 25
 _ENDS = 3  # section 2.5.1.4
 _PAUSE = 3  # ticks between two keys, 60 ms; receivers want 40 (Q.24)
 _COMMA = 25
+
+
+class KeyFormat(NamedTuple):
+    """How a peer takes keys: the payload type of its telephone events, and which of them it knows."""
+
+    payload_type: int
+    keys: str
+
+
+def keys_of(fmtp: str) -> str:
+    """The keys that a receiver takes by its parameters; what is sent is restricted to them (section 2.5.1.1).
+
+    All that a telephone has where it names no events, or nothing that can be read (section 2.4.1).
+    """
+    try:
+        events = TelephoneEvents.parse(fmtp or _USUAL).events
+    except SdpError:
+        return keys_of(_USUAL)
+    return "".join([KEYS[event] for event in events if event < len(KEYS)])
 
 
 class Pressed(NamedTuple):

@@ -114,16 +114,22 @@ def _noise_packets(session: Session, payload_type: int, noise: bytes, tick: int)
     return (packet[:1] + bytes((payload_type,)) + packet[2:],)
 
 
+def key_as_event(session: Session) -> bool:
+    """Whether the peer takes the key in turn as a telephone event."""
+    known = session.key_format
+    return known is not None and session.keys is not None and session.keys.key in known.keys
+
+
 def key_packets(session: Session, tick: int) -> Sequence[bytes] | None:
     """The packets of the key that is down at `tick`; None while none is, or where the peer hears them as sound."""
-    if session.keys is None or session.event_type is None:
+    if session.keys is None or session.key_format is None:
         return None
     units = session.keys.units
     now = (session.base + units * tick) & MASK
     event = session.keys.tick(now)
     if event is None:
         return None
-    second = session.event_type | (0x80 if event.marker else 0)
+    second = session.key_format.payload_type | (0x80 if event.marker else 0)
     packet = _pack(0x80, second, session.sequence, event.timestamp, session.peer.ssrc) + event.payload
     session.sequence = (session.sequence + 1) & 0xFFFF
     session.next_timestamp = (now + units) & MASK

@@ -12,7 +12,7 @@ from actors.media.activity import Activity
 from actors.media.events import DigitReceived, KeysPressed, Noticed
 from actors.media.floor import Floor, tick_of
 from actors.media.intake import Intake
-from actors.media.outgoing import frame_to_send, key_packets, key_sound, packets_of
+from actors.media.outgoing import frame_to_send, key_as_event, key_packets, key_sound, packets_of
 from actors.media.peer import Address
 from actors.media.plays import Plays
 from actors.media.reports import closed
@@ -209,7 +209,8 @@ class Pacing:
 
     def _pressed(self, session: Session, payload: bytes, tick: int) -> Sequence[bytes] | None:
         """The packets of a tick in which keys are pressed; None when it is a pause between them."""
-        if session.event_type is not None:
+        packets: Sequence[bytes] | None
+        if key_as_event(session):
             packets = key_packets(session, tick)
         else:
             packets = packets_of(session, key_sound(session, tick) or payload, tick)

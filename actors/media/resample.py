@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from actors.media.libraries import load
+
 Samples = npt.NDArray[np.int16]
 
 # Zero crossings of the filter on each side: 70 dB down beside the pass band.
@@ -23,25 +25,16 @@ _QUALITY = 4
 @lru_cache(maxsize=1)
 def speexdsp() -> ctypes.CDLL | None:
     """The library, None where it is not installed."""
-    for name in ("libspeexdsp.so.1", "libspeexdsp.so"):
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            continue
-        word, pointer = ctypes.c_uint32, ctypes.c_void_p
-        library.speex_resampler_init.argtypes = [word, word, word, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
-        library.speex_resampler_init.restype = pointer
-        library.speex_resampler_destroy.argtypes = [pointer]
-        library.speex_resampler_process_int.argtypes = [
-            pointer,
-            word,
-            pointer,
-            ctypes.POINTER(word),
-            pointer,
-            ctypes.POINTER(word),
-        ]
-        return library
-    return None
+    library = load("libspeexdsp", 1)
+    if library is None:
+        return None
+    word, pointer = ctypes.c_uint32, ctypes.c_void_p
+    count = ctypes.POINTER(word)
+    library.speex_resampler_init.argtypes = [word, word, word, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+    library.speex_resampler_init.restype = pointer
+    library.speex_resampler_destroy.argtypes = [pointer]
+    library.speex_resampler_process_int.argtypes = [pointer, word, pointer, count, pointer, count]
+    return library
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ from actors.media.codecs.companded import Companded
 from actors.media.comfort_noise import Hiss
 from actors.media.crossing import Crossing
 from actors.media.disk import Recorder
-from actors.media.dtmf import KeyReader, KeySender
+from actors.media.dtmf import KeyFormat, KeyReader, KeySender, keys_of
 from actors.media.events import Play, Protection, StartSession
 from actors.media.facts import codec_of, law_of
 from actors.media.filters import Filtered
@@ -72,7 +72,7 @@ class Session:
         clock_rate: of the timestamps it sends.
         rate: samples a second of what it hears and says.
         keys: what is to be pressed.
-        event_type: the payload type of keys, None where the peer takes none.
+        key_format: how the peer takes keys, and which; it hears all others as sound.
         srtp: what protects it, None for plain RTP.
         inband: keys are sought in the sound of a peer that takes no telephone events.
         detector: seeks them.
@@ -107,7 +107,6 @@ class Session:
         "crossing",
         "detector",
         "echo",
-        "event_type",
         "filtered",
         "generation",
         "held",
@@ -116,6 +115,7 @@ class Session:
         "inband",
         "key",
         "key_begun",
+        "key_format",
         "keys",
         "law",
         "line",
@@ -192,7 +192,7 @@ class Session:
         self.inband = self.suppresses = False
         self.detector: InbandKeys | None = None
         self.keys: KeySender | None = None
-        self.event_type: int | None = None
+        self.key_format: KeyFormat | None = None
         self.srtp: Srtp | None = None
         self._spoken: tuple[object, ...] = ()
         self.clock_rate = self.rate = 8000
@@ -274,7 +274,9 @@ class Session:
         elif self.peer.keys is None or self.peer.keys.clock_rate != rate:
             self.peer.keys = KeyReader(rate)
         self.detector = InbandKeys() if self.inband and not rate else None
-        self.event_type = None if start.event is None else start.event.payload_type
+        self.key_format = None
+        if start.event is not None:
+            self.key_format = KeyFormat(start.event.payload_type, keys_of(start.event.fmtp))
         if self.keys is not None and self.keys.units != self.clock_rate // TICKS:
             self.keys = None  # what was being pressed is of another clock
 

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.media.codecs import Codec, CodecMissingError, find, opus
-from actors.media.codecs.base import RATES, Samples, parameters
+from actors.media.codecs.base import RATES, Samples
+from actors.media.codecs.opus import Wanted
 from actors.media.resample import Polyphase, Resampler, speexdsp
 from tests.media.rig import corpus
 
+NARROW, MEDIUM, WIDE, SUPER_WIDE, FULL = range(1101, 1106)  # bandwidths, as libopus numbers them
 SHAPES = [
     ("PCMU", 8000, 1),
     ("PCMA", 8000, 1),
@@ -64,7 +66,7 @@ def test_what_is_encoded_is_decoded_at_its_length(name: str, clock_rate: int, ch
     assert codec.rate in RATES
     size = codec.rate * ptime // 1000
     said = speechlike(codec.rate)
-    encoder, decoder = codec.encoder(codec.fmtp), codec.decoder()
+    encoder, decoder = codec.encoder("useinbandfec=1"), codec.decoder()
     heard = []
     for at in range(0, len(said) - size + 1, size):
         payload = encoder.encode(said[at : at + size])
@@ -116,7 +118,7 @@ def test_a_library_that_is_absent_is_said_with_what_to_install(
     monkeypatch.setattr(ctypes, "CDLL", absent)
     module.library.cache_clear()
     with pytest.raises(CodecMissingError, match=loads):
-        module.make(48000, 1)
+        module.make(48000)
     module.library.cache_clear()
 
 
@@ -152,16 +154,64 @@ def test_opus_says_nothing_in_silence_where_the_peer_wants_it_so() -> None:
 def test_a_broken_opus_packet_is_silence_of_its_length() -> None:
     codec = codec_of("opus", 48000, 2)
     assert codec.duration(b"\xff") == 0 or len(codec.decoder().decode(b"\xff")) > 0
-    assert opus.PAYLOAD_TYPE is None
 
 
-def test_parameters_are_read_without_case_and_blanks() -> None:
-    assert parameters("UseInbandFEC=1; usedtx=0;;stereo ; x= 3") == {
-        "useinbandfec": "1",
-        "usedtx": "0",
-        "stereo": "",
-        "x": "3",
-    }
+@pytest.mark.parametrize(
+    ("fmtp", "wanted"),
+    [
+        ("", Wanted(32_000, FULL)),
+        ("UseInbandFEC=1; usedtx=0;;stereo ; x= 3", Wanted(32_000, FULL, fec=True)),
+        ("usedtx=1;cbr=1", Wanted(32_000, FULL, dtx=True, constant=True)),
+        ("useinbandfec=1;useinbandfec=0", Wanted(32_000, FULL, fec=True)),
+        ("useinbandfec=true;usedtx;cbr=2", Wanted(32_000, FULL)),
+        ("maxaveragebitrate=20000", Wanted(20_000, FULL)),
+        ("maxaveragebitrate=510000", Wanted(32_000, FULL)),
+        ("maxaveragebitrate=6000", Wanted(6_000, FULL)),
+        *(
+            (f"maxaveragebitrate={most}", Wanted(32_000, FULL))
+            for most in ("5999", "510001", "-1", "9" * 5000, "", "²")
+        ),
+        ("maxplaybackrate=8000", Wanted(12_000, NARROW)),
+        ("maxplaybackrate=12000", Wanted(20_000, MEDIUM)),
+        ("maxplaybackrate=16000; sprop-maxcapturerate=16000; maxaveragebitrate=20000; stereo=1", Wanted(20_000, WIDE)),
+        ("maxplaybackrate=16001", Wanted(32_000, SUPER_WIDE)),
+        ("maxplaybackrate=24000;maxaveragebitrate=9000", Wanted(9_000, SUPER_WIDE)),
+        ("maxplaybackrate=48000", Wanted(32_000, FULL)),
+        ("maxplaybackrate=7999", Wanted(32_000, FULL)),
+        ("maxplaybackrate=96000", Wanted(32_000, FULL)),
+    ],
+)
+def test_what_a_receiver_of_opus_wants(fmtp: str, wanted: Wanted) -> None:
+    """RFC 7587 section 6.1: what is out of its range is ignored."""
+    assert opus.wanted(fmtp) == wanted
+
+
+@given(st.text(max_size=80))
+def test_any_parameters_of_opus_are_read(text: str) -> None:
+    found = opus.wanted(text)
+    assert 6_000 <= found.bitrate <= 32_000
+    assert NARROW <= found.bandwidth <= FULL
+
+
+@pytest.mark.parametrize(("rate", "bandwidth"), [(8000, NARROW), (16000, WIDE), (24000, SUPER_WIDE), (48000, FULL)])
+def test_no_packet_of_opus_is_wider_than_its_receiver_plays(rate: int, bandwidth: int) -> None:
+    """RFC 7587 section 7.1: a MUST."""
+    encoder = codec_of("opus", 48000, 2).encoder(f"maxplaybackrate={rate}")
+    hiss = np.random.default_rng(1).normal(0, 4000, 48000).clip(-32768, 32767).astype(np.int16)
+    payloads = [encoder.encode(hiss[at : at + 960]) for at in range(0, 48000, 960)]
+    widths = {opus.library().opus_packet_get_bandwidth(payload) for payload in payloads}
+    assert max(widths) == bandwidth
+
+
+def test_opus_sends_no_more_bits_than_its_receiver_takes() -> None:
+    """RFC 7587 section 7.1: a MUST; and packets of one length to who wants a constant rate."""
+    said = speechlike(48000, 4.0)
+    for most in (8_000, 16_000):
+        for more in ("", ";cbr=1"):
+            encoder = codec_of("opus", 48000, 2).encoder(f"maxaveragebitrate={most}{more}")
+            sizes = [len(encoder.encode(said[at : at + 960])) for at in range(0, len(said), 960)]
+            assert sum(sizes) * 8 / 4.0 <= most * 1.1
+            assert not more or len(set(sizes)) == 1
 
 
 RATE_PAIRS = [(8000, 16000), (16000, 8000), (8000, 48000), (48000, 8000), (44100, 48000), (48000, 44100)]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from actors.media import rtp
-from actors.media.dtmf import KeyReader, KeySender
+from actors.media.dtmf import KeyReader, KeySender, keys_of
 from actors.media.events import DigitReceived, KeysPressed, Play, PlayFinished, SendDigits, StartSession
 from actors.media.g711 import Law, decode, encode
 from actors.media.pieces import FRAME
@@ -140,6 +141,43 @@ def test_a_peer_that_takes_no_telephone_events_hears_the_keys(rig: Rig) -> None:
     codes = b"".join(packet.payload for packet in phone.heard() if packet.payload_type == 0)
     detector = KeyDetector()
     assert "".join(key for key, _ in detector.hear(decode(np.frombuffer(codes, np.uint8), Law.PCMU))) == "4B*"
+
+
+def test_only_keys_that_the_peer_names_are_sent_as_events_and_it_hears_the_others(rig: Rig) -> None:
+    """RFC 4733 s2.5.1.1: a MUST; 12 to 15 are A to D."""
+    phone = rig.phone()
+    call(rig, phone)
+    start = start_of(phone)
+    rig.engine.start("a", replace(start, event=replace(EVENTS, fmtp="0-11,16")), rig.now)
+    rig.step(5)
+    phone.heard()
+    rig.engine.press("a", "1A,#", 100)
+    events = rig.step(80)
+    packets = phone.heard()
+    codes = b"".join(packet.payload for packet in packets if packet.payload_type == 0)
+    detector = KeyDetector()
+    assert "".join(key for key, _ in detector.hear(decode(np.frombuffer(codes, np.uint8), Law.PCMU))) == "A"
+    assert heard_keys(packets) == "1#"
+    assert [event for _, event in events] == [KeysPressed("a")]
+    numbers = [packet.sequence_number for packet in packets]
+    assert numbers == [(numbers[0] + n) & 0xFFFF for n in range(len(numbers))]
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "keys"),
+    [
+        ("", "0123456789*#ABCD"),
+        ("0-15", "0123456789*#ABCD"),
+        ("0-15,66,70", "0123456789*#ABCD"),
+        ("0-11", "0123456789*#"),
+        ("1, 3-4", "134"),
+        ("16,255", "F"),
+        ("200-255", ""),
+        *((malformed, "0123456789*#ABCD") for malformed in ("0-", "15-0", "0-256", "x", "0-15\0", "9" * 5000)),
+    ],
+)
+def test_the_keys_that_parameters_name(fmtp: str, keys: str) -> None:
+    assert keys_of(fmtp) == keys
 
 
 @pytest.mark.parametrize("offered", [True, False])

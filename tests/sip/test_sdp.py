@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.sip import LocalProtocolError, RemoteProtocolError
 from actors.sip.errors import SdpError
 from actors.sip.sdp import Bandwidth, Connection, Media, Origin, RtpMap, SessionDescription, Timing, parse
-from actors.sip.sdp_codecs import offered
+from actors.sip.sdp_codecs import NAMED, common, offered
 
 SEMINAR = (
     b"v=0\r\no=jdoe 3724394400 3724394405 IN IP4 198.51.100.1\r\ns=Call to J\xc3\xb6rg\r\ni=SDP Offer #1\r\n"
@@ -172,3 +172,12 @@ def test_codecs_by_name_come_with_telephone_events_at_each_of_their_clock_rates(
     ]
     with pytest.raises(LocalProtocolError, match="no such codec: G729"):
         offered(("G729",))
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+@given(fmtp=st.text(st.characters(codec="ascii", exclude_characters="\r\n\0"), max_size=30))
+def test_parameters_keep_none_of_our_formats_from_being_matched(name: str, fmtp: str) -> None:
+    """None of them has any that both sides would have to share; those of Opus are wishes (RFC 7587 s7.1)."""
+    ours = NAMED[name]
+    theirs = ours._replace(payload_type=120, encoding=ours.encoding.lower(), fmtp=fmtp)
+    assert common((theirs,), (ours,)) == [(theirs, ours)]

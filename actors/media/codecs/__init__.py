@@ -1,6 +1,7 @@
 """The codecs: a file each, found by the name of its encoding. A new codec is one more file here.
 
-Each file has PAYLOAD_TYPE (static, or None), CLOCK_RATES, CHANNELS (of its description) and `make`.
+Each file has CLOCK_RATES, CHANNELS (of its description) and `make`; its line of :data:`actors.sip.sdp_codecs.NAMED`
+says how it is offered.
 """
 
 from __future__ import annotations
@@ -29,5 +30,5 @@ def find(encoding: str, clock_rate: int, channels: int = 1) -> Codec | None:
     module = import_module(f"{__name__}.{name}")
     if clock_rate not in module.CLOCK_RATES or channels not in (1, module.CHANNELS):
         return None
-    made: Codec = module.make(clock_rate, channels)
+    made: Codec = module.make(clock_rate)
     return made

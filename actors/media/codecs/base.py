@@ -47,13 +47,11 @@ class Codec(ABC):
         encoding: RFC 3551 name in upper case.
         clock_rate: of its timestamps, Hz.
         rate: of the samples it takes and gives, one of RATES.
-        fmtp: our parameters in a description, empty for none.
     """
 
     encoding: str
     clock_rate: int
     rate: int
-    fmtp: str = ""
 
     @abstractmethod
     def duration(self, payload: bytes) -> int:
@@ -66,13 +64,3 @@ class Codec(ABC):
     @abstractmethod
     def encoder(self, fmtp: str) -> Encoder:
         """An encoder for one stream; `fmtp` are the receiver's parameters."""
-
-
-def parameters(fmtp: str) -> dict[str, str]:
-    """Read ``a=1; b=2``; names in lower case, what has no value has an empty one."""
-    found = {}
-    for part in fmtp.split(";"):
-        name, _, value = part.partition("=")
-        if name.strip():
-            found[name.strip().lower()] = value.strip()
-    return found

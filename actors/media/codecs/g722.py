@@ -11,7 +11,6 @@ import numpy as np
 
 from actors.media.codecs.base import Codec, CodecMissingError, Decoder, Encoder, Samples
 
-PAYLOAD_TYPE = 9
 CLOCK_RATES = (8000,)
 CHANNELS = 1
 
@@ -61,7 +60,7 @@ class G722(Codec):
         return _Encoder()
 
 
-def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOCK_RATES and CHANNELS
+def make(clock_rate: int) -> Codec:  # noqa: ARG001 - the only one of CLOCK_RATES
     """The codec, if it can be had.
 
     Raises:

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from actors.media.codecs.base import Codec, CodecMissingError, Decoder, Encoder, Samples
+from actors.media.libraries import load
 
-PAYLOAD_TYPE = 3
 CLOCK_RATES = (8000,)
 CHANNELS = 1
 _FRAME = 160
@@ -23,18 +23,16 @@ def library() -> ctypes.CDLL:
     Raises:
         CodecMissingError: it is not installed.
     """
-    for name in ("libgsm.so.1", "libgsm.so"):
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            continue
-        library.gsm_create.restype = ctypes.c_void_p
-        library.gsm_destroy.argtypes = [ctypes.c_void_p]
-        library.gsm_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p]
-        library.gsm_encode.restype = None
-        library.gsm_decode.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        return library
-    raise CodecMissingError("GSM needs libgsm: apt-get install libgsm1")
+    library = load("libgsm", 1)
+    if library is None:
+        raise CodecMissingError("GSM needs libgsm: apt-get install libgsm1")
+    pointer = ctypes.c_void_p
+    library.gsm_create.restype = pointer
+    library.gsm_destroy.argtypes = [pointer]
+    library.gsm_encode.argtypes = [pointer, pointer, ctypes.c_char_p]
+    library.gsm_encode.restype = None
+    library.gsm_decode.argtypes = [pointer, ctypes.c_char_p, pointer]
+    return library
 
 
 class _State:
@@ -86,7 +84,7 @@ class Gsm(Codec):
         return _Encoder()
 
 
-def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOCK_RATES and CHANNELS
+def make(clock_rate: int) -> Codec:  # noqa: ARG001 - the only one of CLOCK_RATES
     """The codec, if it can be had.
 
     Raises:

@@ -7,11 +7,8 @@ import numpy as np
 from actors.media.codecs.base import Codec, Decoder, Encoder, Samples
 from actors.media.resample import Resampler
 
-PAYLOAD_TYPE = None
 CLOCK_RATES = (16000, 8000, 44100)
 CHANNELS = 1
-# Static payload types of RFC 3551 table 4 that mean it too.
-STATIC = {11: 44100}
 
 
 def _samples(payload: bytes) -> Samples:
@@ -64,6 +61,6 @@ class L16(Codec):
         return _Encoder(self._resampler(inward=False))
 
 
-def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - CHANNELS is one
+def make(clock_rate: int) -> Codec:
     """The codec at this clock rate."""
     return L16(clock_rate)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from actors.media.codecs.base import Codec, CodecMissingError, Decoder, Encoder, Samples, parameters
+from actors.media.codecs.base import Codec, CodecMissingError, Decoder, Encoder, Samples
+from actors.media.libraries import load
+from actors.sip.sdp_attributes import Fmtp
 
-PAYLOAD_TYPE = None
 CLOCK_RATES = (48000,)
 CHANNELS = 2  # always 2 in a description (RFC 7587 section 7); what is sent and heard here is mono
 RATE = 48000
 _VOIP = 2048
-_SET_BITRATE, _SET_FEC, _SET_LOSS, _SET_DTX, _SET_COMPLEXITY, _SET_SIGNAL = 4002, 4012, 4014, 4016, 4010, 4024
+_SET_BITRATE, _SET_BANDWIDTH, _SET_VBR, _SET_COMPLEXITY = 4002, 4004, 4006, 4010  # the bandwidth is the widest
+_SET_FEC, _SET_LOSS, _SET_DTX, _SET_SIGNAL = 4012, 4014, 4016, 4024
 _VOICE = 3001
 # What the encoder reckons to be lost when it adds a copy of each packet to the next, per cent.
 _LOSS = 10
@@ -24,6 +27,54 @@ _MAX_PAYLOAD = 1275
 _SILENT = 2
 
 
+# What a receiver plays at most so many samples a second of is sent no wider than that, nor faster than speech wants in
+# it: libopus's bandwidth and bits a second (RFC 7587 sections 3.1.1 and 6.1; for those between, the next one's).
+_BANDWIDTHS = {8000: (1101, 12_000), 12000: (1102, 20_000), 16000: (1103, 20_000), 24000: (1104, 40_000)}
+_FULL = (1105, 40_000)
+_USUAL = 32_000  # bits a second where nothing asks for fewer
+_RATES, _BITRATES = range(8000, 48_001), range(6_000, 510_001)
+
+
+class Wanted(NamedTuple):
+    """How a receiver wants to be sent Opus.
+
+    Attributes:
+        bitrate: bits a second, in the mean.
+        bandwidth: the widest, as libopus numbers it.
+        fec: it recovers lost packets from what the next ones tell of them.
+        dtx: silence is to be left out.
+        constant: each packet is to be as long as the others.
+    """
+
+    bitrate: int = _USUAL
+    bandwidth: int = _FULL[0]
+    fec: bool = False
+    dtx: bool = False
+    constant: bool = False
+
+
+def wanted(fmtp: str) -> Wanted:
+    """Read the receiver's parameters (RFC 7587 section 6.1).
+
+    What is malformed or out of its range is as if it was not there; `stereo` is not looked at, as mono is sent, nor are
+    the `sprop-` ones, which tell of what the peer sends.
+    """
+    params = Fmtp("", fmtp).params
+    rate = _number(params.get("maxplaybackrate"), _RATES)
+    bandwidth, usual = next((each for most, each in _BANDWIDTHS.items() if rate and rate <= most), _FULL)
+    bitrate = min(_USUAL, _number(params.get("maxaveragebitrate"), _BITRATES) or usual)
+    flags = [params.get(name) == "1" for name in ("useinbandfec", "usedtx", "cbr")]
+    return Wanted(bitrate, bandwidth, *flags)
+
+
+def _number(text: str | None, within: range) -> int:
+    """A number in its range, else 0; a long one is not read at all."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 9:
+        return 0
+    number = int(text)
+    return number if number in within else 0
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
     """Libopus, with the types of what is called.
@@ -31,23 +82,20 @@ def library() -> ctypes.CDLL:
     Raises:
         CodecMissingError: it is not installed.
     """
-    for name in ("libopus.so.0", "libopus.so"):
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            continue
-        pointer, number = ctypes.c_void_p, ctypes.c_int32
-        library.opus_decoder_create.argtypes = [number, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
-        library.opus_decoder_create.restype = pointer
-        library.opus_decoder_destroy.argtypes = [pointer]
-        library.opus_decode.argtypes = [pointer, ctypes.c_char_p, number, pointer, ctypes.c_int, ctypes.c_int]
-        library.opus_encoder_create.argtypes = [number, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
-        library.opus_encoder_create.restype = pointer
-        library.opus_encoder_destroy.argtypes = [pointer]
-        library.opus_encode.argtypes = [pointer, pointer, ctypes.c_int, ctypes.c_char_p, number]
-        library.opus_packet_get_nb_samples.argtypes = [ctypes.c_char_p, number, number]
-        return library
-    raise CodecMissingError("Opus needs libopus: apt-get install libopus0")
+    library = load("libopus", 0)
+    if library is None:
+        raise CodecMissingError("Opus needs libopus: apt-get install libopus0")
+    pointer, number = ctypes.c_void_p, ctypes.c_int32
+    library.opus_decoder_create.argtypes = [number, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+    library.opus_decoder_create.restype = pointer
+    library.opus_decoder_destroy.argtypes = [pointer]
+    library.opus_decode.argtypes = [pointer, ctypes.c_char_p, number, pointer, ctypes.c_int, ctypes.c_int]
+    library.opus_encoder_create.argtypes = [number, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+    library.opus_encoder_create.restype = pointer
+    library.opus_encoder_destroy.argtypes = [pointer]
+    library.opus_encode.argtypes = [pointer, pointer, ctypes.c_int, ctypes.c_char_p, number]
+    library.opus_packet_get_nb_samples.argtypes = [ctypes.c_char_p, number, number]
+    return library
 
 
 class _Decoder(Decoder):
@@ -78,18 +126,20 @@ class _Decoder(Decoder):
 
 
 class _Encoder(Encoder):
-    def __init__(self, *, fec: bool, dtx: bool, bitrate: int) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self._library = library()
         error = ctypes.c_int()
         self._handle = self._library.opus_encoder_create(RATE, 1, _VOIP, ctypes.byref(error))
         # A variadic function: what is not declared is passed as an int.
         handle = ctypes.c_void_p(self._handle)
         for request, value in (
-            (_SET_BITRATE, bitrate),
-            (_SET_FEC, int(fec)),
-            (_SET_LOSS, _LOSS if fec else 0),
+            (_SET_BITRATE, wanted.bitrate),
+            (_SET_BANDWIDTH, wanted.bandwidth),
+            (_SET_VBR, int(not wanted.constant)),
+            (_SET_FEC, int(wanted.fec)),
+            (_SET_LOSS, _LOSS if wanted.fec else 0),
             (_SET_SIGNAL, _VOICE),
-            (_SET_DTX, int(dtx)),
+            (_SET_DTX, int(wanted.dtx)),
             (_SET_COMPLEXITY, 5),
         ):
             self._library.opus_encoder_ctl(handle, request, value)
@@ -115,7 +165,6 @@ class Opus(Codec):
 
     encoding = "OPUS"
     clock_rate = rate = RATE
-    fmtp = "useinbandfec=1"
 
     def duration(self, payload: bytes) -> int:
         """As the packet's first byte says, 2.5 to 120 ms."""
@@ -127,13 +176,10 @@ class Opus(Codec):
 
     def encoder(self, fmtp: str) -> Encoder:
         """One stream's, as the receiver's parameters want it (RFC 7587 section 6.1)."""
-        wanted = parameters(fmtp)
-        most = wanted.get("maxaveragebitrate", "")
-        bitrate = min(32_000, max(6_000, int(most))) if most.isascii() and most.isdigit() else 32_000
-        return _Encoder(fec=wanted.get("useinbandfec") == "1", dtx=wanted.get("usedtx") == "1", bitrate=bitrate)
+        return _Encoder(wanted(fmtp))
 
 
-def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOCK_RATES and CHANNELS
+def make(clock_rate: int) -> Codec:  # noqa: ARG001 - the only one of CLOCK_RATES
     """The codec, if it can be had.
 
     Raises:

@@ -6,11 +6,10 @@ from actors.media.codecs.base import Codec
 from actors.media.codecs.companded import Companded
 from actors.media.g711 import Law
 
-PAYLOAD_TYPE = 0
 CLOCK_RATES = (8000,)
 CHANNELS = 1
 
 
-def make(clock_rate: int, channels: int) -> Codec:  # noqa: ARG001 - one of CLOCK_RATES and CHANNELS
+def make(clock_rate: int) -> Codec:  # noqa: ARG001 - the only one of CLOCK_RATES
     """The codec."""
     return Companded(Law.PCMU)
