@@ -19,7 +19,7 @@ from actors.control.figures import Figures
 from actors.control.idempotency import Reply, Settled
 from actors.control.protocol import ProtocolError, decode_request, encode_frame, plain, unpack
 from actors.control.questions import Answered, Asker, Questions
-from actors.control.rights import LOCAL, PRIVILEGED, Denied, Grant, Rights
+from actors.control.rights import LOCAL, PRIVILEGED, Denied, Grant, Rights, absent
 from actors.control.sockets import CommandDoors, Feed, audio_ports
 from actors.control.store import Store
 from actors.control.subscriptions import Subscriptions
@@ -272,14 +272,16 @@ class Front(LayerActor):
 
     def at_once(self, asker: Asker, command: records.Command, grant: Grant, now: float) -> Reply | None:
         """What control itself makes of a command: claims, decisions on another's call, calls beyond a key's number."""
+        if isinstance(command, records.Answer | records.Reject) and self.claims.forbids(asker[0], command.call):
+            return Reply(code="already_claimed", message="another worker has this call", field="call")
+        if isinstance(command, records.Place | records.Answer) and (gone := absent(command)) is not None:
+            return Reply(code=gone.code, message=gone.message, field=gone.field)
         if isinstance(command, records.Place):
             denied = self._rights.count(grant, now)
             if denied is None:
                 return None
             self._note_down(grant, command, denied)
             return Reply(code=denied.code, message=denied.message)
-        if isinstance(command, records.Answer | records.Reject) and self.claims.forbids(asker[0], command.call):
-            return Reply(code="already_claimed", message="another worker has this call", field="call")
         if isinstance(command, records.Claim):
             reply, outcome = self.claims.claim(
                 asker[0], command.worker, command.call, command.on_owner_lost, time.time()

@@ -13,8 +13,10 @@ from actors.control.messaging import (
     NotifyReceived,
     PublicationChanged,
     RequestAnswered,
+    SubscriberLeft,
     SubscriptionChanged,
     SubscriptionEnded,
+    SubscriptionReceived,
 )
 from actors.control.reading import Lost
 from actors.control.records import (
@@ -22,6 +24,7 @@ from actors.control.records import (
     AccountInfo,
     CallAnswered,
     CallBridged,
+    CallClaimed,
     CallDigitReceived,
     CallEnded,
     CallHoldChanged,
@@ -35,16 +38,16 @@ from actors.control.records import (
     CallProgressed,
     CallReceived,
     CallRecordFailed,
+    CallReleased,
     CallTransferProgressed,
     CallTransferRequested,
     CallUnbridged,
     Child,
     Event,
+    PeerChanged,
     ServiceStarted,
     UnknownEvent,
 )
-
-_SHOWN = {"seq", "call", "time"}  # they stand before the sentence
 
 
 def printable(text: str) -> str:
@@ -157,11 +160,7 @@ def event_line(event: Event | Lost) -> str:
 
 def sentence(event: Event) -> str:
     """What an event says, without its number, time and call."""
-    say = SENTENCES.get(type(event))
-    if say is not None:
-        return say(event)
-    fields = (f"{name}={value}" for name, value in event._asdict().items() if name not in _SHOWN)
-    return f"{type(event).__name__} {' '.join(fields)}"
+    return SENTENCES[type(event)](event)
 
 
 def _received(event: CallReceived) -> str:
@@ -203,7 +202,7 @@ def ended(event: CallEnded) -> str:
     return event.outcome.replace("_", " ") + (f": {why}" if why else "")
 
 
-# A sentence a kind; those without one are shown by their fields. Here one is added.
+# A sentence a kind. Here one is added.
 SENTENCES: dict[type, Callable[[Any], str]] = {
     CallPlaced: _placed,
     CallReceived: _received,
@@ -222,6 +221,8 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallMuteChanged: lambda event: "unmuted" if event.what == "none" else f"muted: {event.what}",
     CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
     CallTransferRequested: _asked_to_call,
+    CallClaimed: lambda event: f"claimed by {event.worker or 'a worker'}",
+    CallReleased: lambda event: f"{event.worker or 'its worker'} has it no more: {event.reason}",
     AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
     CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",
@@ -232,5 +233,8 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     MessagesWaiting: lambda event: f"messages wait: {'yes' if event.waiting else 'no'} {dict(event.counts)}",
     PublicationChanged: lambda event: f"publication {event.publication} is {event.state} {event.reason}".rstrip(),
     ServiceStarted: lambda _: "service started",
+    SubscriptionReceived: lambda event: f"{event.remote} subscribes to {event.event} of {event.local}",
+    SubscriberLeft: lambda event: f"subscriber {event.subscription} left: {event.status or ''} {event.reason}",
+    PeerChanged: lambda event: f"{event.account} {'answers' if event.reachable else 'does not answer'}: {event.status}",
     UnknownEvent: lambda event: f"{event.type} {event.fields}",
 }

@@ -1,4 +1,4 @@
-"""What a client may do: roles, files, destinations, and how many calls. Pure but for the links of a path it follows."""
+"""What a client may do: roles, files, destinations, and how many calls. Pure but for looking at paths."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from actors.sip.uri import Uri, parse
 
 MINUTE = 60.0
 FILES = frozenset({"play", "record", "path"})  # fields of commands that name a file
+PLAYED = frozenset({"play"})  # those of a treatment that name one which has to be there
 URIS = frozenset({"uri", "target", "contacts"})  # fields of commands that name whom to call, or have called
 FOLLOWED = 202  # the answer to a REFER that has us call whom it names
 
@@ -138,6 +139,14 @@ class Rights:
                 return Denied("too_many_calls", f"this key may place {rate} calls a minute")
             self._room[grant.name] = (room - 1, now)
         return None
+
+
+def absent(command: Command) -> Denied | None:
+    """Why a call is not begun or answered with a file to play that is not there: its peer would be rung for nothing."""
+    for field, path in texts(command, PLAYED):
+        if path and not path.startswith("tone:") and not os.path.exists(path):  # noqa: PTH110 - never raises
+            return Denied("bad_value", f"there is no file {path}", field)
+    return None
 
 
 def texts(record: Any, names: frozenset[str], path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401

@@ -48,13 +48,13 @@ def test_a_call_is_placed_by_the_shard_that_its_id_belongs_to(tmp_path: Path) ->
     with control(tmp_path, shards=3) as house, calling(house) as caller:
         owners: Counter[str] = Counter()
         for _ in range(6):
-            placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4", play="x.wav", duration=5))
+            placing = caller.ask(lambda client: client.place("sip:bob@192.0.2.4", play=__file__, duration=5))
             house.wait_for(lambda: any(peer.inbox for peer in house.peers.values()), "a command")
             owner = next(name for name, peer in house.peers.items() if peer.inbox)
             command = house.expect(owner, call_commands.PlaceCall)
             assert owner == f"dialog-{Slots(3).shard(command.call)}"
             assert command.uri == "sip:bob@192.0.2.4"
-            assert command.treatment == call_commands.Treatment(play=str(Path("x.wav").absolute()))
+            assert command.treatment == call_commands.Treatment(play=str(Path(__file__).absolute()))
             assert (command.duration, command.ring_timeout) == (5.0, 60.0)
             house.send(owner, dialog.CommandDone(command.ref))
             assert caller.wait(placing) == command.call
@@ -259,6 +259,7 @@ def _replace_peer(house: Any, name: str, tmp_path: Path) -> None:
         ({"uri": "sip:bob", "headers": [("Via", "x")]}, "bad_value", "headers[0][0]"),
         ({"uri": "sip:bob", "headers": [("X-A", "x"), ("X B", "x")]}, "bad_value", "headers[1][0]"),
         ({"uri": "sip:bob", "echo": True, "play": "x.wav"}, "bad_value", "treatment.play"),
+        ({"uri": "sip:bob", "play": "/nowhere/x.wav", "hang_up_after_play": True}, "bad_value", "treatment.play"),
     ],
 )
 def test_a_command_that_cannot_work_is_refused_with_the_field(

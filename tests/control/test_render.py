@@ -6,7 +6,7 @@ import pytest
 
 from actors.control import records
 from actors.control.client import Lost
-from actors.control.render import calls_table, children_table, ended, event_line, printable, span, table
+from actors.control.render import SENTENCES, calls_table, children_table, ended, event_line, printable, span, table
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,9 @@ def test_calls_and_children_are_shown_with_how_long() -> None:
         (records.CallRecordFailed(6, "c", "/x.wav", "disk full", 1.0), "recording to /x.wav stopped: disk full"),
         (records.CallDigitReceived(7, "c", "5", 160, "rfc4733", 1.0), "digit 5 for 160 ms (rfc4733)"),
         (records.CallNoticed(8, "c", "media_timeout", "nothing for 20 s", 1.0), "media timeout: nothing for 20 s"),
+        (records.CallClaimed(8, "c", "menu", 1.0), "claimed by menu"),
+        (records.CallReleased(9, "c", "menu", "lost", 1.0), "menu has it no more: lost"),
+        (records.PeerChanged(9, "sip:t@h", reachable=False, status=408, reason="", seconds=0.0, time=1.0), "408"),
         (records.UnknownEvent(7, "New", {"call": "c"}), "New {'call': 'c'}"),
         (Lost(3, 9, "outran"), "events after 3 and before 9 are lost"),
     ],
@@ -63,6 +66,10 @@ def test_an_event_is_one_line(event: records.Event | Lost, words: str) -> None:
     line = event_line(event)
     assert words in line
     assert "\n" not in line
+
+
+def test_every_event_has_a_sentence() -> None:
+    assert set(records.EVENTS.values()) <= set(SENTENCES)
 
 
 def test_how_a_call_ended_says_why() -> None:
