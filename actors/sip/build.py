@@ -9,14 +9,13 @@ import re
 
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 from actors.sip.fields import canonical
-from actors.sip.grammar import TOKEN, VALUE, check_printable, header_line
+from actors.sip.grammar import TOKEN, header_line, tagged
 from actors.sip.message import Headers
-from actors.sip.reasons import REASONS
+from actors.sip.reasons import phrase_of
 from actors.sip.scan import MAX_LINES, is_answerable, split
 from actors.sip.uri import HOST
 from actors.sip.usual import MAX_MESSAGE
 
-_tag = re.compile(f"{VALUE}++").fullmatch
 # As much of a top Via as tells that there is a way back.
 _usable_via = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+{TOKEN}++[ \t]++{HOST}", re.IGNORECASE).match
 _has_tag = re.compile(r";[ \t\r\n]*+tag[ \t\r\n]*+=", re.IGNORECASE).search
@@ -109,15 +108,12 @@ def build_refusal(
             return None
         seen.add(name)
         if name == "to" and to_tag and not _has_tag(line[line.rfind(">") + 1 :]):
-            if not _tag(to_tag):
-                raise LocalProtocolError(f"not a tag: {to_tag!r}")
-            copied.append(f"{line.rstrip()};tag={to_tag}")
+            copied.append(tagged(line, to_tag))
         else:
             copied.append(line)
     if "via" not in seen:
         return None
-    phrase = REASONS.get(status, "Unknown") if reason is None else check_printable(reason, "a reason phrase")
-    lines = [f"SIP/2.0 {status} {phrase}", *copied]
+    lines = [f"SIP/2.0 {status} {phrase_of(status, reason)}", *copied]
     lines += [header_line(name, value) for name, value in headers]
     lines.append("Content-Length: 0\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")

@@ -196,3 +196,17 @@ def header_line(name: str, value: object) -> str:
     if token(name) is None:
         raise LocalProtocolError(f"not a header name: {name!r}")
     return check_printable(f"{name}: {value}", name)
+
+
+_is_tag = re.compile(f"{VALUE}++").fullmatch
+
+
+def tagged(line: str, tag: str) -> str:
+    """A To line that has no tag, with this one (RFC 3261 section 8.2.6.2).
+
+    Raises:
+        LocalProtocolError: it may not be sent.
+    """
+    if _is_tag(tag) is None:
+        raise LocalProtocolError(f"not a tag: {tag!r}")
+    return f"{line.rstrip()};tag={tag}"

@@ -15,9 +15,9 @@ from actors.sip import people
 from actors.sip import uri as uris
 from actors.sip.errors import LocalProtocolError, RemoteProtocolError
 from actors.sip.fields import FIELDS, Kind, canonical
-from actors.sip.grammar import VALUE, check_printable, header_line, readable
+from actors.sip.grammar import header_line, readable, tagged
 from actors.sip.lines import flat, value_of
-from actors.sip.reasons import REASONS
+from actors.sip.reasons import phrase_of
 from actors.sip.scan import body_length, read_head, read_start, remote_error, split
 from actors.sip.typed import TypedHeaders
 from actors.sip.uri import Uri
@@ -26,7 +26,6 @@ from actors.sip.vocabulary import Head
 
 Headers = Iterable[tuple[str, object]]
 
-_tag = re.compile(f"{VALUE}++").fullmatch
 # What a response repeats of its request (s8.2.6); Record-Route where it may make a dialog (s12.1.1).
 _COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
 _COPIED_TRYING = _COPIED | {"timestamp"}
@@ -236,15 +235,12 @@ class Request(Message):
                 names.append(name)
                 raw.append(line)
         if to_tag is not None and not self.head.to_tag:
-            if _tag(to_tag) is None:
-                raise LocalProtocolError(f"not a tag: {to_tag!r}")
             place = names.index("to")
-            raw[place] = f"{raw[place].rstrip()};tag={to_tag}"
+            raw[place] = tagged(raw[place], to_tag)
         if content_type is not None and body:
             headers = (*headers, ("Content-Type", content_type))
         more_names, more_raw = _build_lines(headers, body)
-        phrase = REASONS.get(status, "Unknown") if reason is None else check_printable(reason, "a reason phrase")
-        return Response(status, phrase, (names + more_names, raw + more_raw), body)
+        return Response(status, phrase_of(status, reason), (names + more_names, raw + more_raw), body)
 
     def _fault(self, error: RemoteProtocolError) -> RemoteProtocolError:
         return error if self.method != "ACK" else RemoteProtocolError(None, error.reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from actors.sip.grammar import check_printable
+
 REASONS: dict[int, str] = {
     100: "Trying",
     180: "Ringing",
@@ -79,3 +81,12 @@ REASONS: dict[int, str] = {
     607: "Unwanted",
     608: "Rejected",
 }
+
+
+def phrase_of(status: int, reason: str | None) -> str:
+    """The phrase of a status line: `reason`, where it is None the standard one.
+
+    Raises:
+        LocalProtocolError: it may not be sent.
+    """
+    return REASONS.get(status, "Unknown") if reason is None else check_printable(reason, "a reason phrase")
