@@ -106,10 +106,18 @@ class DialogActor(LayerActor):
         agent.agent.random = secrets.token_bytes
         agent.agent.shard, agent.agent.shard_of = self._number, slots.shard
         agent.agent.limits = Limits(self._pages, self._number, self.context.settings.shards)
-        calls = agent.calls
         if self.context.settings.hook:
             self._change_what_is_sent(self.context.settings.hook)
-        self._receivers = {
+        self._receivers = self._led_to(agent)
+        self.defer(agent.calls.count_used)
+        self._carry_out(agent.begin(clock(), time.time()))
+        if self.context.settings.former:
+            self._each(agent.renewed)
+
+    def _led_to(self, agent: UserAgent) -> dict[Any, Callable[[Any, float, float], Effects]]:
+        """What each message comes to, but for the commands that the user agent leads itself."""
+        calls = agent.calls
+        return {
             transaction.RequestReceived: self._take_request,
             transaction.CancelReceived: lambda m, now, wall: agent.cancelled(m.key, now, wall, m.head.to_tag),
             transaction.AckReceived: lambda m, now, wall: agent.acknowledged(m.head, m.raw, now, wall),
@@ -134,10 +142,6 @@ class DialogActor(LayerActor):
             events.DoNotDisturb: self._refuse_or_let_in,
             **dict.fromkeys(get_args(BetweenShards), agent.word),
         }
-        self.defer(calls.count_used)
-        self._carry_out(agent.begin(clock(), time.time()))
-        if self.context.settings.former:
-            self._each(agent.renewed)
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Lead one message to its call and carry out what follows."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
-from actors.dialog.call import Asked, Call, Given, Heard, Input, State, replace, tell
+from actors.dialog.call import Agent, Asked, Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import HoldCall, OfferSession
 from actors.dialog.call_early import described, pracked, rseq_of
 from actors.dialog.call_end import ended
@@ -310,15 +310,8 @@ def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if least:
         return call, (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
     try:
-        offer = description_in(asked.request)
         target = dialog_state.target_of(asked.request)
-        after = call if early is None else _within(call, early.exchange)
-        body = b""
-        if offer:
-            unique(call)
-            after = answered(after, agent, offer, Carrier.UPDATE)
-            if not waits(after):
-                after, body = answering(after, Carrier.UPDATE_SUCCESS)
+        offer, after, body = _updated(call, agent, asked, early)
     except RemoteProtocolError as error:
         return call, (refusal(agent, asked, error),)
     lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), agent.allow, SUPPORTED)
@@ -341,6 +334,21 @@ def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if offer:
         effects += started(after)
     return after, effects + told(call, after, given)
+
+
+def _updated(call: Call, agent: Agent, asked: Asked, early: Early | None) -> tuple[bytes, Call, bytes]:
+    """The offer in an UPDATE, the call that has taken it, and our answer: empty while the application is to give it.
+
+    Raises:
+        RemoteProtocolError: the body is malformed, or the offer cannot be taken, or not now.
+    """
+    offer = description_in(asked.request)
+    after = call if early is None else _within(call, early.exchange)
+    if not offer:
+        return b"", after, b""
+    unique(call)
+    after = answered(after, agent, offer, Carrier.UPDATE)
+    return (offer, after, b"") if waits(after) else (offer, *answering(after, Carrier.UPDATE_SUCCESS))
 
 
 def refreshed(call: Call, target: str, timer: SessionTimer | None, now: float) -> tuple[Call, Effects]:

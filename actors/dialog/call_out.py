@@ -25,7 +25,7 @@ from actors.dialog.negotiation import (
 from actors.dialog.policy import outcome_of, told_cause
 from actors.dialog.reply import shown
 from actors.runtime.machine import Arm, Effects
-from actors.sip import RemoteProtocolError
+from actors.sip import RemoteProtocolError, Response
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
 
@@ -81,16 +81,23 @@ def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if wrong is not None:
         call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
         return call, effects + more
-    call = replace(call, state=State.CONFIRMED, early=(), order=None)
-    timer = session_timer.agreed(heard.response, None, call.least)
+    call, more = _timed(replace(call, state=State.CONFIRMED, early=(), order=None), heard.response, given, now)
+    effects += more
+    return call, effects if call.offer is not None else effects + up(call, given, shown(heard.response))
+
+
+def _timed(call: Call, response: Response, given: Given, now: float) -> tuple[Call, Effects]:
+    """A call that is up has the session timer that was agreed on, and ends when it has lasted as long as it may."""
+    effects: Effects = ()
+    timer = session_timer.agreed(response, None, call.least)
     if timer is not None:
         call = replace(call, timer=timer)
-        effects += session_timer.armed(call, now)
+        effects = session_timer.armed(call, now)
     longest = given.agent.settings.max_duration
     duration = min(call.duration or longest, longest or call.duration)
     if duration:
         effects += (Arm(Input.TIME_UP, now + duration),)
-    return call, effects if call.offer is not None else effects + up(call, given, shown(heard.response))
+    return call, effects
 
 
 def _described(call: Call, given: Given, body: bytes) -> tuple[Call, bytes, RemoteProtocolError | None]:

@@ -166,9 +166,11 @@ def _in_offer(capabilities: Capabilities, media: Media, previous: sdp.SessionDes
 
 
 def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerless: bool = False) -> Call:
-    """`call` with the answer to `offer` drafted in ``media.draft``. Without a port yet it holds a placeholder.
+    """Draft our answer to `offer` and what it agrees on, in the ``media.draft`` and ``media.drafted`` of the call.
 
-    An offer that repeats the last one gets the last answer again (RFC 3264 s8: the version stays).
+    Before media has taken a port, the placeholder stands in the draft in its place. An offer that repeats the last one
+    gets the last answer again (RFC 3264 s8: the version stays). Of a signalling-only call the draft is empty until the
+    application has given its answer.
 
     Args:
         call: the call.

@@ -30,7 +30,11 @@ OFFER = (
     b"v=0\r\no=peer 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
     b"m=audio 7000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
 )
-BAD_OFFER = OFFER.replace(b"0 8\r\n", b"18\r\n").replace(b"PCM", b"XXX")
+# Of a codec that we do not have.
+BAD_OFFER = (
+    b"v=0\r\no=peer 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+    b"m=audio 7000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n"
+)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(DialogActor.cell_type).decode
