@@ -1,6 +1,7 @@
-"""Reading files beside the pacing loop: a helper thread reads and encodes a second ahead of what is played.
+"""Reading files beside the pacing loop: a helper thread reads and encodes a block ahead of what is played.
 
-The loop asks for one block more whenever it begins one, so that of each file at most AHEAD are held.
+The loop asks for one block more whenever it begins one, so that of each file at most AHEAD are held. To wake the thread
+costs more than what it then does, so a block is not short.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from actors.media.reading import confined, open_sound
 from actors.media.wav import RATE, Sound
 
 AHEAD = 2
+BLOCK = 3  # seconds
 
 
 class Block(NamedTuple):
-    """A second of a file, less at its end; nothing behind it.
+    """BLOCK seconds of a file, less at its end; nothing behind it.
 
     Attributes:
         position: its first sample, counted at 8 kHz.
@@ -71,10 +73,10 @@ class Reading:
         sound, rate = self._sound, self._rate
         if sound is None:
             sound = self._sound = open_sound(confined(self._path, self._folder), rate)
-        samples = sound.read(self._at * rate // RATE, rate)
+        samples = sound.read(self._at * rate // RATE, BLOCK * rate)
         if not len(samples) and self._loop:
             self._at = 0
-            samples = sound.read(0, rate)
+            samples = sound.read(0, BLOCK * rate)
         position = self._at
         self._at += len(samples) * RATE // rate
         coded = self._form in tuple(Law)
