@@ -1,4 +1,4 @@
-"""What tests/live says of its peers is so: the files that it names are there, and no scenario of SIPp lies idle."""
+"""What tests/live says of its peers is so: it names the files that speak with one, no scenario lies idle."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def test_the_files_that_prove_something_are_there() -> None:
     named = set(re.findall(r"\btest_\w+", told))
     assert len(named) > 10
     assert [name for name in named if not (LIVE / f"{name}.py").exists()] == []
+
+
+def test_the_files_that_speak_with_somebody_elses_program_are_told_of() -> None:
+    told = (LIVE / "__init__.py").read_text(encoding="utf-8")
+    peers = re.compile(
+        r"^from tests\.live(?:\.| import )(?:sipp|baresip|linphone|kamailio|registrar|rtpengine)\b", re.MULTILINE
+    )
+    speaking = [path.stem for path in LIVE.glob("test_*.py") if peers.search(path.read_text(encoding="utf-8"))]
+    assert len(speaking) > 20
+    assert [name for name in speaking if not re.search(rf"\b{name}\b", told)] == []
 
 
 def test_every_scenario_is_played_by_some_test() -> None:
