@@ -76,13 +76,20 @@ class AsyncLines(Lines):
         came = line.read()
         line.flush()
         if line.read() or came:
-            news, self._news[line.address] = self._news[line.address], asyncio.Event()
-            news.set()
+            self._tell(line)
+        if self.seeking and self.seek(self._loop.time()):
+            for each in self.all.values():
+                self._tell(each)
+
+    def _tell(self, line: Line) -> None:
+        """There is news for who waits for a line's."""
+        news, self._news[line.address] = self._news[line.address], asyncio.Event()
+        news.set()
 
     def _watch(self) -> None:
         now = self._loop.time()
-        for line in self.all.values():
-            if line.taps:
+        for line in tuple(self.all.values()):
+            if line.taps or self.seeking:
                 self._readable(line)
                 line.waited(now - self._watched)
         self._watched = now
@@ -99,6 +106,8 @@ class AsyncLines(Lines):
 
 class AsyncAudio(Stream):
     """The audio of one call: enter it. The arguments are those of :class:`Audio`."""
+
+    _lines: AsyncLines
 
     def __init__(self, lines: AsyncLines, call: str, rate: int, *, hear: bool, speak: bool, patience: float) -> None:
         self._lines = lines
@@ -123,7 +132,7 @@ class AsyncAudio(Stream):
             while found is None and (left := again - loop.time()) > 0:
                 await _any([self._lines.news(line) for line in self._asked.lines], left)
                 found = self._asked.found()
-        self._line, self._tap = found
+        self._at, self._tap = found
         return self
 
     async def __aexit__(

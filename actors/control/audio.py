@@ -8,7 +8,8 @@
             if loud(frame.data):
                 cut = audio.flush()  # cut.at: how many samples of what was written were played
 
-The taps of a program share one connection to each media process. They go on over restarts of that process.
+The taps of a program share one connection to each media process. They go on over restarts of that process, and where
+their call moves to another one.
 """
 
 import os
@@ -29,6 +30,7 @@ from actors.media.audio_events import (
     MAX_MESSAGE,
     AudioError,
     Frame,
+    Leave,
     Measured,
     Open,
     Request,
@@ -43,6 +45,7 @@ __all__ = ["Audio", "AudioEnded", "Cut", "Heard", "Mark", "Measured"]
 
 SILENCE = 0.1  # seconds without a message after which the media process is taken to have been restarted
 AGAIN = 0.05  # seconds until a call whose audio is not there yet is asked for again
+FOUND = 10.0  # seconds after which a call that moved is given up, as the media processes themselves do
 _QUEUE = 50  # messages that wait here for who does not read
 
 
@@ -51,10 +54,20 @@ class AudioEnded(ControlError):  # noqa: N818 - says what is, as OSError's kin d
 
 
 class Line:
-    """The connection to one media process."""
+    """The connection to one media process.
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, key: Key | None) -> None:
+    Args:
+        context: of its socket.
+        address: of the process.
+        key: ours, for a service on another machine.
+        strays: gets the taps whose calls are in another process now.
+    """
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, key: Key | None, strays: list[Tap]
+    ) -> None:
         self.address = address
+        self._strays = strays
         self.taps: dict[str, Tap] = {}
         self._places: dict[int, Tap] = {}
         self._place = 0
@@ -66,12 +79,17 @@ class Line:
 
     def add(self, wanted: Open) -> Tap:
         """A tap of its own, not opened yet."""
+        tap = Tap(wanted._replace(tap=os.urandom(8).hex()))
+        self.take_in(tap)
+        return tap
+
+    def take_in(self, tap: Tap) -> None:
+        """Have a tap here from now on."""
         while self._place in self._places:
             self._place = (self._place + 1) % PLACES
-        tap = Tap(wanted._replace(tap=os.urandom(8).hex(), place=self._place))
+        tap.place = self._place
         self.taps[tap.token] = self._places[self._place] = tap
         self._place = (self._place + 1) % PLACES  # one that was left may yet be spoken of
-        return tap
 
     def drop(self, tap: Tap) -> bool:
         """Forget a tap; whether it was there."""
@@ -143,6 +161,10 @@ class Line:
                     tap.advance(at)
         elif (tap := self.taps.get(told.tap)) is not None:
             tap.take(told)
+            if tap.adrift:
+                self.drop(tap)
+                self.send([Leave(tap.token)])
+                self._strays.append(tap)
 
     def waited(self, seconds: float) -> None:
         """Nothing came for so long: open all taps again when it was too long. To do so in vain does no harm."""
@@ -171,14 +193,35 @@ class Lines:
         if where.key is not None and not self._remote:
             raise ControlError(f"the service at {where} has no audio over TCP")
         self._folder = Path(where.address.removeprefix("ipc://")).parent
+        self._strays: list[Tap] = []
+        self._sought: list[_Sought] = []
         self.all: dict[str, Line] = {}
+
+    @property
+    def seeking(self) -> bool:
+        """A tap's call is sought in other media processes: read all lines."""
+        return bool(self._strays or self._sought)
+
+    def seek(self, now: float) -> bool:
+        """Go on with the taps whose calls moved, where their audio is; whether one was found, or given up."""
+        self._sought += [_Sought(self, tap, now) for tap in self._strays]
+        self._strays.clear()
+        before = len(self._sought)
+        self._sought = [each for each in self._sought if not each.over(now)]
+        return len(self._sought) < before
+
+    def line_of(self, tap: Tap, before: Line) -> Line:
+        """The connection that has a tap; the one before while none has."""
+        if tap.token in before.taps:
+            return before
+        return next((line for line in self.all.values() if tap.token in line.taps), before)
 
     def find(self) -> list[Line]:
         """The connections to all media processes that there are."""
         here = () if self._key is not None else self._folder.glob("audio-*")
         for address in [*self._remote, *(f"ipc://{path}" for path in here)]:
             if address not in self.all:
-                self.all[address] = Line(self._context, address, self._key)
+                self.all[address] = Line(self._context, address, self._key, self._strays)
         return list(self.all.values())
 
     def close(self) -> None:
@@ -260,11 +303,52 @@ class Asked:
         return TimedOut("no media process of the service answers; see: sipactors ps")
 
 
+class _Sought:
+    """A tap whose call is in another media process now: all are asked for it, until one has it or `FOUND` passed."""
+
+    def __init__(self, lines: Lines, tap: Tap, now: float) -> None:
+        self._tap = tap
+        self._asked = Asked(lines, tap.call, tap.rate, hear=False, speak=False)
+        self._again = now
+        self._until = now + FOUND
+
+    def over(self, now: float) -> bool:
+        """Ask again where it is time to; whether the tap stands again, or is over."""
+        tap = self._tap
+        try:
+            found = None if tap.closed else self._asked.found()
+        except CommandRefused as error:
+            tap.end(str(error))
+            return True
+        if found is not None:
+            line, probe = found
+            line.drop(probe)
+            line.take_in(tap)
+            line.send([Leave(probe.token), tap.open()])
+            tap.adrift = False
+            return True
+        if tap.closed or now >= self._until:
+            self._asked.forget(None)
+            tap.end("the audio of the call moved, and is nowhere")
+            return True
+        if now >= self._again:
+            self._again = now + AGAIN
+            self._asked.ask()
+        return False
+
+
 class Stream:
     """What both kinds of audio have."""
 
-    _line: Line
+    _lines: Lines
     _tap: Tap
+    _at: Line
+
+    @property
+    def _line(self) -> Line:
+        """The connection that has the tap now."""
+        self._at = self._lines.line_of(self._tap, self._at)
+        return self._at
 
     @property
     def rate(self) -> int:
@@ -336,7 +420,8 @@ class Audio(Stream):
                 for line in asked.lines:
                     line.read()
                 found = asked.found()
-        self._line, self._tap = found
+        self._lines = lines
+        self._at, self._tap = found
 
     def __enter__(self) -> Self:
         return self
@@ -435,8 +520,22 @@ class Audio(Stream):
         left = AGAIN if end is None else min(AGAIN, end - began)
         if left <= 0:
             return False
+        if self._lines.seeking:
+            self._seek(began, left)
+            return True
         line.socket.poll(max(1, round(left * 1000)))
         if not line.read():
             line.waited(time.monotonic() - began)
         line.flush()
         return True
+
+    def _seek(self, began: float, seconds: float) -> None:
+        """The same while calls of this program are sought that moved."""
+        lines = self._lines
+        if lines.seek(began):
+            return
+        zmq.select([line.socket for line in lines.all.values()], [], [], seconds)
+        for line in lines.all.values():
+            if not line.read():
+                line.waited(time.monotonic() - began)
+            line.flush()

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from actors.media.audio_events import (
-    Closed,
     Flush,
     Flushed,
     Frame,
@@ -94,6 +93,7 @@ class Tap:
         opened: the service said so.
         refusal: why it cannot be had, None if it can.
         closed: why it is over; empty while it is not.
+        adrift: its call's audio is in another media process now, which is to be found.
         played: how many samples of what was written have been played.
         written: how many were written.
         exact: `played` was never lost in a restart of the media process.
@@ -103,8 +103,8 @@ class Tap:
 
     def __init__(self, wanted: Open) -> None:
         self.token, self.place = wanted.tap, wanted.place
-        self.rate = wanted.rate
-        self.opened = False
+        self.call, self.rate = wanted.call, wanted.rate
+        self.opened = self.adrift = False
         self.refusal: Refused | None = None
         self.closed = ""
         self.played = self.written = self.lost = 0
@@ -128,7 +128,7 @@ class Tap:
 
     def open(self) -> Open:
         """What opens it, or opens it again."""
-        return self._wanted._replace(played=self.played)
+        return self._wanted._replace(place=self.place, played=self.played)
 
     def write(self, data: bytes) -> int:
         """Take as much as there is room for; how many bytes that was."""
@@ -222,11 +222,11 @@ class Tap:
         elif isinstance(told, Measured):
             self.measured, self._measures = told, False
         elif isinstance(told, Refused):
-            if self.opened and told.code != "taken":
-                self.closed = self.closed or told.message
-            self.refusal = told
+            self._refused(told)
+        elif told.moved:
+            self.adrift = not self.closed
         else:
-            self._end(told)
+            self.end(told.reason)
 
     def hear(self, frame: Frame) -> None:
         """A frame that came."""
@@ -254,6 +254,13 @@ class Tap:
             self._sent = max(self._sent, self._flush.to)
             self._asks.insert(0, self._flush)
 
+    def _refused(self, told: Refused) -> None:
+        self.refusal = told
+        if self.opened and told.code == "no_such_call":
+            self.adrift = not self.closed  # its process was restarted, and had let go of the call before
+        elif self.opened and told.code != "taken":
+            self.end(told.message)
+
     def _reached(self, told: Marked) -> None:
         mark = self._marks.pop(told.name, None)
         if mark is not None:
@@ -261,8 +268,10 @@ class Tap:
             if not told.cut:
                 self.advance(told.at)
 
-    def _end(self, told: Closed) -> None:
-        self.closed = told.reason
+    def end(self, reason: str) -> None:
+        """It is over."""
+        self.closed = self.closed or reason
+        self.adrift = False
         for mark in self._marks.values():
             mark.cut = True
         self._marks.clear()

@@ -31,7 +31,6 @@ from actors.media.session import TICKS
 from actors.media.settings import MediaSettings
 from actors.media.snapshot import ROW
 from actors.media.sockets import Ports
-from actors.media.speaker import KEPT
 from actors.media.streams import Streams
 from actors.runtime.actor import run
 from actors.runtime.audit import Audit
@@ -186,11 +185,10 @@ class MediaActor(Moves):
     def _open_streams(self) -> None:
         """The audio channel, whose messages are taken between ticks."""
         engine, run_dir = self._engine, self.context.run_dir
-        positions = Records(self._records.path.with_name("spoken"), len(self._ports), KEPT)
         path = run_dir / self.name.replace("media", "audio", 1)
         self._audit = Audit(self.context.state_dir / "audit.log")
         doors = AudioDoors(path, self._audio_address(), self.context.state_dir / "keys", clock)
-        self._streams = Streams(doors, positions, engine.of_call, engine.tapped, self._note_down)
+        self._streams = Streams(doors, engine.floor.spoken, engine.of_call, engine.tapped, self._note_down)
         self._audio = self._streams.filenos()[0]
         self._watch_audio(self._audio)
         self._doors = doors

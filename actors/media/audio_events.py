@@ -199,10 +199,18 @@ class Measured(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """The tap is over: the call ended, or its session did."""
+    """The tap is over: the call ended, or its session did.
+
+    Attributes:
+        tap: which.
+        reason: one line.
+        moved: the audio of the call is another media process's now: ask all of them, and open the tap again where it
+            is, at once or a moment later.
+    """
 
     tap: str
     reason: str
+    moved: bool = False
 
 
 class Frame(NamedTuple):

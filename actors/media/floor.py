@@ -23,6 +23,7 @@ from actors.media.rtcp import interval
 from actors.media.session import TICKS, Session
 from actors.media.snapshot import row
 from actors.media.sockets import Pair, Ports
+from actors.media.speaker import KEPT
 from actors.media.srtp_records import SrtpRecords
 from actors.media.watching import Watching
 from actors.runtime.machine import Event
@@ -55,6 +56,7 @@ class Floor:
         sessions: those that have ports.
         active, resting: those that are served, by key; resting ones by the tick of a second, too.
         sockets: descriptor -> session, and whether it is that of RTCP.
+        spoken: of what programs wrote for the peers how far it was played, a slot a port pair.
         behind: restored sessions whose recording or taps have some ticks to make good, and how many.
         lane: the sessions that go on as rows.
         bridges: those that hear each other.
@@ -86,6 +88,7 @@ class Floor:
         self.ports = ports
         self.records = records
         self.srtp = SrtpRecords(records.path.with_name("srtp"), len(ports))
+        self.spoken = Records(records.path.with_name("spoken"), len(ports), KEPT)
         self.recordings = Recordings(disk, records.path.with_name("kept"))
         self.network = network
         self.inband, self._talk, self._suppress = inband, talk, suppress
@@ -231,7 +234,7 @@ class Floor:
         else:
             self.ports.release(session.pair)
         if session.taps is not None:
-            session.taps.close("the audio of the call moved" if moves else "the audio of the call is over")
+            session.taps.close("the audio of the call moved" if moves else "the audio of the call is over", moved=moves)
             session.taps = None
         session.stop_playing()
         if session.recorder is not None:

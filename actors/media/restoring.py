@@ -13,6 +13,7 @@ from actors.media.pieces import FRAME
 from actors.media.plays import Plays
 from actors.media.session import Session
 from actors.media.snapshot import RecordError, resume, row, served
+from actors.media.speaker import Kept
 from actors.runtime.machine import Event
 
 # Ticks that the end of a recording is waited for.
@@ -52,10 +53,17 @@ def restore(floor: Floor, plays: Plays, sessions: Mapping[str, Facts], now: floa
 
 
 class Rows(msgspec.Struct, frozen=True, array_like=True):
-    """What is written down of a session with each packet: its row, and that of SRTP, empty without it."""
+    """What is written down of a session with each packet.
+
+    Attributes:
+        session: its row.
+        srtp: that of SRTP, empty without it.
+        spoken: how far what a program wrote for its peer was played, empty where none did.
+    """
 
     session: bytes
     srtp: bytes = b""
+    spoken: bytes = b""
 
 
 class Left(Event, frozen=True):
@@ -72,7 +80,10 @@ def leave(floor: Floor, session: Session) -> Rows | None:
         What that one needs; None while a recording is being ended: then an event holds it.
     """
     protected = session.srtp
-    rows = Rows(row(session, floor.tick), b"" if protected is None else protected.row(session.identity))
+    sealed = b"" if protected is None else protected.row(session.identity)
+    kept = Kept.read(floor.spoken, session.pair.slot)
+    spoken = b"" if kept is None or kept.identity != session.identity else kept.at_rest(floor.tick).packed()
+    rows = Rows(row(session, floor.tick), sealed, spoken)
     recorded = session.recorder is not None
     floor.release(session, moves=True)
     if not recorded:
@@ -98,6 +109,8 @@ def adopt(floor: Floor, plays: Plays, key: str, facts: Facts, rows: Rows, now: f
     session = floor.make(key, pair, facts.call, facts.identity)
     for generation in (1, 2):
         floor.records.write(pair.slot, generation, rows.session)
+        if rows.spoken:
+            floor.spoken.write(pair.slot, generation, rows.spoken)
     if rows.srtp:
         floor.srtp.put(pair.slot, rows.srtp)
     try:

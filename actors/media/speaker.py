@@ -22,6 +22,7 @@ from actors.media.audio_events import (
     Write,
 )
 from actors.media.outlet import Outlet
+from actors.media.record import Records
 from actors.media.rtp import MASK
 from actors.media.speech import PROGRESS, Speech
 
@@ -52,8 +53,14 @@ class Kept(NamedTuple):
     since: int = 0
 
     @classmethod
+    def read(cls, records: Records, slot: int) -> Kept | None:
+        """Out of the mapped record; None where nobody spoke."""
+        copies = records.read(slot)
+        return cls.unpacked(copies[0].body) if copies else None
+
+    @classmethod
     def unpacked(cls, body: bytes) -> Kept:
-        """Out of the mapped record."""
+        """Out of its bytes."""
         identity, tap, *rest = PLACE.unpack(body)
         return cls(identity, tap.rstrip(b"\0").decode("utf-8", "replace"), *rest)
 

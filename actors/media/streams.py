@@ -141,11 +141,9 @@ class Streams:
     def settle(self, sessions: Iterable[Session]) -> None:
         """What a predecessor played in sessions that go on is known by their rows: write it down before the next."""
         for session in sessions:
-            copies = self._positions.read(session.pair.slot)
-            if copies:
-                kept = Kept.unpacked(copies[0].body)
-                if kept.since and kept.identity == session.identity:
-                    self._keeper(session.pair.slot)(kept.at_rest(session.served).packed())
+            kept = Kept.read(self._positions, session.pair.slot)
+            if kept is not None and kept.since and kept.identity == session.identity:
+                self._keeper(session.pair.slot)(kept.at_rest(session.served).packed())
 
     def receive(self, _now: float) -> bool:
         """Take what clients ask; True when there is more. What they are told for it leaves at once."""
@@ -251,8 +249,7 @@ class Streams:
     def _opened(self, client: _Client, session: Session, wanted: Open) -> bool:
         if session.taps is None:
             session.taps = Taps(session, self._ears, self._keeper(session.pair.slot))
-        copies = self._positions.read(session.pair.slot)
-        kept = Kept.unpacked(copies[0].body) if copies else None
+        kept = Kept.read(self._positions, session.pair.slot)
         spoke = session.taps.speaker
         before = client.outlet if spoke is None else spoke.outlet
         if not session.taps.open(wanted, client.outlet, kept):

@@ -276,13 +276,13 @@ class Taps:
             self.speaker.note(due=0)
             self._save(self.speaker)
 
-    def close(self, reason: str) -> None:
-        """The session is over: tell all of them."""
+    def close(self, reason: str, *, moved: bool = False) -> None:
+        """The session is over, or another process's: tell all of them."""
         taps = dict.fromkeys(tap for each in self._listeners.values() for tap in each)
         if self.speaker is not None:
             taps[self.speaker.tap, self.speaker.outlet] = None
         for tap, outlet in taps:
-            outlet.told.append(Closed(tap, reason))
+            outlet.told.append(Closed(tap, reason, moved))
         self._hush()
         self._listeners.clear()
 

@@ -144,3 +144,9 @@ def _alike(heard: NDArray[np.float64], said: NDArray[np.float64]) -> bool:
     if np.abs(said).max() < QUIET:
         return bool(np.abs(heard).max() < 2 * QUIET)
     return bool(np.sum((heard - said) ** 2) <= CHANGED * np.sum(said**2))
+
+
+def speech_and_codes(seconds: float) -> tuple[Samples, bytes]:
+    """Speech that is the same after G.711, and as that; no frame of it is silence or like another."""
+    said = decoded(encoded(speech(seconds), "PCMU"), "PCMU")
+    return said, encoded(said, "PCMU").replace(b"\x7f", b"\xff")  # of the two codes of zero the one that is sent

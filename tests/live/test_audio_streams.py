@@ -22,13 +22,11 @@ from actors.control.async_client import AsyncClient
 from actors.control.audio import Audio, AudioEnded, Heard
 from actors.control.client import Client, CommandRefused
 from actors.control.tapping import Mark
-from actors.media.g711 import Law
-from actors.media.g711 import encode as compress
 from tests.chaos.killing import calling, next_event
 from tests.live.rtp import RtpPeer
 from tests.live.service import ROOT, Service, running
 from tests.live.sound import RATE, pitch, tone
-from tests.live.speech import decoded, encoded, same, speech
+from tests.live.speech import decoded, encoded, same, speech, speech_and_codes
 
 pytestmark = pytest.mark.live
 
@@ -86,12 +84,6 @@ def wait_past(peer: RtpPeer, mark: Mark) -> None:
 def said_of(peer: RtpPeer) -> list[bytes]:
     """What the peer heard, but for silence."""
     return [packet.payload for packet in peer.packets if packet.payload != QUIET]
-
-
-def speech_and_codes(seconds: float) -> tuple[Any, bytes]:
-    """Speech that is the same after G.711, and as that; no frame of it is silence or like another."""
-    said = decoded(encoded(speech(seconds), "PCMU"), "PCMU")
-    return said, compress(said, Law.PCMU).tobytes()
 
 
 def test_another_program_hears_what_the_peer_says_and_is_heard(service: Service, tmp_path: Path) -> None:

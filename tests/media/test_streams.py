@@ -40,8 +40,6 @@ from actors.media.g711 import Law
 from actors.media.g711 import encode as compress
 from actors.media.meter import SILENT
 from actors.media.outlet import Outlet
-from actors.media.record import Records
-from actors.media.speaker import KEPT
 from actors.media.streams import MAX_TOLD, Streams
 from actors.runtime.mailbox import clock
 from tests.media.rig import Phone, Rig
@@ -61,9 +59,8 @@ class House:
 
     def begin(self) -> None:
         engine = self.rig.engine
-        positions = Records(self.path / "spoken", 4, KEPT)
         doors = AudioDoors(self.path / "audio-0", "", self.path / "keys", clock)
-        self.streams = Streams(doors, positions, engine.of_call, engine.tapped, lambda *_: None)
+        self.streams = Streams(doors, engine.floor.spoken, engine.of_call, engine.tapped, lambda *_: None)
         self.streams.settle(engine.sessions.values())
 
     def call(self, key: str, phone: Phone) -> None:
