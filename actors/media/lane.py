@@ -19,7 +19,7 @@ from actors.media.record import Records
 from actors.media.rows import PACKET, PLAY, SECOND, Rows
 from actors.media.rtcp import shares
 from actors.media.session import QUIET, Session
-from actors.media.snapshot import BEHIND, FAST, ROW, slow_row
+from actors.media.snapshot import BEHIND, FAST, slow_row
 from actors.media.speaking import Speaking
 from actors.media.taps import Hearing
 from actors.media.wire import open_wire
@@ -47,7 +47,8 @@ class Lane:
         self._taps: tuple[Hearing, Speaking] | None = None
         self._records = records
         self._wire = open_wire(max(1, min(rows, _MOST)), MAX_DATAGRAM, PACKET)
-        self._rows = Rows(self._wire.inbox, self._wire.outbox, ROW, FAST, BEHIND)
+        self._sheet = records.sheet(len(self._wire.inbox))
+        self._rows = Rows(self._wire.inbox, self._wire.outbox, self._sheet.bodies, FAST, BEHIND)
         self._slots = np.zeros(len(self._wire.inbox), np.intp)
 
     @property
@@ -226,9 +227,9 @@ class Lane:
             hearing.give(*rows.frames(hearing.rows), tick)
         rows.compose(tick)
         self._speak(speaking, tick)
-        bodies = rows.keep(tick)
+        rows.keep(tick)
         # Written before anything is sent: what a successor reads as next was not used yet.
-        self._records.write_rows(self._slots[:count], rows.of("generation"), bodies)
+        self._records.write_rows(self._slots[:count], rows.of("generation"), self._sheet)
         return self._wire.send(count)
 
     def close(self) -> None:

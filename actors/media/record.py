@@ -69,18 +69,14 @@ class Records:
         at = _HEAD_SIZE + slot * _SLOT + (generation & 1) * COPY
         self._map[at : at + self._length + 4] = data + crc32(data).to_bytes(4, "little")
 
-    def write_rows(
-        self, slots: npt.NDArray[np.intp], generations: npt.NDArray[np.int64], bodies: npt.NDArray[np.uint8]
-    ) -> None:
-        """The same for many slots, a body a row; each copy is whole before the next one is begun."""
-        data = np.empty((len(slots), self._length + _CHECKSUM.size), np.uint8)
-        data[:, : self._size] = bodies
-        data[:, self._size : self._length] = generations.astype("<u8").view(np.uint8).reshape(-1, _GENERATION.size)
-        lines = data.reshape(-1).data
-        step, length = data.shape[1], self._length
-        sums = [crc32(lines[at : at + length]) for at in range(0, len(lines), step)]
-        data[:, length:] = np.array(sums, "<u4").view(np.uint8).reshape(-1, _CHECKSUM.size)
-        self._copies[slots, generations & 1, :step] = data
+    def sheet(self, rows: int) -> Sheet:
+        """For so many slots that are written in one go."""
+        return Sheet(rows, self._size)
+
+    def write_rows(self, slots: npt.NDArray[np.intp], generations: npt.NDArray[np.int64], sheet: Sheet) -> None:
+        """Write the copies of these generations of the first rows; each is whole before the next one is begun."""
+        lines = sheet.sealed(generations)
+        self._copies[slots, generations & 1, : lines.shape[1]] = lines
 
     def read(self, slot: int) -> list[Copy]:
         """The copies of a slot that are whole, the newest first."""
@@ -98,6 +94,33 @@ class Records:
         """Unmap the file."""
         del self._copies
         self._map.close()
+
+
+class Sheet:
+    """Bodies of many slots, kept as they stand in a copy.
+
+    Args:
+        rows: how many there can be.
+        size: bytes of a body.
+
+    Attributes:
+        bodies: a body a row.
+    """
+
+    def __init__(self, rows: int, size: int) -> None:
+        length = size + _GENERATION.size
+        self._lines = lines = np.zeros((rows, length + _CHECKSUM.size), np.uint8)
+        self.bodies = lines[:, :size]
+        self._generations = lines[:, size:length].view("<u8")[:, 0]
+        self._checksums = lines[:, length:].view("<u4")[:, 0]
+        self._checked = [line.data for line in lines[:, :length]]
+
+    def sealed(self, generations: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """The copies of these generations of the first rows, checksums and all."""
+        count = len(generations)
+        self._generations[:count] = generations
+        self._checksums[:count] = list(map(crc32, self._checked[:count]))
+        return self._lines[:count]
 
 
 def _mapped(fd: int, head: bytes, length: int) -> mmap.mmap:

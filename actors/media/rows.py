@@ -54,14 +54,14 @@ class Rows:
     Args:
         inbox: a datagram a row, as it came.
         outbox: a datagram a row, to be sent.
-        size: bytes of a session's record.
+        record: a session's record a row.
         fast: the part of it that changes with every packet.
         behind: where in the record that part begins.
 
     Attributes:
         count: rows in use, the first ones.
         numbers: by name, one a row.
-        record: the rows' records.
+        record: as above.
         codes, have: frames held, by row and place, and the law of each, 0 for none.
         laws: the same, and of those that were taken.
     """
@@ -70,7 +70,7 @@ class Rows:
         self,
         inbox: npt.NDArray[np.uint8],
         outbox: npt.NDArray[np.uint8],
-        size: int,
+        record: npt.NDArray[np.uint8],
         fast: np.dtype[Any],
         behind: int,
     ) -> None:
@@ -86,7 +86,7 @@ class Rows:
         self.laws = np.zeros((rows, SLOTS), np.uint8)
         self.margins = np.zeros((rows, MARGINS), np.int32)
         self.played = np.zeros((rows, SECOND, FRAME), np.uint8)
-        self.record = np.zeros((rows, size), np.uint8)
+        self.record = record
         self.outbox = outbox
         self._fast = self.record[:, behind : behind + fast.itemsize].view(fast)[:, 0]
         self._first, self._second = inbox[:, 0], inbox[:, 1]
@@ -322,8 +322,8 @@ class Rows:
         if len(silent):
             self._out_payload[silent] = _SILENCE[self.numbers["send_law"][silent]][:, None]
 
-    def keep(self, tick: int) -> npt.NDArray[np.uint8]:
-        """The records as of `tick`."""
+    def keep(self, tick: int) -> None:
+        """Let the records be as of `tick`."""
         fast, count = self._fast, self.count
         fast["tick"][:count] = tick
         for name in ("sequence", "next_timestamp", "packets", "octets", "position", "heard", "max_seq", "received"):
@@ -331,4 +331,3 @@ class Rows:
         fast["cursor"][:count] = self.of("cursor") & _MASK
         fast["transit"][:count] = self.of("transit")
         fast["jitter"][:count] = self.jitter[:count]
-        return self.record[:count]

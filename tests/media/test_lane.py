@@ -334,7 +334,9 @@ def test_many_records_written_at_once_read_as_those_written_one_by_one(tmp_path:
 
     records = Records(tmp_path / "r", 4, ROW)
     bodies = np.frombuffer(random.Random(3).randbytes(3 * ROW), np.uint8).reshape(3, ROW)
-    records.write_rows(np.array([3, 0, 2]), np.array([7, 8, 9]), bodies)
+    sheet = records.sheet(4)
+    sheet.bodies[:3] = bodies
+    records.write_rows(np.array([3, 0, 2]), np.array([7, 8, 9]), sheet)
     for body, (slot, generation) in zip(bodies, ((3, 7), (0, 8), (2, 9)), strict=True):
         assert records.read(slot) == [(generation, body.tobytes())]
     assert records.read(1) == []
