@@ -26,8 +26,8 @@ class ListAccounts(Event, frozen=True):
     ref: str
 
 
-class AccountInfo(Event, frozen=True):
-    """One line of a list of accounts. Times are seconds since the Unix epoch, 0 where there is none.
+class AccountState(Event, frozen=True):
+    """How the registration of an account stands. Times are seconds since the Unix epoch, 0 where there is none.
 
     Attributes:
         account: its address-of-record.
@@ -37,9 +37,6 @@ class AccountInfo(Event, frozen=True):
         status: why: the SIP status, 0 where none was heard.
         reason: in words.
         contact: the Contact URI that the registrar holds.
-        bindings: every Contact that it listed last.
-        service_route: the URIs that other requests visit first (RFC 3608).
-        registrar: which of several, where it is one of `registrars`; empty for the first.
     """
 
     account: str
@@ -49,21 +46,25 @@ class AccountInfo(Event, frozen=True):
     status: int
     reason: str
     contact: str
+
+
+class AccountInfo(AccountState, frozen=True):
+    """One line of a list of accounts.
+
+    Attributes:
+        bindings: every Contact that the registrar listed last.
+        service_route: the URIs that other requests visit first (RFC 3608).
+        registrar: which of several, where it is one of `registrars`; empty for the first.
+    """
+
     bindings: tuple[str, ...] = ()
     service_route: tuple[str, ...] = ()
     registrar: str = ""
 
 
-class AccountChanged(Event, frozen=True):
-    """The registration of an account changed; the fields are those of AccountInfo."""
+class AccountChanged(AccountState, frozen=True):
+    """The registration of an account changed; `registrar` is as in AccountInfo."""
 
-    account: str
-    state: str
-    until: float
-    since: float
-    status: int
-    reason: str
-    contact: str
     time: float
     registrar: str = ""
 

@@ -12,36 +12,35 @@ from actors.dialog.messages import received
 from actors.dialog.outgoing import OUTGOING, Outgoing, State, begin, check
 from actors.dialog.reply import answer, out_of_scope
 from actors.dialog.request_events import SendRequest
-from actors.dialog.usage import Command, SenderUsage, failure
+from actors.dialog.usage import Command, OrderedUsage, failure
 from actors.runtime.machine import Effects
-from actors.sip import LocalProtocolError
-
-MAX_PENDING = 10_000  # requests of a shard on their way; one more is refused
 
 
-class OutOfDialog(SenderUsage[Outgoing]):
+class OutOfDialog(OrderedUsage[Outgoing]):
     """The requests of one shard."""
 
     mark: ClassVar = "q"
     methods: ClassVar = frozenset({"MESSAGE"})
     table: ClassVar = OUTGOING
     over: ClassVar = State.DONE
+    kind: ClassVar = "request"
+    most: ClassVar = 10_000
 
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for requests."""
         return {SendRequest: self._send}
 
+    def check(self, order: SendRequest) -> None:
+        """Refuse what cannot be sent."""
+        check(order, self.agent)
+
     def _send(self, command: SendRequest, now: float, wall: float) -> Effects:
         tag = self.tag("request", command.request)
         if self.cell(tag) is not None:
             return failure(command.ref, "bad_value", f"there is a request {command.request} already")
-        if self.number >= MAX_PENDING:
-            return failure(command.ref, "busy", f"there are {MAX_PENDING} requests on their way")
-        try:
-            check(command, self.agent)
-        except LocalProtocolError as error:
-            return failure(command.ref, "bad_value", str(error))
+        if failed := self.unfit(command, None):
+            return failed
         outgoing, effects = begin(command, tag, Given(self.agent, wall), now)
         self.put(outgoing)
         return (Report(CommandDone(command.ref)), *effects)

@@ -5,38 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from actors.dialog.call import Agent
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
 from actors.dialog.outgoing import check_target
 from actors.dialog.publication import PUBLICATION, Input, Publication, State, replace
 from actors.dialog.publication_events import PublicationChanged, Publish, Unpublish
-from actors.dialog.usage import Command, SenderUsage, failure
+from actors.dialog.usage import Command, OrderedUsage, failure
 from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, Request
 
 NAMES = {State.PUBLISHED: "published", State.FAILING: "failing", State.OVER: "removed"}
 
 
-class Publications(SenderUsage[Publication]):
+class Publications(OrderedUsage[Publication]):
     """The publications of one shard."""
 
     mark: ClassVar = "p"
     table: ClassVar = PUBLICATION
     over: ClassVar = State.OVER
+    kind: ClassVar = "publication"
+    most: ClassVar = 20_000
 
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for publications."""
         return {Publish: self._publish, Unpublish: self._unpublish}
 
+    def check(self, order: Publish) -> None:
+        """Refuse what cannot be sent."""
+        check_target(self.agent, order.account, order.uri, order.event)
+        if not order.body or not 1 <= order.expires <= 86_400:
+            raise LocalProtocolError("there is no body, or expires is not between 1 and 86400 seconds")
+        headers = (("Event", order.event), ("Content-Type", order.content_type))
+        Request.build("PUBLISH", order.uri, headers, order.body)
+
     def _publish(self, command: Publish, now: float, wall: float) -> Effects:
         tag = self.tag("publication", command.publication)
-        try:
-            _check(command, self.agent)
-        except LocalProtocolError as error:
-            return failure(command.ref, "bad_value", str(error))
         known = self.cell(tag)
+        if failed := self.unfit(command, known):
+            return failed
         done = Report(CommandDone(command.ref))
         if known is None:
             new = Publication(State.FAILING, (), tag, command, expires=command.expires)
@@ -50,11 +57,6 @@ class Publications(SenderUsage[Publication]):
         if known is None:
             return failure(command.ref, "no_such_publication", f"there is no publication {command.publication}")
         return (Report(CommandDone(command.ref)), *self.step(known, "REMOVE", None, now, wall))
-
-    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
-        """What an account that is removed has published is removed, too."""
-        machine: Publication = self.cells.get(key)
-        return self.leave(key, now, wall) if self.agent.accounts.removed(machine.order.account) else ()
 
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: the state is removed; the answer is not waited for."""
@@ -70,16 +72,3 @@ class Publications(SenderUsage[Publication]):
         at = round(wall + until - now, 3) if until else 0.0
         changed = PublicationChanged(machine.order.publication, name, at, machine.status, machine.reason, wall)
         return replace(machine, told=told), (Report(changed),)
-
-
-def _check(command: Publish, agent: Agent) -> None:
-    """Check a command.
-
-    Raises:
-        LocalProtocolError: it cannot be sent.
-    """
-    check_target(agent, command.account, command.uri, command.event)
-    if not command.body or not 1 <= command.expires <= 86_400:
-        raise LocalProtocolError("there is no body, or expires is not between 1 and 86400 seconds")
-    headers = (("Event", command.event), ("Content-Type", command.content_type))
-    Request.build("PUBLISH", command.uri, headers, command.body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from actors.dialog.call import Agent, Asked
+from actors.dialog.call import Asked
 from actors.dialog.effects import Report
 from actors.dialog.events import CommandDone
 from actors.dialog.outgoing import body_of, check_target
@@ -20,39 +20,43 @@ from actors.dialog.subscription_events import (
     Watch,
 )
 from actors.dialog.subscription_table import SUBSCRIPTION
-from actors.dialog.usage import Command, SenderUsage, failure
+from actors.dialog.usage import Command, OrderedUsage, failure
 from actors.runtime.machine import Effects
 from actors.sip import LocalProtocolError, Request
 from actors.sip import message_summary as summary
 from actors.sip.headers import Event
 
-MAX_SUBSCRIPTIONS = 20_000  # of a shard
 MAILBOX = "message-summary"
 
 
-class Subscriptions(SenderUsage[Subscription]):
+class Subscriptions(OrderedUsage[Subscription]):
     """The subscriptions of one shard."""
 
     mark: ClassVar = "s"
     methods: ClassVar = frozenset({"NOTIFY"})
     table: ClassVar = SUBSCRIPTION
     over: ClassVar = State.OVER
+    kind: ClassVar = "subscription"
+    most: ClassVar = 20_000
 
     @property
     def commands(self) -> Mapping[type, Command]:
         """Those for subscriptions."""
         return {Watch: self._watch, Unwatch: self._unwatch}
 
+    def check(self, order: Watch) -> None:
+        """Refuse what cannot be sent."""
+        check_target(self.agent, order.account, order.uri, order.event)
+        if not 0 <= order.expires <= 86_400:
+            raise LocalProtocolError("expires is not between 0 and 86400 seconds")
+        Request.build("SUBSCRIBE", order.uri, (("Event", order.event), ("Accept", ", ".join(order.accept) or "*/*")))
+
     def _watch(self, command: Watch, now: float, wall: float) -> Effects:
         tag = self.tag("subscription", command.subscription)
         if self.cell(tag) is not None:
             return failure(command.ref, "bad_value", f"there is a subscription {command.subscription} already")
-        if self.number >= MAX_SUBSCRIPTIONS:
-            return failure(command.ref, "busy", "there are too many subscriptions")
-        try:
-            _check(command, self.agent)
-        except LocalProtocolError as error:
-            return failure(command.ref, "bad_value", str(error))
+        if failed := self.unfit(command, None):
+            return failed
         new = Subscription(State.WAITING, (), tag, command, "", expires=command.expires)
         return (Report(CommandDone(command.ref)), *self.step(new, "RETRY", None, now, wall))
 
@@ -111,11 +115,6 @@ class Subscriptions(SenderUsage[Subscription]):
         counts = tuple([(name, f"{count.new}/{count.old}") for name, count in found.counts.items()])
         return (Report(MessagesWaiting(subscription, account, found.waiting, found.account, counts, wall)),)
 
-    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
-        """One by an account that is removed is ended."""
-        machine: Subscription = self.cells.get(key)
-        return self.leave(key, now, wall) if self.agent.accounts.removed(machine.order.account) else ()
-
     def leave(self, key: bytes, now: float, wall: float) -> Effects:
         """The service stops: end it at the notifier; its last NOTIFY is not waited for."""
         return self.give(key.decode(), "END", None, now, wall)
@@ -133,15 +132,3 @@ class Subscriptions(SenderUsage[Subscription]):
         reason = machine.reason if machine.state is State.WAITING else ""
         changed = SubscriptionChanged(order.subscription, name, until, machine.status, reason, wall)
         return replace(machine, told=told), (Report(changed),)
-
-
-def _check(command: Watch, agent: Agent) -> None:
-    """Check a command.
-
-    Raises:
-        LocalProtocolError: it cannot be sent.
-    """
-    check_target(agent, command.account, command.uri, command.event)
-    if not 0 <= command.expires <= 86_400:
-        raise LocalProtocolError("expires is not between 0 and 86400 seconds")
-    Request.build("SUBSCRIBE", command.uri, (("Event", command.event), ("Accept", ", ".join(command.accept) or "*/*")))

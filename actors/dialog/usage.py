@@ -19,7 +19,7 @@ from actors.dialog.errand import Sender
 from actors.dialog.events import CommandFailed
 from actors.dialog.reply import answer
 from actors.runtime.machine import Effects, Table
-from actors.sip import RemoteProtocolError, Response, parse
+from actors.sip import LocalProtocolError, RemoteProtocolError, Response, parse
 from actors.sip.vocabulary import Head, TransactionKey
 
 
@@ -240,6 +240,39 @@ class SenderUsage(Usage, Generic[S]):
             self.cells.delete(machine.key)
         else:
             self.cells.put(machine.key, machine, machine.next_deadline)
+
+
+class OrderedUsage(SenderUsage[S]):
+    """A usage whose cells begin by a command, its `order`, that names them.
+
+    A subclass says in words what `kind` of thing a cell is, how many a shard has at `most`, and what cannot be sent.
+    """
+
+    kind: ClassVar[str]
+    most: ClassVar[int]
+
+    def check(self, order: Any) -> None:  # noqa: ANN401 - each usage has its own
+        """Look at a command.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        raise NotImplementedError
+
+    def unfit(self, command: Any, known: S | None) -> Effects:  # noqa: ANN401 - likewise
+        """The failure of a command that may not begin a cell, or change one that is `known`; nothing where it may."""
+        if known is None and self.number >= self.most:
+            return failure(command.ref, "busy", f"there are {self.most} {self.kind}s")
+        try:
+            self.check(command)
+        except LocalProtocolError as error:
+            return failure(command.ref, "bad_value", str(error))
+        return ()
+
+    def renewed(self, key: bytes, now: float, wall: float) -> Effects:
+        """What was ordered by an account that is removed ends as when the service stops."""
+        machine: Any = self.cells.get(key)
+        return self.leave(key, now, wall) if self.agent.accounts.removed(machine.order.account) else ()
 
 
 def failure(ref: str, code: str, message: str) -> Effects:

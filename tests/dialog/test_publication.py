@@ -9,6 +9,7 @@ import pytest
 from actors.dialog.effects import Find, Send
 from actors.dialog.events import CommandDone, CommandFailed
 from actors.dialog.publication_events import PublicationChanged, Publish, Unpublish
+from actors.dialog.publications import Publications
 from actors.sip import Request, parse
 from tests.dialog.phone import NEAR, Phone, answer_to
 
@@ -205,3 +206,12 @@ def test_what_cannot_be_published_is_refused(wrong: dict[str, Any]) -> None:
     assert isinstance(outcome.event, CommandFailed)
     assert isinstance(phone.command(Unpublish("r", "p"))[0].event, CommandFailed)
     assert not phone.cells
+
+
+def test_a_shard_has_only_so_many_publications_and_those_it_has_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Publications, "most", 1)
+    phone = Publisher()
+    phone.publish()
+    phone.command(Publish("r2", "pub-2", "sip:bob@192.0.2.9:5070", "presence", "", 3600, "text/plain", b"here"))
+    assert phone.failure() == CommandFailed("r2", "busy", "there are 1 publications")
+    phone.publish(b"<closed/>")
