@@ -37,6 +37,7 @@ class Place(NamedTuple):
         sdp: of a signalling-only call, its offer line by line; empty with `late_offer`.
         with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
+        offer_in_prack: of a signalling-only call with an `sdp`: CallOffered asks for one in the PRACK to its answer.
     """
 
     uri: str
@@ -54,6 +55,7 @@ class Place(NamedTuple):
     sdp: tuple[str, ...] = ()
     with_call: str = ""
     codecs: tuple[str, ...] = ()
+    offer_in_prack: bool = False
 
 
 class Answer(NamedTuple):
@@ -117,16 +119,18 @@ class Resume(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """Offer the peer of a signalling-only call that is up another session. CallOfferAnswered tells what it says.
+    """Offer the peer of a signalling-only call another session. CallOfferAnswered tells what it says.
 
     Attributes:
-        sdp: the offer, line by line.
-        update: by UPDATE, which the peer answers at once or refuses; else by re-INVITE.
+        sdp: the offer, line by line; none to ask for the peer's own, by a re-INVITE without one.
+        update: by UPDATE, which the peer answers at once or refuses; else by re-INVITE. The only way before the answer.
+        fork: of a call out that is not answered, the early dialog; empty for the one that spoke last.
     """
 
     call: str
-    sdp: tuple[str, ...]
+    sdp: tuple[str, ...] = ()
     update: bool = False
+    fork: str = ""
 
 
 class AnswerOffer(NamedTuple):

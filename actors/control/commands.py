@@ -108,6 +108,8 @@ def _check_place(command: Place) -> None:
         raise ProtocolError("bad_value", f"{command.media!r} is not service or application", "media")
     if command.media == "application" and bool(command.sdp) is command.late_offer:
         raise ProtocolError("bad_value", "a signalling-only call has an sdp, or a late_offer", "sdp")
+    if command.offer_in_prack and not command.sdp:
+        raise ProtocolError("bad_value", "an offer in the PRACK comes after that of the INVITE", "offer_in_prack")
     if command.sdp and command.media == "service":
         raise ProtocolError("bad_value", "sdp is for media = application", "sdp")
     unknown = [name for name in command.codecs if name not in NAMED]
@@ -299,6 +301,7 @@ def place_call(command: Place, ref: str, call: str, ring_timeout: float) -> call
         sdp=_sdp(command.sdp),
         with_call=command.with_call,
         codecs=command.codecs,
+        offer_in_prack=command.offer_in_prack,
     )
 
 
@@ -378,7 +381,7 @@ ROUTES: dict[type, Route] = {
     ),
     Hold: Route(lambda c, ref: call_commands.HoldCall(ref, c.call)),
     Resume: Route(lambda c, ref: call_commands.ResumeCall(ref, c.call)),
-    Offer: Route(lambda c, ref: call_commands.OfferSession(ref, c.call, _sdp(c.sdp), c.update)),
+    Offer: Route(lambda c, ref: call_commands.OfferSession(ref, c.call, _sdp(c.sdp), c.update, c.fork)),
     AnswerOffer: Route(lambda c, ref: call_commands.AnswerOffer(ref, c.call, c.offer, _sdp(c.sdp), c.status)),
     Bridge: Route(lambda c, ref: call_commands.BridgeCall(ref, c.call, c.other, c.keys)),
     Unbridge: Route(lambda c, ref: call_commands.UnbridgeCall(ref, c.call)),

@@ -213,7 +213,9 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
     CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
     CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
-    CallOffered: lambda event: f"{event.method or 'a response'} offers a session, as {event.offer}",
+    CallOffered: lambda event: (
+        f"{event.method or 'a response'} {'offers a session' if event.sdp else 'wants an offer'}, as {event.offer}"
+    ),
     CallOfferAnswered: lambda event: f"our offer: {event.status} {event.reason}",
     CallHoldChanged: _held,
     CallBridged: lambda event: f"bridged with {', '.join(event.others)}",

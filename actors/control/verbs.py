@@ -72,6 +72,7 @@ def place(
     media: str = "",
     with_call: str | HasId = "",
     codecs: Iterable[str] = (),
+    offer_in_prack: bool = False,
     on_owner_lost: str | float = "keep",
     key: str = "",
 ) -> Wish[str]:
@@ -97,6 +98,7 @@ def place(
         media: ``application`` for such a call with `late_offer`; with an `sdp` it is one anyhow.
         with_call: another call, beside which its audio is to be, as they will be bridged; empty: none.
         codecs: those of the call, as the configuration names them, the most liked first; none: the service's own.
+        offer_in_prack: with an `sdp`: CallOffered asks for another offer, for the PRACK to an early answer.
         on_owner_lost: what becomes of the call when this client is gone: ``hangup``, ``keep`` or seconds (see `claim`).
         key: the idempotency key.
     """
@@ -118,6 +120,7 @@ def place(
         sdp_lines(sdp),
         _id_of(with_call),
         tuple(codecs),
+        offer_in_prack,
     )
     return Wish(command, Placed, lambda parts: parts[0].call, key)
 
@@ -190,16 +193,19 @@ def resume(call: str, *, key: str = "") -> Wish[None]:
     return Wish(records.Resume(call), Nothing, none, key)
 
 
-def offer(call: str, sdp: str, *, update: bool = False, key: str = "") -> Wish[None]:
+def offer(call: str, sdp: str = "", *, update: bool = False, fork: str = "", key: str = "") -> Wish[None]:
     """Offer the peer of a signalling-only call another session; CallOfferAnswered tells what it says.
+
+    Before the call is answered that goes by UPDATE, once the first offer has its answer in a reliable response.
 
     Args:
         call: the call's id.
-        sdp: the offer.
+        sdp: the offer; without one the peer is asked for its own, which CallOffered tells.
         update: by UPDATE, which the peer answers at once or refuses; else by re-INVITE.
+        fork: of a call out that is not answered, the early dialog, as CallProgressed names it; else the last one.
         key: the idempotency key.
     """
-    return Wish(records.Offer(call, sdp_lines(sdp), update), Nothing, none, key)
+    return Wish(records.Offer(call, sdp_lines(sdp), update, fork), Nothing, none, key)
 
 
 def answer_offer(call: str, offer: str, sdp: str = "", *, status: int = 200, key: str = "") -> Wish[None]:
@@ -208,7 +214,7 @@ def answer_offer(call: str, offer: str, sdp: str = "", *, status: int = 200, key
     Args:
         call: the call's id.
         offer: its id.
-        sdp: the description.
+        sdp: the description; none where the PRACK is to hold none.
         status: 200, or 300 to 699 to refuse it; then there is no `sdp`.
         key: the idempotency key.
     """

@@ -133,6 +133,8 @@ class Input(IntEnum):
     ANSWER_OFFER = 56  # control: its answer to an offer of the peer
     OFFER_LATE = 57  # timer: there is none
     OFFER_CANCELLED = 58  # the re-INVITE that holds it was cancelled
+    OFFER = 59  # control: an offer of its own
+    OFFER_DUE = 60  # timer: that may go out in an early dialog now
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.dialog import call_early as early
+from actors.dialog import call_offers as offers
 from actors.dialog import call_out as out
 from actors.dialog import call_reliable as reliable
 from actors.dialog import call_up as up
-from actors.dialog.call import Call, Given, Input, replace, tell
-from actors.dialog.call_change import kept, refreshed
+from actors.dialog.call import Call, Given, Input, State, replace, tell
 from actors.dialog.call_commands import (
     AnswerCall,
     AnswerOffer,
@@ -22,6 +22,7 @@ from actors.dialog.call_commands import (
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallNoticed
 from actors.dialog.call_parts import Offer, Outcome
+from actors.dialog.call_update import kept, refreshed
 from actors.dialog.call_waiting import acknowledge, withdrawn
 from actors.dialog.effects import Reply
 from actors.dialog.negotiation import answering, offered, unoffered
@@ -92,11 +93,11 @@ def _other(sdp: bytes, said: bytes) -> Fault:
 
 
 def _unfit_offer(command: OfferSession, call: Call) -> Fault:
-    if not command.sdp:
-        return "bad_value", "sdp is missing"
+    if not command.sdp and command.update:
+        return "bad_value", "sdp is missing: an UPDATE brings an offer"
     if call.change is not None or call.offer is not None:
         return "bad_state", "another offer is open"
-    return None
+    return None if call.state >= State.ANSWERED else offers.unfit(command, call)
 
 
 def _unfit_reply(command: AnswerOffer, call: Call) -> Fault:
@@ -104,7 +105,8 @@ def _unfit_reply(command: AnswerOffer, call: Call) -> Fault:
         return "bad_value", f"no offer {command.offer} waits for an answer"
     if command.status != 200 and not 300 <= command.status <= 699:
         return "bad_value", "a status is 200, or 300 to 699"
-    return ("bad_value", "sdp is missing") if command.status == 200 and not command.sdp else None
+    missing = command.status == 200 and not command.sdp and not _ours(call.offer)
+    return ("bad_value", "sdp is missing") if missing else None
 
 
 CHECKS: dict[type, Callable[..., Fault]] = {
@@ -123,7 +125,7 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     command: AnswerOffer = given.what
     offer = call.offer
     assert offer is not None
-    if command.status >= 300:
+    if command.status >= 300 or not command.sdp:
         return _refused(call, offer, given, now, command.status)
     call = replace(call, offer=None)
     call, effects = ANSWERS[offer.carrier](call, offer, command.sdp, given, now)
@@ -136,6 +138,8 @@ def late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     offer = call.offer
     assert offer is not None
     call, effects = _refused(call, offer, given, now, 504 if offer.carrier is Carrier.UPDATE else 488)
+    if _ours(offer):
+        return call, effects
     return call, (tell(CallNoticed(call.call, "offer_unanswered", "an offer of the peer", given.wall)), *effects)
 
 
@@ -146,11 +150,17 @@ def cancelled(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def _refused(call: Call, offer: Offer, given: Given, now: float, status: int) -> tuple[Call, Effects]:
-    """Refuse the request of an offer; one in a response cannot be refused, so the call ends."""
-    if offer.carrier is Carrier.RELIABLE:
+    """Refuse the request of an offer; one in a response cannot be refused, so the call ends. A PRACK needs none."""
+    if offer.carrier is Carrier.RELIABLE or _ours(offer):
         call, effects = _pracked(replace(call, offer=None), offer, b"", given, now)
-        call, more = out.given_up(call, given, now, UNANSWERED)
-        return call, (Disarm(Input.OFFER_LATE), *effects, *more)
+        effects = (Disarm(Input.OFFER_LATE), *effects)
+        if _ours(offer):
+            return call, effects
+        if call.dialog is None:
+            call, more = out.given_up(call, given, now, UNANSWERED)
+        else:
+            call, more = ended(call, given, now, UNANSWERED, bye=True)
+        return call, effects + more
     if offer.carrier is Carrier.SUCCESS:
         return ended(call, given, now, UNANSWERED, bye=True)
     call, effects = withdrawn(call, given, now, status)
@@ -189,15 +199,28 @@ def _updated(call: Call, offer: Offer, sdp: bytes, _: Given, now: float) -> tupl
     return call, (Reply(offer.key, 200, restated(offer.response, 200, "OK", (), body)), *effects)
 
 
-def _answered_prack(call: Call, offer: Offer, sdp: bytes, _: Given, __: float) -> tuple[Call, Effects]:
-    """200 to their PRACK."""
-    assert offer.key is not None
+def _ours(offer: Offer) -> bool:
+    """Whether it is one that our PRACK may hold."""
+    return offer.carrier is Carrier.PRACK and offer.key is None
+
+
+def _answered_prack(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> tuple[Call, Effects]:
+    """200 to their PRACK; or ours, with an offer."""
+    if offer.key is None:
+        return offers.in_prack(call, offer, sdp, given, now)
     call, body = answering(_brought(call, sdp), Carrier.PRACK_SUCCESS)
     return call, (Reply(offer.key, 200, restated(offer.response, 200, "OK", (), body)),)
 
 
 def _pracked(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> tuple[Call, Effects]:
     """The PRACK to their reliable response with our answer; without one where there is none."""
+    if call.dialog is not None:  # to our re-INVITE
+        body = b""
+        if sdp:
+            call, body = answering(_brought(call, sdp), Carrier.PRACK)
+        assert call.dialog is not None
+        dialog, prack, effects = early.pracked(call.dialog, offer.seq, offer.rseq, body, given.agent.names, now)
+        return replace(call, dialog=dialog, requests=(*call.requests, prack)), effects
     one, base = early.early_of(call, offer.early), call.media
     assert one.dialog is not None
     inside, body = early.within(call, one.exchange), b""
@@ -210,12 +233,13 @@ def _pracked(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> 
 
 
 def _acknowledged(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> tuple[Call, Effects]:
-    """The ACK to their 2xx with our answer: the call is up."""
+    """The ACK to their 2xx with our answer: the call is up, if it was not."""
+    first = not call.media.exchange.remote
     call, body = answering(_brought(call, sdp), Carrier.ACK)
     assert call.dialog is not None
-    ack, effects = acknowledge(call, call.dialog, "ack", offer.seq, given, now, body)
+    ack, effects = acknowledge(call, call.dialog, f"ack {offer.seq}", offer.seq, given, now, body)
     call = replace(call, ack=ack)
-    return call, (*effects, *up.up(call, given, offer.headers))
+    return call, (*effects, *(up.up(call, given, offer.headers) if first else ()))
 
 
 ANSWERS: dict[Carrier, Callable[[Call, Offer, bytes, Given, float], tuple[Call, Effects]]] = {

@@ -1,26 +1,23 @@
-"""A call that is up changes: re-INVITE and UPDATE of ours and of the peer (RFC 3261 section 14, RFC 3311, RFC 6141).
+"""A call that is up changes: re-INVITE and UPDATE of ours (RFC 3261 section 14.1, RFC 3311 section 5.1).
 
 An offer of ours that is refused leaves the session as it was. One that meets theirs (491) is made again after a time
-that depends on whose Call-ID it is. Of theirs each is answered at once, so there is never a half-done one to roll
-back (RFC 6141 section 3).
+that depends on whose Call-ID it is.
 """
 
 from __future__ import annotations
 
 from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
-from actors.dialog.call import Agent, Asked, Call, Given, Heard, Input, State, replace, tell
+from actors.dialog.call import Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import HoldCall, OfferSession
 from actors.dialog.call_early import described, pracked, rseq_of
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallHoldChanged, CallNoticed, CallOfferAnswered
-from actors.dialog.call_parts import Change, Early, Media, Outcome, SessionTimer
-from actors.dialog.call_waiting import Asking, acknowledge, text, unique, waits
-from actors.dialog.call_waiting import asked as posed
+from actors.dialog.call_parts import Change, Offer, Outcome
+from actors.dialog.call_waiting import acknowledge, posed, text, waits, withdrawn
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.effects import Reply
 from actors.dialog.negotiation import abandoned, agreed, answered, answering, offered, started
-from actors.dialog.reply import SUPPORTED, answer, description_in, our_contact, refusal
+from actors.dialog.reply import SUPPORTED, description_in
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, Response
 from actors.sip.offer_answer import Carrier
@@ -60,9 +57,7 @@ def settled(before: Call, after: Call, given: Given) -> Effects:
 
 
 def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Control holds the peer or takes it off hold, which may be done already; or it makes an offer of its own."""
-    if isinstance(given.what, OfferSession):
-        return _request(call, _brought(call, given.what), given, now)
+    """Control holds the peer or takes it off hold, which may be done already."""
     direction = _wanted(given)
     if call.change is not None:  # its time comes
         return replace(call, change=Change(None, direction, tries=call.change.tries)), ()
@@ -71,8 +66,6 @@ def modify(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 def modify_later(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     """As :func:`modify`, while our 2xx waits for its ACK, or another change for its answer: that comes first."""
-    if isinstance(given.what, OfferSession):
-        return replace(call, change=_brought(call, given.what)), ()
     direction, change = _wanted(given), call.change
     if change is not None and change.attempt is not None:
         return replace(call, change=replace(change, then="" if direction == change.direction else direction)), ()
@@ -81,9 +74,20 @@ def modify_later(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
     return replace(call, change=Change(None, direction, tries=0 if change is None else change.tries)), ()
 
 
-def _brought(call: Call, command: OfferSession) -> Change:
-    """The change that an offer of the application's is."""
-    return Change(None, call.media.direction, update=command.update, sdp=command.sdp)
+def offer(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Control makes an offer of its own, or wants one of the peer's."""
+    return _request(call, brought(call, given.what), given, now)
+
+
+def offer_later(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """As :func:`offer`, while our 2xx waits for its ACK."""
+    return replace(call, change=brought(call, given.what)), ()
+
+
+def brought(call: Call, command: OfferSession, early: str = "") -> Change:
+    """The change that an offer of the application's is, and its wish for one of the peer's."""
+    asks = not command.sdp
+    return Change(None, call.media.direction, update=command.update, sdp=command.sdp, asks=asks, early=early)
 
 
 def _wanted(given: Given) -> str:
@@ -119,8 +123,18 @@ def retry_later(call: Call, _: Given, now: float) -> tuple[Call, Effects]:
 
 
 def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call, Effects]:
-    agent, dialog, timer = given.agent, call.dialog, call.timer
-    assert dialog is not None
+    assert call.dialog is not None
+    call, dialog, change, effects = sent(call, call.dialog, change, given, now)
+    return replace(call, dialog=dialog, change=change, state=State.MODIFYING), effects
+
+
+def sent(call: Call, dialog: Dialog, change: Change, given: Given, now: float) -> tuple[Call, Dialog, Change, Effects]:
+    """Send the request of a change in `dialog`, which counts it; its offer is open in the call's exchange from then on.
+
+    Raises:
+        LocalProtocolError: it is not our turn to offer.
+    """
+    agent, timer = given.agent, call.timer
     seq = dialog.local_seq + 1
     dialog = replace(dialog, local_seq=seq)
     method = "UPDATE" if change.update else "INVITE"
@@ -130,15 +144,16 @@ def _request(call: Call, change: Change, given: Given, now: float) -> tuple[Call
         carrier = Carrier.UPDATE if change.update else Carrier.INVITE
         call = offered(call, agent, carrier, change.direction, unchanged=change.refresh)
     lines: tuple[tuple[str, str], ...] = (agent.allow, SUPPORTED)
-    if timer is not None:
+    if timer is not None and call.state >= State.ANSWERED:
         lines += session_timer.wished(timer.interval, timer.least, "uac" if timer.ours else "uas")
     body = call.media.exchange.offer if change.offers else b""
     raw = dialog_state.request(dialog, method, seq, user_agent=agent.settings.user_agent, body=body, headers=lines)
     if call.identity is not None:
         call, raw = call_account.proven(call_account.settled(call), agent, method, raw, seq)
-    new, hop = dialog_state.attempt(dialog, f"change {seq}", method, raw, contact=agent.settings.user)
-    sent, effects = begin(new, hop, agent.names, now)
-    return replace(call, dialog=dialog, change=replace(change, attempt=sent), state=State.MODIFYING), effects
+    name = f"change {seq}{change.early}"
+    new, hop = dialog_state.attempt(dialog, name, method, raw, contact=agent.settings.user)
+    attempt, effects = begin(new, hop, agent.names, now)
+    return call, dialog, replace(change, attempt=attempt), effects
 
 
 def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -149,19 +164,20 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert change.attempt is not None
     proven = call_account.again(call, given.agent, heard, change.attempt, now)
     if proven is not None:
-        call, sent, effects = proven
-        return replace(call, change=replace(change, attempt=sent)), effects
+        call, again, effects = proven
+        return replace(call, change=replace(change, attempt=again, rseq=0)), effects
     news = News(given.agent.names, (), heard.status, heard.reason)
-    sent, effects = advance(change.attempt, heard.attempt_input, news, now)
-    change = replace(change, attempt=sent)
-    if not sent.over:
+    again, effects = advance(change.attempt, heard.attempt_input, news, now)
+    change = replace(change, attempt=again)
+    if not again.over:
         return replace(call, change=change), effects
     call = replace(call, change=None, state=State.CONFIRMED)
     if heard.response is not None and heard.status < 300:
-        call, effects = _taken(call, change, heard, given, now)
+        call, effects = (_promised if change.asks else _taken)(call, change, heard, given, now)
     else:
+        call, gone = _unanswered(call, given, now)
         call = abandoned(call) if change.offers else call
-        call, effects = _refused(call, change, heard, given, now, effects)
+        call, effects = _refused(call, change, heard, given, now, effects + gone)
     if change.then and call.state is State.CONFIRMED and call.change is None and change.then != call.media.direction:
         return replace(call, change=change.waiting), (*effects, Arm(Input.RETRY, now))
     return call, effects
@@ -171,7 +187,7 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """A provisional response to our re-INVITE: a reliable one gets its PRACK, and its answer is final (RFC 3262 s5).
 
     What it agrees on stands even where the re-INVITE is refused after it (RFC 6141 s3.3). A bad answer is none: the
-    2xx will tell.
+    2xx will tell. Where the re-INVITE held no offer it makes one, which the PRACK answers.
     """
     heard: Heard = given.what
     change, dialog = call.change, call.dialog
@@ -182,13 +198,22 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     rseq = rseq_of(heard.response)
     if not rseq or (change.rseq and rseq != change.rseq + 1):
         return call, ()  # unreliable, repeated, or one before it is missing
-    before = call
+    before, reply = call, b""
     body = described(heard.response)
-    dialog, prack, effects = pracked(dialog, heard.head.cseq, rseq, b"", given.agent.names, now)
     try:
-        call, what = agreed(call, body, Carrier.RELIABLE) if body else (call, None)
-    except RemoteProtocolError:
+        if change.asks and body and not change.taken:
+            call = answered(call, given.agent, body, Carrier.RELIABLE, offerless=True)
+            change = replace(change, taken=True)
+            if waits(call):
+                offer = Offer("", Carrier.RELIABLE, heard.head.cseq, 0.0, rseq=rseq)
+                return posed(replace(call, change=replace(change, rseq=rseq)), offer, body, "", given, now)
+            call, reply = answering(call, Carrier.PRACK)
+        call, what = agreed(call, body, Carrier.RELIABLE) if body and not change.asks else (call, None)
+    except RemoteProtocolError as error:
+        if error.status == 500:  # an offer of theirs waits: the response comes again
+            return before, ()
         what = None
+    dialog, prack, effects = pracked(dialog, heard.head.cseq, rseq, reply, given.agent.names, now)
     if what is not None:
         call = replace(call, media=replace(call.media, direction=change.direction))
         effects += settled(before, call, given)
@@ -207,8 +232,7 @@ def _taken(call: Call, change: Change, heard: Heard, given: Given, now: float) -
         call, effects = acknowledged(call, heard.head.cseq, given, now)
     if change.offers:
         try:
-            carrier = Carrier.UPDATE_SUCCESS if change.update else Carrier.SUCCESS
-            call, what = agreed(call, description_in(heard.response), carrier)
+            call, what = agreed(call, description_in(heard.response), change.answered_in)
         except RemoteProtocolError as error:
             call, more = ended(call, given, now, Outcome("failed", 488, error.reason, "error"), bye=True)
             return call, effects + more
@@ -216,11 +240,50 @@ def _taken(call: Call, change: Change, heard: Heard, given: Given, now: float) -
         if what is not None and (change.sdp or call.media.exchange.remote != before.media.exchange.remote):
             effects += _news(call, given)
         effects += started(call)
-    if call.timer is not None:
-        timer = session_timer.agreed(heard.response, call.timer, call.timer.least)
-        call = replace(call, timer=timer)
-        effects += session_timer.armed(call, now)
-    return call, effects + told(before, call, given)
+    call, more = _refreshed(call, change, heard.response, now)
+    return call, effects + more + told(before, call, given)
+
+
+def _refreshed(call: Call, change: Change, response: Response, now: float) -> tuple[Call, Effects]:
+    """The session timer after a 2xx to a request of ours that is a refresh; one of an early dialog is none."""
+    if call.timer is None or change.early:
+        return call, ()
+    call = replace(call, timer=session_timer.agreed(response, call.timer, call.timer.least))
+    return call, session_timer.armed(call, now)
+
+
+def _promised(call: Call, change: Change, heard: Heard, given: Given, now: float) -> tuple[Call, Effects]:
+    """The 2xx to a re-INVITE without a description: the peer's offer, which the ACK answers (s14.1, 13.2.2.4)."""
+    assert heard.response is not None
+    assert heard.head is not None
+    call, effects = withdrawn(retargeted(call, heard.response), given, now, 500)
+    seq, body, reply = heard.head.cseq, b"", b""
+    wrong: RemoteProtocolError | None = None
+    try:
+        if not change.taken and (body := description_in(heard.response)):
+            call = answered(call, given.agent, body, Carrier.SUCCESS, offerless=True)
+            if not waits(call):
+                call, reply = answering(call, Carrier.ACK)
+    except RemoteProtocolError as error:
+        wrong = error
+    if waits(call):
+        call, more = posed(call, Offer("", Carrier.SUCCESS, seq, 0.0), body, "", given, now)
+    else:
+        call, more = acknowledged(call, seq, given, now, reply)
+    effects += more
+    if wrong is not None:
+        call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
+        return call, effects + more
+    if not body and not change.taken:
+        effects += (tell(CallOfferAnswered(call.call, heard.status, heard.reason, "", given.wall)),)
+    call, more = _refreshed(call, change, heard.response, now)
+    return call, effects + more
+
+
+def _unanswered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """The re-INVITE whose reliable response made an offer has come to nothing, and so has that."""
+    offer = call.offer
+    return (call, ()) if offer is None or offer.carrier is not Carrier.RELIABLE else withdrawn(call, given, now)
 
 
 def _news(call: Call, given: Given) -> Effects:
@@ -239,11 +302,11 @@ def retargeted(call: Call, message: Response) -> Call:
     return replace(call, dialog=replace(dialog, remote_target=target)) if target else call
 
 
-def acknowledged(call: Call, seq: int, given: Given, now: float) -> tuple[Call, Effects]:
+def acknowledged(call: Call, seq: int, given: Given, now: float, body: bytes = b"") -> tuple[Call, Effects]:
     """The ACK to the 2xx of our INVITE with the CSeq number `seq`; kept, to be repeated."""
     dialog = call.dialog
     assert dialog is not None
-    ack, effects = acknowledge(call, dialog, f"ack {seq}", seq, given, now)
+    ack, effects = acknowledge(call, dialog, f"ack {seq}", seq, given, now, body)
     return replace(call, ack=ack), effects
 
 
@@ -251,39 +314,43 @@ def _refused(
     call: Call, change: Change, heard: Heard, given: Given, now: float, effects: Effects
 ) -> tuple[Call, Effects]:
     status = heard.status
+    assert call.dialog is not None
     if status == 491 and change.tries < MAX_GLARES:
-        waiting = replace(change, tries=change.tries + 1).waiting
-        return replace(call, change=waiting), (*effects, Arm(Input.RETRY, now + _glare(call, given)))
+        waiting = replace(change, tries=change.tries + 1, early="").waiting
+        return replace(call, change=waiting), (*effects, Arm(Input.RETRY, now + glare(call, call.dialog, given)))
     if status == 422 and call.timer is not None and heard.response is not None:
         least = session_timer.demanded(heard.response)
         if least > call.timer.interval:
             timer = replace(call.timer, interval=least, least=least)
-            call, more = _request(replace(call, timer=timer), change, given, now)
+            call, more = _request(replace(call, timer=timer), change.waiting, given, now)
             return call, effects + more
-    if heard.head is None or status in (408, 481):  # s12.2.1.2: the dialog is gone
+    # A PRACK may come too late; else the dialog is gone (s12.2.1.2).
+    if not change.acknowledges and (heard.head is None or status in (408, 481)):
         outcome = Outcome("answered", status, heard.reason, "error")
         call, more = ended(call, given, now, outcome, bye=True)
         return call, effects + more
-    if change.sdp:
+    if change.told:
         return call, (*effects, tell(CallOfferAnswered(call.call, status, heard.reason, "", given.wall)))
     notice = CallNoticed(call.call, "change_refused", f"{status} {heard.reason}", given.wall)
     return call, (*effects, tell(notice))
 
 
-def _glare(call: Call, given: Given) -> float:
+def glare(call: Call, dialog: Dialog, given: Given) -> float:
     """Seconds to wait after a 491 (s14.1): 2.1 to 4 where the Call-ID is ours, else 0 to 2, in steps of 10 ms."""
-    assert call.dialog is not None
-    chance = int(given.agent.names.token("glare", call.tag, str(call.dialog.local_seq))[:8], 16)
+    chance = int(given.agent.names.token("glare", call.tag, str(dialog.local_seq))[:8], 16)
     return chance % 201 / 100 if call.inbound else 2.1 + chance % 191 / 100
 
 
 def transactions_lost(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The transaction shard lost our re-INVITE or UPDATE: whether it took effect is not known, so it is made again."""
     change = call.change
+    dialog = call.dialog
     assert change is not None
+    assert dialog is not None
+    call, effects = _unanswered(call, given, now)
     call = abandoned(call) if change.offers else call
-    call = replace(call, change=change.waiting, state=State.CONFIRMED)
-    return call, (Arm(Input.RETRY, now + _glare(call, given)),)
+    call = replace(call, change=replace(change, early="").waiting, state=State.CONFIRMED)
+    return call, (*effects, Arm(Input.RETRY, now + glare(call, dialog, given)))
 
 
 def modified_too_late(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -292,89 +359,3 @@ def modified_too_late(call: Call, given: Given, now: float) -> tuple[Call, Effec
     if heard.head is None or not 200 <= heard.status < 300 or heard.key.method != "INVITE":
         return replace(call, change=None), ()
     return acknowledged(replace(call, change=None), heard.head.cseq, given, now)
-
-
-# Theirs.
-
-
-def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """An UPDATE, in a confirmed or an early dialog: the target, the session and its timer as it asks (RFC 3311 s5.2).
-
-    One with an offer is refused with 491 while ours is open, and with 500 while theirs is.
-    """
-    asked: Asked = given.what
-    agent = given.agent
-    early = None if call.dialog is not None else _early(call, asked)
-    base = call.media.exchange
-    least = session_timer.check(asked.request)
-    if least:
-        return call, (answer(agent, asked, 422, (("Min-SE", str(least)),)),)
-    try:
-        target = dialog_state.target_of(asked.request)
-        offer, after, body = _updated(call, agent, asked, early)
-    except RemoteProtocolError as error:
-        return call, (refusal(agent, asked, error),)
-    lines: tuple[tuple[str, str], ...] = (our_contact(agent, asked), agent.allow, SUPPORTED)
-    timer = call.timer
-    if call.state in (State.ANSWERED, State.CONFIRMED, State.MODIFYING):
-        timer, more = session_timer.granted(asked.request, before=call.timer)
-        lines += more
-    reply: Reply = answer(agent, asked, 200, lines, body=body)
-    if offer and not body:  # the application's to give
-        tag = "" if early is None else early.remote_tag
-        after = after if early is None else kept(after, early, "", asked.head.cseq, base)
-        what = Asking(asked, Carrier.UPDATE, reply.raw, offer, target, timer, tag)
-        return posed(after, what, given, now)
-    effects: Effects = ()
-    if early is not None:
-        after = kept(after, early, target, asked.head.cseq, base)
-    else:
-        after, effects = refreshed(after, target, timer, now)
-    effects = (reply, *effects)
-    if offer:
-        effects += started(after)
-    return after, effects + told(call, after, given)
-
-
-def _updated(call: Call, agent: Agent, asked: Asked, early: Early | None) -> tuple[bytes, Call, bytes]:
-    """The offer in an UPDATE, the call that has taken it, and our answer: empty while the application is to give it.
-
-    Raises:
-        RemoteProtocolError: the body is malformed, or the offer cannot be taken, or not now.
-    """
-    offer = description_in(asked.request)
-    after = call if early is None else _within(call, early.exchange)
-    if not offer:
-        return b"", after, b""
-    unique(call)
-    after = answered(after, agent, offer, Carrier.UPDATE)
-    return (offer, after, b"") if waits(after) else (offer, *answering(after, Carrier.UPDATE_SUCCESS))
-
-
-def refreshed(call: Call, target: str, timer: SessionTimer | None, now: float) -> tuple[Call, Effects]:
-    """`call` after an UPDATE of theirs: its target, and its session timer where it has or had one."""
-    if target and call.dialog is not None:
-        call = replace(call, dialog=replace(call.dialog, remote_target=target))
-    if call.state < State.ANSWERED or (timer is None and call.timer is None):
-        return call, ()
-    call = replace(call, timer=timer)
-    return call, session_timer.armed(call, now)
-
-
-def _early(call: Call, asked: Asked) -> Early:
-    return next(one for one in call.early if one.remote_tag == asked.head.from_tag)
-
-
-def _within(call: Call, exchange: object) -> Call:
-    return replace(call, media=replace(call.media, exchange=exchange))
-
-
-def kept(call: Call, early: Early, target: str, seq: int, base: object) -> Call:
-    """`call` after an early dialog of it was updated."""
-    dialog = early.dialog
-    if dialog is not None:
-        dialog = replace(dialog, remote_target=target or dialog.remote_target, remote_seq=seq)
-    after = replace(early, exchange=call.media.exchange, dialog=dialog)
-    others = tuple([one for one in call.early if one.remote_tag != early.remote_tag])
-    media: Media = replace(call.media, exchange=base)
-    return replace(call, media=media, early=(*others, after))

@@ -33,6 +33,8 @@ class PlaceCall(Event, frozen=True):
         sdp: of a signalling-only call, its offer; empty where the peer is to make one (`late_offer`).
         with_call: another call, in whose media process its audio is to be, as they will be bridged; empty for none.
         codecs: those of the call, as the configuration names them, the most liked first; none for the service's own.
+        offer_in_prack: of a signalling-only call with an `sdp`: the PRACK to an early answer may hold another offer
+            (RFC 3262 s5), for which CallOffered asks.
     """
 
     ref: str
@@ -51,6 +53,7 @@ class PlaceCall(Event, frozen=True):
     sdp: bytes = b""
     with_call: str = ""
     codecs: tuple[str, ...] = ()
+    offer_in_prack: bool = False
 
 
 class AnswerCall(Event, frozen=True):
@@ -121,17 +124,21 @@ class ResumeCall(Event, frozen=True):
 
 
 class OfferSession(Event, frozen=True):
-    """Offer the peer of a signalling-only call that is up another session; CallOfferAnswered tells what it says.
+    """Offer the peer of a signalling-only call another session; CallOfferAnswered tells what it says.
+
+    Before the call is answered it goes by UPDATE, where the first offer has its answer already (RFC 3311 s5.1).
 
     Attributes:
-        sdp: the offer.
+        sdp: the offer; empty to have the peer make one, by a re-INVITE without a description: CallOffered tells it.
         update: by UPDATE (RFC 3311), which may be answered only at once; else by re-INVITE.
+        fork: of a call out that is not up, the To tag of the early dialog; empty for the one that spoke last.
     """
 
     ref: str
     call: str
     sdp: bytes
     update: bool = False
+    fork: str = ""
 
 
 class AnswerOffer(Event, frozen=True):
@@ -139,7 +146,7 @@ class AnswerOffer(Event, frozen=True):
 
     Attributes:
         offer: its id.
-        sdp: the answer, or our offer.
+        sdp: the answer, or our offer; empty where our PRACK is to hold none.
         status: 200, or 300 to 699: a request is refused with it, and what it would have changed stays as it is. An
             offer in a response cannot be refused: that ends the call.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
-from actors.dialog.call import Call, Given, Heard, replace, tell
+from actors.dialog.call import Call, Given, Heard, Input, replace, tell
 from actors.dialog.call_events import CallProgressed
 from actors.dialog.call_parts import Early, Offer, Outcome
 from actors.dialog.call_waiting import posed, text, waits
@@ -16,7 +16,7 @@ from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.names import Names
 from actors.dialog.negotiation import agreed, answered, answering, awaited, start
 from actors.dialog.reply import description_in, shown
-from actors.runtime.machine import Effects
+from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, Response
 from actors.sip.headers import RSeq
 from actors.sip.offer_answer import Carrier, Exchange
@@ -125,19 +125,25 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     inside = within(call, early.exchange)
     body, bad = described(heard.response), ""
     reply = b""
+    asks: Carrier | None = None  # what the application is to do before the PRACK
     try:
         if body and early.exchange.state is Turn.LOCAL_OFFER:
-            inside, _ = agreed(inside, body, Carrier.RELIABLE)
+            inside, what = agreed(inside, body, Carrier.RELIABLE)
+            asks = Carrier.PRACK if what is not None and _offers_in_prack(call) else None
         elif body and not early.exchange.sent and early.exchange.state is Turn.STABLE:
             inside = answered(inside, given.agent, body, Carrier.RELIABLE, offerless=True)
-            if waits(inside) and call.offer is None:
-                early = replace(early, dialog=dialog, rseq=rseq, exchange=inside.media.exchange)
-                offer = Offer("", Carrier.RELIABLE, heard.head.cseq, 0.0, early=early.remote_tag, rseq=rseq)
-                call, posing = posed(put(call, early), offer, body, "", given, now)
-                return call, (*effects, *_told(call, heard, given), *posing)
-            inside, reply = answering(inside, Carrier.PRACK)
+            if waits(inside) and call.offer is not None:
+                return call, effects  # one at a time: it comes again
+            asks = Carrier.RELIABLE if waits(inside) else None
+            inside, reply = (inside, b"") if asks else answering(inside, Carrier.PRACK)
     except RemoteProtocolError as error:
         bad = error.reason
+    if asks is not None:
+        early = replace(early, dialog=dialog, rseq=rseq, exchange=inside.media.exchange)
+        offer = Offer("", asks, heard.head.cseq, 0.0, early=early.remote_tag, rseq=rseq)
+        theirs = body if asks is Carrier.RELIABLE else b""
+        call, posing = posed(put(call, early), offer, theirs, "", given, now)
+        return call, (*effects, *_told(call, heard, given), *posing)
     dialog, prack, more = pracked(dialog, heard.head.cseq, rseq, reply, given.agent.names, now)
     early = replace(early, dialog=dialog, rseq=rseq)
     call, started = _heard(call, inside, early)
@@ -146,18 +152,25 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     return (call, effects) if not bad else (replace(call, outcome=Outcome("failed", 488, bad, "error")), effects)
 
 
+def _offers_in_prack(call: Call) -> bool:
+    """Whether the application may make an offer in the PRACK of an answer, and nothing else is open."""
+    order = call.order
+    return order is not None and order.offer_in_prack and call.offer is None and call.change is None
+
+
 def pracked(
-    dialog: Dialog, invited: int, rseq: int, body: bytes, names: Names, now: float
+    dialog: Dialog, invited: int, rseq: int, body: bytes, names: Names, now: float, *, again: bool = False
 ) -> tuple[Dialog, Attempt, Effects]:
     """The PRACK to the reliable response number `rseq` (RFC 3262 s4), in the dialog that has counted it.
 
-    `invited` is the CSeq number of the INVITE.
+    `invited` is the CSeq number of the INVITE; `again` says that another PRACK to it was refused for its offer.
     """
     seq = dialog.local_seq + 1
     dialog = replace(dialog, local_seq=seq)
     rack = (("RAck", f"{rseq} {invited} INVITE"),)
     raw = dialog_state.request(dialog, "PRACK", seq, body=body, headers=rack)
-    prack, hop = dialog_state.attempt(dialog, f"prack {dialog.id.remote_tag} {invited} {rseq}", "PRACK", raw)
+    name = f"prack {dialog.id.remote_tag} {invited} {rseq}{' again' if again else ''}"
+    prack, hop = dialog_state.attempt(dialog, name, "PRACK", raw)
     prack, effects = begin(prack, hop, names, now)
     return dialog, prack, effects
 
@@ -178,4 +191,7 @@ def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
                 sent, effects = advance(one, heard.attempt_input, news, now)
         if not sent.over:
             left.append(sent)
-    return replace(call, requests=tuple(left)), effects
+    call = replace(call, requests=tuple(left))
+    if call.change is not None and call.change.attempt is None and not call.change.tries:  # it waits for a PRACK
+        effects += (Arm(Input.OFFER_DUE, now),)
+    return call, effects

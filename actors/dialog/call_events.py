@@ -90,7 +90,8 @@ class CallOffered(Event, frozen=True):
 
     Attributes:
         offer: its id.
-        sdp: the offer; empty where the peer wants one of ours (a re-INVITE without a description).
+        sdp: the offer; empty where one of ours is asked for: the peer's re-INVITE holds none (method INVITE), or a
+            PRACK of ours may (no method). That goes without one where none is made.
         method: of the request that holds it: INVITE, UPDATE or PRACK; empty for a response to an INVITE without an
             offer. That one cannot be refused: without an answer the call ends.
         fork: of a call out that is not up, the To tag of the early dialog; else empty.

@@ -79,6 +79,8 @@ def _check_session(command: PlaceCall) -> None:
     """
     if command.media not in ("service", "application"):
         raise LocalProtocolError(f"media is service or application, not {command.media!r}")
+    if command.offer_in_prack and not command.sdp:
+        raise LocalProtocolError("an offer in the PRACK comes after that of a signalling-only call's INVITE")
     if command.media == "service":
         if command.sdp:
             raise LocalProtocolError("sdp is given where media is the service's")

@@ -56,7 +56,7 @@ ORDERS: dict[Any, Input] = {
     HangUp: Input.HANG_UP,
     HoldCall: Input.MODIFY,
     ResumeCall: Input.MODIFY,
-    OfferSession: Input.MODIFY,
+    OfferSession: Input.OFFER,
     AnswerOffer: Input.ANSWER_OFFER,
     TransferCall: Input.TRANSFER,
 }

@@ -9,6 +9,7 @@ from actors.dialog.call import Call, Given, Heard, Input, State, replace
 from actors.dialog.call_early import described, early_of, progress
 from actors.dialog.call_end import ended
 from actors.dialog.call_invite import again, onward, proven_again
+from actors.dialog.call_offers import carried, dropped
 from actors.dialog.call_parts import Fork, Offer, Outcome
 from actors.dialog.call_up import lost, up
 from actors.dialog.call_waiting import acknowledge, posed, waits, withdrawn
@@ -81,8 +82,9 @@ def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if wrong is not None:
         call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
         return call, effects + more
-    call, more = _timed(replace(call, state=State.CONFIRMED, early=(), order=None), heard.response, given, now)
-    effects += more
+    call, more = carried(replace(call, state=State.CONFIRMED, early=(), order=None), given, now)
+    call, timers = _timed(call, heard.response, given, now)
+    effects += more + timers
     return call, effects if call.offer is not None else effects + up(call, given, shown(heard.response))
 
 
@@ -117,13 +119,16 @@ def _described(call: Call, given: Given, body: bytes) -> tuple[Call, bytes, Remo
 
 def _passed_over(call: Call, tag: str, given: Given, now: float) -> tuple[Call, Effects]:
     """A fork's 2xx cannot be taken: ACK and BYE (s13.2.2.4). Others may answer for 64*T1 yet (RFC 6026 s7.2)."""
+    gone: Effects = ()
+    if call.change is not None and call.change.early == tag:
+        call, gone = dropped(call, given)
     assert call.attempt is not None
     invite, _ = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
     linger = call.linger if call.forks else now + given.agent.give_up
     fork, effects = _fork(call, invite, given.what, given, now)
     left = tuple([early for early in call.early if early.remote_tag != tag])
     call = replace(call, attempt=invite, early=left, forks=(*call.forks, fork), linger=linger)
-    return call, (*effects, Arm(Input.GIVE_UP, linger))
+    return call, (*gone, *effects, Arm(Input.GIVE_UP, linger))
 
 
 def none_left(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -214,13 +219,14 @@ def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -
 def refused(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The INVITE failed at this candidate: on to the next, elsewhere or again, or the call ends (s8.1.3)."""
     heard: Heard = given.what
+    call, lost_offer = dropped(call, given)
     assert call.attempt is not None
     if call.identity is not None and (proven := proven_again(call, heard, given, now)) is not None:
-        return proven
+        return proven[0], lost_offer + proven[1]
     news = News(given.agent.names, (), heard.status, heard.reason, retry_after(heard.response))
     invite, effects = attempt_step(call.attempt, heard.attempt_input, news, now)
     call, gone = withdrawn(call, given, now)
-    effects += gone
+    effects = lost_offer + effects + gone
     call = replace(call, attempt=invite, early=())
     if invite.state is AttemptState.CHOSEN:
         call, more = onward(call, given, now)

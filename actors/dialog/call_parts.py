@@ -147,6 +147,10 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         tries: how often it met a 491.
         rseq: the number of its last reliable response that was taken, 0 before any.
         sdp: what the application offers by it; empty for none of its own.
+        asks: it holds no description: the application wants the peer's offer.
+        taken: that came in a reliable response.
+        early: the remote tag of the early dialog that it is sent in, empty where there is one dialog.
+        acknowledges: of a PRACK with an offer, the CSeq and RSeq numbers of its RAck.
     """
 
     attempt: Attempt | None
@@ -157,17 +161,33 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     rseq: int = 0
     then: str = ""
     sdp: bytes = b""
+    asks: bool = False
+    taken: bool = False
+    early: str = ""
+    acknowledges: tuple[int, int] | None = None
 
     @property
     def offers(self) -> bool:
         """Whether it holds a description."""
-        return not self.update or bool(self.sdp)
+        return bool(self.sdp) or not (self.update or self.asks)
+
+    @property
+    def told(self) -> bool:
+        """Whether it is the application's: it hears what comes of it."""
+        return bool(self.sdp) or self.asks
+
+    @property
+    def answered_in(self) -> Carrier:
+        """The response that holds the answer to its offer."""
+        if self.acknowledges:
+            return Carrier.PRACK_SUCCESS
+        return Carrier.UPDATE_SUCCESS if self.update else Carrier.SUCCESS
 
     @property
     def waiting(self) -> Change:
         """It before it is sent again, for what is wanted by now."""
         if not self.then:
-            return msgspec.structs.replace(self, attempt=None)
+            return msgspec.structs.replace(self, attempt=None, rseq=0, taken=False, acknowledges=None)
         return Change(None, self.then, tries=self.tries)
 
 

@@ -129,7 +129,7 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     except RemoteProtocolError as error:
         return call, (refusal(agent, asked, error),)
     reply = answer(agent, asked, 200, (our_contact(agent, asked),) if offer else (), body=body)
-    effects: Effects = (Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
+    effects: Effects = (*_turn(call, now), Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
     call = replace(call, invitation=replace(invitation, reliable=None))
     if offer and not body:  # the application's to give
         call, more = posed(call, Asking(asked, Carrier.PRACK, reply.raw, offer), given, now)
@@ -137,6 +137,11 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     effects = (reply, *(started(call) if offer else ()), *effects)
     call, more = accepted(call, given, now)
     return call, effects + more
+
+
+def _turn(call: Call, now: float) -> Effects:
+    """An offer of ours that waited for the PRACK may go out."""
+    return () if call.change is None or call.change.tries else (Arm(Input.OFFER_DUE, now),)
 
 
 def _agreed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -168,7 +173,7 @@ def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     invitation = call.invitation
     if call.state is not State.RINGING or invitation is None or not invitation.accepting:
         return call, ()
-    if invitation.reliable is not None or call.offer is not None:
+    if call.offer is not None or _open(call):
         return call, ()
     return accept(replace(call, invitation=replace(invitation, accepting=False)), given, now)
 
@@ -182,9 +187,20 @@ def _matches(asked: Asked, invitation: Invitation) -> bool:
 
 
 def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Answer the call, once the PRACK of what is under way is there: the 2xx waits for it (section 3)."""
+    """Answer the call, once the PRACK of what is under way is there: the 2xx waits for it (section 3).
+
+    It waits for the answer to an offer of ours, too: that is one of an early dialog.
+    """
     invitation = call.invitation
     assert invitation is not None
-    if invitation.reliable is None:
+    if not _open(call):
         return accept(call, given, now)
     return replace(call, invitation=replace(invitation, accepting=True), state=State.RINGING), ()
+
+
+def _open(call: Call) -> bool:
+    """Whether a reliable response waits for its PRACK, or an offer of ours for its answer."""
+    invitation, change = call.invitation, call.change
+    return (invitation is not None and invitation.reliable is not None) or (
+        change is not None and change.attempt is not None
+    )

@@ -11,11 +11,13 @@ from actors.dialog import call_early as early
 from actors.dialog import call_end as end
 from actors.dialog import call_in as into
 from actors.dialog import call_invite as begin
+from actors.dialog import call_offers as offers
 from actors.dialog import call_out as out
 from actors.dialog import call_reliable as reliable
 from actors.dialog import call_requests as requests
 from actors.dialog import call_transfer as transfer
 from actors.dialog import call_up as up
+from actors.dialog import call_update as update
 from actors.dialog.call import Call, Given, Input, State
 from actors.runtime.machine import Effects, Row, Table
 
@@ -37,10 +39,10 @@ OUT = (
     Row(S.PREPARING, I.HANG_UP, S.CLOSING, (begin.give_up_early,)),
     Row(S.PREPARING, I.RUNG_OUT, S.CLOSING, (begin.rung_out_early,)),
     Row(S.INVITING, I.PROVISIONAL, (S.INVITING, S.CANCELLING), (out.progressed,)),
-    Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.CLOSING), (out.accepted,)),
+    Row(S.INVITING, I.ACCEPTED, (S.INVITING, S.CONFIRMED, S.MODIFYING, S.CLOSING), (out.accepted,)),
     Row(S.INVITING, I.BYE_ANSWERED, None, (end.bye_answered,)),  # of a candidate that was given up
     Row(S.INVITING, I.REFUSED, (S.INVITING, S.PREPARING, S.LOCATING, *_DONE), (out.refused,)),
-    Row(S.INVITING, I.UPDATE, None, (change.update,)),
+    Row(S.INVITING, I.UPDATE, None, (update.update,)),
     Row(S.INVITING, I.REQUEST_DONE, None, (early.request_done,)),
     Row(S.INVITING, I.ROUTED, None, (end.routed,)),
     Row(S.INVITING, I.REINVITE, None, (up.reinvited_while_pending,)),
@@ -50,6 +52,9 @@ OUT = (
     Row(S.INVITING, I.GIVE_UP, _DONE, (out.none_left,)),
     Row(S.INVITING, I.ANSWER_OFFER, (S.INVITING, *_CANCELLED), (answers.answered,)),
     Row(S.INVITING, I.OFFER_LATE, (S.INVITING, *_CANCELLED), (answers.late,)),
+    Row(S.INVITING, I.OFFER, None, (offers.offer,)),
+    Row(S.INVITING, I.OFFER_DUE, None, (offers.due,)),
+    Row(S.INVITING, I.MODIFIED, None, (offers.answered,)),
     Row(S.INVITING, I.TRANSACTIONS_LOST, _DONE, (out.transactions_lost,)),
     Row(S.CANCELLING, I.ACCEPTED, S.CLOSING, (out.accepted_too_late,)),
     Row(S.CANCELLING, I.REFUSED, _DONE, (out.refused_after_cancel,)),
@@ -82,11 +87,15 @@ IN = (
     Row(S.RINGING, I.PRACK, (S.ANSWERED, S.RINGING, *_DONE), (reliable.acknowledged,)),
     Row(S.RINGING, I.RELIABLE, None, (reliable.again,)),
     Row(S.RINGING, I.NO_PRACK, _DONE, (into.unpracked,)),
-    Row(S.RINGING, I.UPDATE, None, (change.update,)),
+    Row(S.RINGING, I.UPDATE, None, (update.update,)),
     Row(S.RINGING, I.PLAYED, None, (up.played_early,)),
     Row(S.RINGING, I.UNRECORDED, None, (up.unrecorded,)),
     Row(S.RINGING, I.ANSWER_OFFER, (S.ANSWERED, S.RINGING), (answers.answered,)),
     Row(S.RINGING, I.OFFER_LATE, (S.ANSWERED, S.RINGING), (answers.late,)),
+    Row(S.RINGING, I.OFFER, None, (offers.offer,)),
+    Row(S.RINGING, I.OFFER_DUE, None, (offers.due,)),
+    Row(S.RINGING, I.MODIFIED, (S.ANSWERED, S.RINGING), (offers.answered,)),
+    Row(S.RINGING, I.ROUTED, None, (end.routed,)),
     Row(S.RINGING, I.REJECT, _DONE, (into.reject,)),
     Row(S.RINGING, I.HANG_UP, _DONE, (into.hang_up,)),
     Row(S.RINGING, I.CANCELLED, _DONE, (into.cancelled,)),
@@ -108,10 +117,11 @@ ANSWERED = (
     Row(S.ANSWERED, I.NO_ACK, S.CLOSING, (up.unacknowledged,)),
     Row(S.ANSWERED, I.REINVITE, None, (up.reinvited,)),
     Row(S.ANSWERED, I.INVITE_AGAIN, None, (into.invited_again,)),
-    Row(S.ANSWERED, I.UPDATE, None, (change.update,)),
+    Row(S.ANSWERED, I.UPDATE, None, (update.update,)),
     Row(S.ANSWERED, I.REFRESH, None, (change.later,)),
     Row(S.ANSWERED, I.RETRY, None, (change.retry_later,)),
     Row(S.ANSWERED, I.MODIFY, None, (change.modify_later,)),
+    Row(S.ANSWERED, I.OFFER, None, (change.offer_later,)),
     Row(S.ANSWERED, I.TRANSFER, None, (transfer.send,)),
     Row(S.ANSWERED, I.SESSION_OVER, S.LEAVING, (up.session_over_early,)),
     Row(S.ANSWERED, I.REQUEST_DONE, (S.ANSWERED, S.LEAVING), (transfer.answered,)),
@@ -137,6 +147,7 @@ ANSWERED = (
     Row(S.LEAVING, I.UNRECORDED, None, (up.unrecorded,)),
     Row(S.CONFIRMED, I.REINVITE, (S.CONFIRMED, S.ANSWERED), (up.reinvited,)),
     Row(S.CONFIRMED, I.MODIFY, (S.CONFIRMED, S.MODIFYING), (change.modify,)),
+    Row(S.CONFIRMED, I.OFFER, (S.CONFIRMED, S.MODIFYING), (change.offer,)),
     Row(S.MODIFYING, I.MODIFY, None, (change.modify_later,)),
     Row(S.CONFIRMED, I.REFRESH, (S.CONFIRMED, S.MODIFYING), (change.refresh,)),
     Row(S.CONFIRMED, I.RETRY, (S.CONFIRMED, S.MODIFYING), (change.retry,)),
@@ -160,7 +171,7 @@ IN_CALL = tuple(  # what a call that is up does alike, whether a request of ours
         Row(state, I.MEDIA_LOST, S.CLOSING, (up.media_lost,)),
         Row(state, I.PLAYED, (state, S.CLOSING), (up.played,)),
         Row(state, I.UNRECORDED, None, (up.unrecorded,)),
-        Row(state, I.UPDATE, None, (change.update,)),
+        Row(state, I.UPDATE, None, (update.update,)),
         Row(state, I.TRANSFER, None, (transfer.send,)),
         Row(state, I.REQUEST_DONE, (state, S.CLOSING), (transfer.answered,)),
         Row(state, I.NOTIFY, (state, S.CLOSING), (transfer.notified,)),
@@ -213,7 +224,11 @@ FORKED = tuple(  # what other forks may do while a call is up or over
 
 OFFERS = tuple(  # of the peer of a signalling-only call that is up
     row
-    for state, after in ((S.ANSWERED, None), (S.CONFIRMED, (S.CONFIRMED, S.ANSWERED, S.CLOSING)), (S.MODIFYING, None))
+    for state, after in (
+        (S.ANSWERED, None),
+        (S.CONFIRMED, (S.CONFIRMED, S.ANSWERED, S.CLOSING)),
+        (S.MODIFYING, (S.MODIFYING, S.CLOSING)),
+    )
     for row in (
         Row(state, I.ANSWER_OFFER, after, (answers.answered,)),
         Row(state, I.OFFER_LATE, after, (answers.late,)),
@@ -228,10 +243,11 @@ _UP = {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED, I.OFFER_LATE
 TIMERS = {
     S.LOCATING: {I.RUNG_OUT},
     S.PREPARING: {I.RUNG_OUT, I.MEDIA_LATE},
-    S.INVITING: {I.RUNG_OUT, I.GIVE_UP, I.OFFER_LATE},
+    S.INVITING: {I.RUNG_OUT, I.GIVE_UP, I.OFFER_LATE, I.OFFER_DUE},
     S.CANCELLING: {I.GIVE_UP},
     S.RECEIVED: {I.MEDIA_LATE, I.EXPIRED, I.UNRESERVED},
-    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK, I.ANSWER_ASKED, I.OFFER_LATE},
+    S.RINGING: {I.RUNG_OUT, I.EXPIRED, I.STILL_RINGING, I.RELIABLE, I.NO_PRACK, I.ANSWER_ASKED}
+    | {I.OFFER_LATE, I.OFFER_DUE},
     S.ANSWERED: {I.RETRANSMIT, I.NO_ACK, I.RETRY, *_UP},
     S.LEAVING: {I.RETRANSMIT, I.NO_ACK},
     S.CONFIRMED: {I.RETRY, *_UP},
@@ -256,7 +272,7 @@ CHANGES = {I.MODIFY, I.MODIFIED, I.MODIFY_PROGRESS}
 ERRANDS = {I.TRANSFER, I.REQUEST_DONE, I.REFER, I.NOTIFY, I.REFERRED, I.REPLACED}
 ASKS = {I.ASK, I.ASKED, I.REPLY}
 UP = CHANGES | ERRANDS | ASKS  # of a call that is up
-OFFERED = {I.ANSWER_OFFER, I.OFFER_CANCELLED}  # of signalling-only calls
+OFFERED = {I.ANSWER_OFFER, I.OFFER_CANCELLED, I.OFFER}  # of signalling-only calls
 ELSEWHERE = {I.RESERVED}  # what another shard tells of the call whose place this one takes
 
 IGNORED = {
@@ -269,10 +285,10 @@ IGNORED = {
     | FILES
     | READY
     | DECISIONS
-    | (UP - {I.REQUEST_DONE}),
+    | (UP - {I.REQUEST_DONE, I.MODIFIED}),
     S.CANCELLING: BEGUN | (SERVER - {I.REINVITE}) | {I.LOCATED, I.PROVISIONAL} | FILES | READY | DECISIONS | EARLY | UP,
     S.RECEIVED: BEGUN | {I.INVITE_AGAIN, I.ACK, I.PRACK} | INVITING | FORKS | FILES | {I.MEDIA_CLOSED} | DECISIONS | UP,
-    S.RINGING: BEGUN | {I.ACK} | INVITING | FORKS | READY | UP,
+    S.RINGING: BEGUN | {I.ACK} | INVITING | (FORKS - {I.ROUTED}) | READY | (UP - {I.MODIFIED}),
     S.ANSWERED: BEGUN | {I.CANCELLED, I.SERVER_FAILED, I.PRACK} | INVITING | READY | DECISIONS | (CHANGES - {I.MODIFY}),
     S.LEAVING: BEGUN | {I.CANCELLED, I.SERVER_FAILED} | INVITING | READY | LOST | DECISIONS | EARLY | UP,
     S.CONFIRMED: BEGUN | TAKEN | {I.ACK, I.PRACK, I.MODIFIED, I.MODIFY_PROGRESS} | INVITING | READY | DECISIONS,

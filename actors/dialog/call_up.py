@@ -163,10 +163,12 @@ def reinvited(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """A re-INVITE: the session changes as it asks, or stays as it is and 488 says so (s14.2).
 
     Before the ACK to our last 2xx it is taken too, unless that 2xx held our offer: 491 (RFC 5407 s3.1.4 and 3.1.5).
+    While the ACK to an offer in their 2xx is due it gets that, too (RFC 6337 s4.3).
     """
     asked: Asked = given.what
     agent = given.agent
-    if call.invitation is not None and call.invitation.late:
+    late = call.invitation is not None and call.invitation.late
+    if late or (call.offer is not None and call.offer.key is None):
         return call, (answer(agent, asked, 491),)
     if call.offer is not None:
         return call, (answer(agent, asked, 500, (retry_after(agent, asked),)),)

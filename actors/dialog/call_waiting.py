@@ -61,10 +61,10 @@ def unique(call: Call) -> None:
     """Check that no other offer of the peer waits (RFC 3311 s5.2).
 
     Raises:
-        RemoteProtocolError: 500, one does.
+        RemoteProtocolError: 500, one does; 491, one in a response to an INVITE of ours (RFC 6337 s4.3).
     """
     if call.offer is not None:
-        raise RemoteProtocolError(500, "Another offer waits for its answer")
+        raise RemoteProtocolError(500 if call.offer.key is not None else 491, "Another offer waits for its answer")
 
 
 def posed(call: Call, offer: Offer, description: bytes, method: str, given: Given, now: float) -> tuple[Call, Effects]:
@@ -94,7 +94,7 @@ def withdrawn(call: Call, given: Given, now: float, status: int = 487) -> tuple[
         raw = restated(offer.refusal, status, REASONS.get(status, "Refused"))
         effects += (Reply(offer.key, status, raw),)
     elif offer.carrier is Carrier.SUCCESS and call.dialog is not None:
-        ack, more = acknowledge(call, call.dialog, "ack", offer.seq, given, now)
+        ack, more = acknowledge(call, call.dialog, f"ack {offer.seq}", offer.seq, given, now)
         call, effects = replace(call, ack=ack), effects + more
     return call, effects
 

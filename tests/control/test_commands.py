@@ -74,6 +74,12 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     )
     assert routed(Progress("c1", sdp=("a",)), "!k") == call_commands.ProgressCall("!k", "c1", sdp=b"a\r\n")
     assert routed(Offer("c1", ("a",), True), "!k") == call_commands.OfferSession("!k", "c1", b"a\r\n", True)
+    wish = Offer("c1", (), fork="f")
+    assert routed(wish, "!k") == call_commands.OfferSession("!k", "c1", b"", fork="f")
+    assert verbs.offer("c1", fork="f").command == wish
+    pracked = verbs.place("sip:b@h", sdp="v=0", offer_in_prack=True).command
+    assert isinstance(pracked, Place)
+    assert commands.place_call(pracked, "!k", "c1", 60.0).offer_in_prack
     assert routed(AnswerOffer("c1", "o", ("a",)), "!k") == call_commands.AnswerOffer("!k", "c1", "o", b"a\r\n")
     assert routed(AnswerOffer("c1", "o", (), 488), "!k") == call_commands.AnswerOffer("!k", "c1", "o", b"", 488)
     assert commands.place_call(Place("sip:b@h", codecs=("GSM",)), "!k", "c1", 60.0).codecs == ("GSM",)
@@ -114,6 +120,7 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
         (AnswerOffer("c", "o", status=100), "status"),
         (Place("sip:b@h", codecs=("PCMU", "G723")), "codecs"),
         (Place("sip:b@h", media="application", late_offer=True, codecs=("PCMU",)), "codecs"),
+        (Place("sip:b@h", media="application", late_offer=True, offer_in_prack=True), "offer_in_prack"),
         (Reject("c", 700), "status"),
         (Answer("c", Treatment(record="x.wav")), "treatment.record"),
         (Answer("c", duration=1e9), "duration"),

@@ -77,7 +77,8 @@ event = st.one_of(
     st.tuples(st.just("place"), st.integers(0, 2), st.sampled_from([0.0, 5.0, 30.0]), st.booleans()),
     st.tuples(st.sampled_from(["answer", "reject", "hang_up", "hold", "resume", "transfer", "progress"]), small),
     st.tuples(
-        st.sampled_from(["ask", "press", "respond", "decline", "offer", "update_it", "take", "turn_down"]), small
+        st.sampled_from(["ask", "press", "respond", "decline", "offer", "update_it", "ask_offer", "take", "turn_down"]),
+        small,
     ),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0, 10.0, 40.0, 100.0])),
     st.tuples(st.sampled_from(["transactions_lost", "media_lost"])),
@@ -138,6 +139,7 @@ def happen(phone: Phone, what: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 
         order = {"call": f"call-{number}", "ring_timeout": rest[1], "late_offer": rest[2], "session_expires": 90}
         if phone.settings.answer.media == "application":
             order |= {"media": "application", "sdp": b"" if rest[2] else OFFER, "treatment": Treatment()}
+            order["offer_in_prack"] = not rest[2] and number == 1
         phone.command(place(ref=f"place{len(phone.effects)}", **order))
     elif kind == "wait":
         phone.wait(number)
@@ -159,7 +161,7 @@ def _server_key(number: int) -> Any:
 def _command(phone: Phone, kind: str, call: str) -> None:
     ref = f"{kind}{len(phone.effects)}"
     outside = phone.settings.answer.media == "application"
-    if kind in ("offer", "update_it", "take", "turn_down") or (outside and kind in ("answer", "progress")):
+    if kind in ("offer", "update_it", "ask_offer", "take", "turn_down") or (outside and kind in ("answer", "progress")):
         _session(phone, kind, call, ref)
     elif kind == "answer":
         phone.command(AnswerCall(ref, call, Treatment(play="/a.wav", hang_up_after_play=True), 7.0))
@@ -189,6 +191,8 @@ def _session(phone: Phone, kind: str, call: str, ref: str) -> None:
         phone.command(ProgressCall(ref, call, sdp=OFFER))
     elif kind in ("offer", "update_it"):
         phone.command(OfferSession(ref, call, BODIES[1], kind == "update_it"))
+    elif kind == "ask_offer":
+        phone.command(OfferSession(ref, call, b""))
     for each in [each for each in phone.reports(CallOffered) if each.call == call][-1:]:
         if kind in ("take", "turn_down"):
             status, sdp = (200, BODIES[0]) if kind == "take" else (606, b"")

@@ -15,6 +15,7 @@ from actors.dialog.call_commands import (
     AnswerOffer,
     HangUp,
     HoldCall,
+    OfferSession,
     ProgressCall,
     RejectCall,
     TransferCall,
@@ -186,12 +187,13 @@ def modified(phone: Phone) -> None:
     """The answer to our re-INVITE; where none is out, one that was."""
     call = phone.call
     if call.change is None:
-        assert call.dialog is not None
-        raw = request(call.dialog, "INVITE", 9)
-        new, _ = attempt(call.dialog, "change 9", "INVITE", raw)
+        dialog = call.dialog or call.early[0].dialog
+        assert dialog is not None
+        raw = request(dialog, "INVITE", 9)
+        new, _ = attempt(dialog, "change 9", "INVITE", raw)
         key = TransactionKey(phone.agent.agent.names.branch(call.tag, "change 9", 0), "", "INVITE")
         made = replace(new, state=AttemptState.TRYING, candidates=(NEAR,), key=key)
-        alter(phone, change=Change(made, "sendonly"))
+        alter(phone, change=Change(made, "sendonly", early="" if call.dialog else call.early[0].remote_tag))
     change = phone.call.change
     assert change is not None
     assert change.attempt is not None
@@ -272,6 +274,13 @@ def answer_offer(phone: Phone) -> None:
     phone.command(AnswerOffer("a", phone.call.call, "o", b"new"))
 
 
+def offering(phone: Phone) -> None:
+    """The application offers; before the call is answered the first offer has its answer already."""
+    exchange = Exchange(Turn.STABLE, b"ours", b"theirs", sent=b"ours")
+    alter(phone, media=replace(phone.call.media, outside=True, open=False, exchange=exchange))
+    phone.command(OfferSession("a", phone.call.call, b"new", update=True))
+
+
 def offer_late(phone: Phone) -> None:
     offer_waits(phone)
     timer(I.OFFER_LATE)(phone)
@@ -328,6 +337,7 @@ COMES: dict[Input, Callable[[Phone], object]] = {
     I.REPLY: reply,
     I.ANSWER_OFFER: answer_offer,
     I.OFFER_CANCELLED: offer_cancelled,
+    I.OFFER: offering,
     **{event: timer(event) for event in ALL_TIMERS},
     I.OFFER_LATE: offer_late,
 }

@@ -495,7 +495,7 @@ def test_one_offer_at_a_time() -> None:
     box.command(OfferSession("p", call, OURS))
     assert box.failure().code == "bad_state"
     respond(box, "INVITE", 200, body=THEIRS)
-    box.command(OfferSession("q", call, b""))
+    box.command(OfferSession("q", call, b"", update=True))
     assert box.failure().code == "bad_value"
     box.asks("INVITE", OTHER)
     box.command(OfferSession("r", call, OURS))
