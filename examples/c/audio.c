@@ -1,6 +1,7 @@
 /* The audio of a call: what comes on stdin is said, what the peer says goes to stdout; s16le mono at 8 kHz.
  *
- * What was written and not played is kept: after a restart of the media process it is written again. */
+ * What was written and not played is kept: after a restart of the media process, and where the call has moved to another
+ * one, it is written again. */
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 
 #include "wire.h"
 
-enum { FRAME = 160, KEPT = 1 << 15, SILENCE = 100 }; /* samples; samples; milliseconds */
+enum { FRAME = 160, KEPT = 1 << 15, SILENCE = 100, AGAIN = 50, MOVED = 10000 }; /* samples twice; milliseconds */
+enum { PROCESSES = 256, ADDRESS = 512 };
 
 /* Positions count samples of what was written. `at`: what the service has been sent, `written`: what we have. */
 typedef struct {
@@ -16,7 +18,7 @@ typedef struct {
     char tap[33];
     const char *call;
     int64_t at, written, played, window;
-    int opened, over;
+    int opened, refused, over, moved;
     int16_t kept[KEPT];
 } Audio;
 
@@ -43,7 +45,15 @@ static void take(Audio *a, Value message) {
             a->at = a->played = number(each, "played"); /* it may be another process: write on from there */
         } else if (is(each, "t", "progress")) a->played = number(each, "played");
         else if (is(each, "t", "full")) a->at = number(each, "at");
-        else if (is(each, "t", "closed") || (a->opened && is(each, "t", "refused"))) a->over = 1;
+        else if (is(each, "t", "refused")) {
+            a->refused = 1;
+            if (a->opened && is(each, "code", "no_such_call")) a->moved = 1; /* its process was restarted since */
+            else if (a->opened) a->over = 1;
+        } else if (is(each, "t", "closed")) {
+            Value moved = get(each, "moved");
+            if (moved && moved->via.boolean) a->moved = 1;
+            else a->over = 1;
+        }
     }
     for (uint32_t i = 0; i < length(frames); i++) {
         Value data = get(&frames->via.array.ptr[i], "data");
@@ -55,9 +65,9 @@ static void take(Audio *a, Value message) {
 /* Ask one media process for the call. */
 static void opens(Audio *a, const char *address) {
     a->line = dealer(address, 'a');
-    token(a->tap);
+    a->refused = 0;
     say(a, "open", NULL, 0);
-    for (long end = now() + PATIENCE; !a->opened && now() < end;) {
+    for (long end = now() + PATIENCE; !a->opened && !a->refused && now() < end;) {
         Value message = receive(a->line, SILENCE);
         if (message) take(a, message);
         else say(a, "open", NULL, 0);
@@ -81,35 +91,49 @@ static int write_more(Audio *a) {
     return size > 0;
 }
 
-/* One of the media processes has the call: over TCP each has a port, here a socket in the folder. */
-static void find(Audio *a, const char *where, Value ports) {
-    char address[512];
-    glob_t found;
-    int64_t kept[256]; /* `ports` stands until the next frame is received */
-    uint32_t count = length(ports) < 256 ? length(ports) : 256;
-    for (uint32_t i = 0; i < count; i++) kept[i] = ports->via.array.ptr[i].via.i64;
-    for (uint32_t i = 0; i < count && !a->opened; i++) {
+/* The media processes: over TCP each has a port, here a socket in the folder. How many there are. */
+static size_t processes(char found[PROCESSES][ADDRESS], const char *where, Value ports) {
+    size_t count = 0;
+    glob_t files;
+    for (uint32_t i = 0; i < length(ports) && count < PROCESSES; i++) {
         int host = (int)(strrchr(where, ':') - where);
-        snprintf(address, sizeof address, "%.*s:%d", host, where, (int)kept[i]);
-        opens(a, address);
+        snprintf(found[count++], ADDRESS, "%.*s:%d", host, where, (int)ports->via.array.ptr[i].via.i64);
     }
-    if (ports) return;
-    snprintf(address, sizeof address, "%s/audio-*", where);
-    if (glob(address, 0, NULL, &found)) die("no media process");
-    for (size_t i = 0; i < found.gl_pathc && !a->opened; i++) {
-        snprintf(address, sizeof address, "ipc://%s", found.gl_pathv[i]);
-        opens(a, address);
+    if (ports) return count;
+    char pattern[ADDRESS];
+    snprintf(pattern, sizeof pattern, "%s/audio-*", where);
+    if (glob(pattern, 0, NULL, &files)) return 0;
+    for (; count < files.gl_pathc && count < PROCESSES; count++)
+        snprintf(found[count], ADDRESS, "ipc://%s", files.gl_pathv[count]);
+    globfree(&files);
+    return count;
+}
+
+/* One of them has the call, or will have it when it is on its way from another; asked until `end`. */
+static void find(Audio *a, char all[PROCESSES][ADDRESS], size_t count, long end) {
+    for (;; zmq_poll(NULL, 0, AGAIN)) {
+        for (size_t i = 0; i < count && !a->opened; i++) opens(a, all[i]);
+        if (a->opened || now() >= end) return;
     }
-    globfree(&found);
 }
 
 void audio(const char *where, Value ports, const char *call) {
     static Audio a;
+    static char all[PROCESSES][ADDRESS];
+    size_t count = processes(all, where, ports); /* `ports` stands until the next frame is received */
     a.call = call;
-    find(&a, where, ports);
+    token(a.tap);
+    find(&a, all, count, now());
     if (!a.opened) die("no_such_call: no call of this id has audio");
     int more = 1; /* stdin has */
     for (long heard = now(); !a.over && (more || a.played < a.written);) {
+        if (a.moved) {
+            say(&a, "leave", NULL, 0);
+            zmq_close(a.line);
+            a.moved = a.opened = 0;
+            find(&a, all, count, now() + MOVED);
+            if (!a.opened) die("the audio of the call moved, and is nowhere");
+        }
         int room = a.at + FRAME <= a.played + a.window && (more || a.at < a.written);
         if (room && !write_more(&a)) more = 0;
         Value message = receive(a.line, room ? 0 : SILENCE);

@@ -2,7 +2,8 @@
 //
 //   node audio.js /run/user/1000/sipactors CALL 8000 < said.raw > heard.raw     s16le mono; ends when all was played
 //
-// It goes on over a restart of the media process: what was written and not played is kept, and written again.
+// It goes on over a restart of the media process, and in another one where the call moves there: what was written and
+// not played is kept, and written again.
 "use strict";
 const { encode, decode } = require("@msgpack/msgpack");
 const { randomBytes } = require("node:crypto");
@@ -11,6 +12,7 @@ const { Client, Refused, dealer } = require("./client.js");
 
 const VERSION = 1;
 const PIECE = 16_384; // bytes of one write
+const MOVED = 10_000; // milliseconds after which a call that moved is given up
 const SILENCE = 100; // milliseconds without a message, after which the media process may be another one
 
 async function addresses(client) {
@@ -23,7 +25,7 @@ async function addresses(client) {
 class Audio {
   // Ask every media process for the call: one of them has it.
   static async open(client, call, { rate = 16_000, hear = true, speak = true, patience = 5000 } = {}) {
-    const tries = (await addresses(client)).map((address) => new Audio(address, { call, rate, hear, speak }));
+    const tries = (await addresses(client)).map((address) => new Audio(client, address, { call, rate, hear, speak }));
     const end = Date.now() + patience;
     let found;
     while (!(found = tries.find((each) => each.opened)) && Date.now() < end) {
@@ -35,10 +37,12 @@ class Audio {
     return found;
   }
 
-  constructor(address, wanted) {
+  constructor(client, address, wanted) {
+    this.client = client;
     this.tap = randomBytes(8).toString("hex");
     this.wanted = wanted;
-    this.socket = dealer(address, "a", { linger: 100, receiveHighWaterMark: 50 });
+    this.address = address;
+    this.moving = false;
     this.opened = false;
     this.ended = ""; // why it is over
     this.unplayed = Buffer.alloc(0);
@@ -51,9 +55,38 @@ class Audio {
     this.heard = Date.now();
     this.queue = [];
     this.busy = false;
-    this.timer = setInterval(() => Date.now() - this.heard >= SILENCE && this.ask("open", { ...wanted, played: this.played }), 50);
-    this.ask("open", { ...wanted, played: 0 });
-    this.read();
+    this.timer = setInterval(() => !this.moving && Date.now() - this.heard >= SILENCE && this.reopen(), 50);
+    this.connect(address);
+  }
+
+  connect(address) {
+    this.address = address;
+    this.socket = dealer(address, "a", { linger: 100, receiveHighWaterMark: 50 });
+    this.queue = [];
+    this.reopen();
+    this.read(this.socket);
+  }
+
+  reopen() {
+    this.ask("open", { ...this.wanted, played: this.played });
+  }
+
+  // The call is in another media process now: one that has it is asked for, and told where to go on.
+  async follow() {
+    if (this.moving || this.ended) return;
+    this.moving = true;
+    this.ask("leave");
+    const old = this.socket;
+    setImmediate(() => old.close());
+    try {
+      const probe = await Audio.open(this.client, this.wanted.call, { rate: this.wanted.rate, hear: false, speak: false, patience: MOVED });
+      probe.close();
+      if (!this.ended) this.connect(probe.address);
+    } catch (error) {
+      this.ended ||= error.message;
+    }
+    this.moving = false;
+    this.wake();
   }
 
   close() {
@@ -126,9 +159,9 @@ class Audio {
     this.busy = false;
   }
 
-  async read() {
+  async read(socket) {
     try {
-      for await (const [data] of this.socket) {
+      for await (const [data] of socket) {
         const { v, told, frames } = decode(data);
         if (v !== VERSION) throw new Error(`the service speaks version ${v}`);
         this.heard = Date.now();
@@ -137,7 +170,7 @@ class Audio {
         this.wake();
       }
     } catch (error) {
-      if (!this.ended) throw error;
+      if (!this.ended && socket === this.socket && !this.moving) throw error;
     }
   }
 
@@ -162,8 +195,10 @@ class Audio {
       this.advance(told.to);
     } else if (told.t === "refused") {
       this.refusal = told;
-      if (this.opened) this.ended ||= told.message;
-    } else if (told.t === "closed") this.ended ||= told.reason;
+      if (this.opened && told.code === "no_such_call") this.follow(); // its process was restarted, and had let go of it
+      else if (this.opened) this.ended ||= told.message;
+    } else if (told.t === "closed" && told.moved) this.follow();
+    else if (told.t === "closed") this.ended ||= told.reason;
   }
 
   advance(played) {

@@ -19,6 +19,7 @@ from tests.live.speech import decoded, encoded
 
 CONFIG = '[service]\nmedia = 2\n[answer]\nmode = "ring"\n'
 LEVEL = 0.3
+QUIET = b"\xff" * 160
 MOST = 20  # calls until two are in two processes
 
 
@@ -53,6 +54,15 @@ class Caller:
         numbers = [(after.sequence - before.sequence) & 0xFFFF for before, after in pairwise(packets)]
         assert set(numbers) <= {1, 2}, numbers  # of a packet that was being sent at a kill nobody knows whether it was
         assert all((after.timestamp - before.timestamp) & 0xFFFFFFFF < 1 << 31 for before, after in pairwise(packets))
+
+    def judge_heard(self, codes: bytes, *, but: int = 0) -> None:
+        """It heard all of that, in order, each frame once, and nothing else; but for so many frames."""
+        heard = [packet.payload for packet in self.rtp.packets if packet.payload != QUIET]
+        frames = [codes[at : at + 160] for at in range(0, len(codes), 160)]
+        places = [frames.index(each) for each in heard]
+        assert places == sorted(set(places))
+        assert len(heard) >= len(frames) - but
+        self.judge()
 
 
 class Exchange:

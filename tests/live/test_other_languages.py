@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ import pytest
 from actors.control.client import Client, EventStream, Lost
 from actors.control.rights import Role
 from tests.chaos.killing import kill, wait_restarted
+from tests.live.exchange import exchange, in_two_processes
 from tests.live.itself import PATIENCE, House, call_to_itself, loud
 from tests.live.service import ROOT
 from tests.live.sound import RATE, pitch, tone
+from tests.live.speech import speech_and_codes
 
 pytestmark = pytest.mark.live
 
@@ -133,6 +136,34 @@ def speaks(house: House, words: list[str], environment: dict[str, str] | None = 
 def test_a_program_in_c_hears_and_speaks_in_a_call_over_a_kill_of_media(house: House, compiled: list[str]) -> None:
     told = speaks(house, [*compiled, str(house.service.run_dir), "audio", house.call])
     assert told == f"written {5 * RATE} played {5 * RATE}\n"
+
+
+@pytest.mark.parametrize("language", ["c", "node"])
+def test_a_program_goes_on_in_a_call_that_moves_to_another_media_process(
+    tmp_path: Path, request: pytest.FixtureRequest, language: str
+) -> None:
+    program_of = request.getfixturevalue("compiled" if language == "c" else "node")
+    samples, codes = speech_and_codes(3.0)
+    file = tmp_path / "speech.raw"
+    file.write_bytes(samples.tobytes())
+    with exchange(tmp_path) as it:
+        a, b = in_two_processes(it, level=0.0)
+        where = str(it.service.run_dir)
+        words = (
+            [*program_of, where, "audio", a.call]
+            if language == "c"
+            else [program_of, str(NODE / "audio.js"), where, a.call, str(RATE)]
+        )
+        with file.open("rb") as said, program(*words, stdin=said) as process:
+            assert process.stdout is not None
+            process.stdout.read(RATE)
+            it.client.bridge(a.call, b.call)  # the first one moves
+            heard, told = process.communicate(timeout=60)
+            assert process.returncode == 0, told
+        a.rtp.wait_for(10)
+        a.judge_heard(codes)
+        samples = loud(np.frombuffer(heard[: len(heard) // 2 * 2], np.int16))
+        assert abs(pitch(samples[-RATE // 2 :]) - a.hertz) < 5.0
 
 
 def test_a_program_in_c_does_so_over_tcp_with_a_key_and_sees_all_events(house: House, compiled: list[str]) -> None:
