@@ -121,7 +121,8 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     dialog = early.dialog
     if dialog is None:
         path = Path.of_candidate(call.attempt.candidate)
-        dialog = dialog_state.of_response(heard.response, heard.head, path, call.attempt.uri)
+        ends = dialog_state.ends_of(call.attempt.request)
+        dialog = dialog_state.of_response(heard.response, heard.head, path, ends, call.attempt.uri)
     inside = within(call, early.exchange)
     body, bad = described(heard.response), ""
     reply = b""

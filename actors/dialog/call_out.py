@@ -151,7 +151,7 @@ def _confirmed(call: Call, given: Given, now: float) -> Call:
     assert heard.head is not None
     invite, _ = attempt_step(call.attempt, AttemptInput.FINAL, News(given.agent.names), now)
     early = early_of(call, heard.head.to_tag)
-    dialog = _dialog(heard, invite, given.agent.names)
+    dialog = _dialog(call, heard, invite, given.agent.names)
     if early.dialog is not None:
         before = early.dialog
         dialog = replace(dialog, local_seq=before.local_seq, remote_seq=before.remote_seq)
@@ -173,11 +173,12 @@ def _acknowledged(call: Call, given: Given, now: float, body: bytes) -> tuple[Ca
     return replace(call, ack=ack), effects
 
 
-def _dialog(heard: Heard, invite: Attempt, names: Names) -> Dialog:
+def _dialog(call: Call, heard: Heard, invite: Attempt, names: Names) -> Dialog:
     assert heard.head is not None
     assert heard.response is not None
     path = Path.of_candidate(invite.candidate_of(heard.key, names))
-    return dialog_state.of_response(heard.response, heard.head, path, invite.uri)
+    ends = dialog_state.ends_of(invite.request) if call.dialog is None else call.dialog.ends
+    return dialog_state.of_response(heard.response, heard.head, path, ends, invite.uri)
 
 
 def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -204,7 +205,7 @@ def accepted_again(call: Call, given: Given, now: float) -> tuple[Call, Effects]
 
 
 def _fork(call: Call, invite: Attempt, heard: Heard, given: Given, now: float) -> tuple[Fork, Effects]:
-    dialog = _dialog(heard, invite, given.agent.names)
+    dialog = _dialog(call, heard, invite, given.agent.names)
     tag = dialog.id.remote_tag
     ack, effects = acknowledge(call, dialog, f"ack {tag}", dialog.local_seq, given, now)
     user_agent = given.agent.settings.user_agent

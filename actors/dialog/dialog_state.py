@@ -14,6 +14,8 @@ from actors.sip.vocabulary import Candidate, DialogId, Flow, Head, Target, host_
 
 MAX_FORWARDS = 70  # RFC 3261 section 8.1.1.6
 LARGE = 1000  # bytes but for Via and Contact, above which a request may be too large for UDP
+Ends = tuple[str, str]
+"""The values of the From and, without a tag, of the To of an INVITE of ours."""
 NO_SEQUENCE = -1  # an empty remote sequence number (section 12.1.2)
 
 
@@ -81,6 +83,11 @@ class Dialog(msgspec.Struct, frozen=True, array_like=True):
     remote_seq: int
     path: Path
 
+    @property
+    def ends(self) -> Ends:
+        """Of a dialog that our INVITE began."""
+        return self.local, self.remote.rpartition(";tag=")[0] or self.remote
+
 
 def of_request(invite: Request, head: Head, flow: Flow, tag: str) -> Dialog:
     """The dialog that answering `invite` with our `tag` begins (RFC 3261 s12.1.1).
@@ -102,10 +109,12 @@ def of_request(invite: Request, head: Head, flow: Flow, tag: str) -> Dialog:
     )
 
 
-def of_response(response: Response, head: Head, path: Path, called: str) -> Dialog:
+def of_response(response: Response, head: Head, path: Path, ends: Ends, called: str) -> Dialog:
     """The dialog that a 2xx to our INVITE began (RFC 3261 s12.1.2, 13.2.2.4).
 
-    A 2xx without a Contact that can be read still gets its ACK: it goes to `called`, the Request-URI of the INVITE.
+    Its From and To are those of the INVITE, `ends`: whatever the peer made of them in its response, our BYE gets
+    through. A 2xx without a Contact that can be read still gets its ACK: it goes to `called`, the Request-URI of the
+    INVITE.
 
     Raises:
         RemoteProtocolError: its Record-Route is malformed.
@@ -116,14 +125,24 @@ def of_response(response: Response, head: Head, path: Path, called: str) -> Dial
         target = ""
     return Dialog(
         DialogId(head.call_id, head.from_tag, head.to_tag),
-        response.get("From") or "",
-        response.get("To") or "",
+        ends[0],
+        f"{ends[1]};tag={head.to_tag}" if head.to_tag else ends[1],
         tuple(str(route.uri) for route in reversed(response.record_route)),
         target or called,
         head.cseq,
         NO_SEQUENCE,
         path,
     )
+
+
+def ends_of(invite: bytes) -> Ends:
+    """The From and the To of an INVITE of ours."""
+    return _line(invite, b"From"), _line(invite, b"To")
+
+
+def _line(request: bytes, name: bytes) -> str:
+    begin = request.index(b"\r\n%s: " % name) + len(name) + 4
+    return request[begin : request.index(b"\r\n", begin)].decode("utf-8", "surrogateescape")
 
 
 def target_of(message: Request | Response) -> str:

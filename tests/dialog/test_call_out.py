@@ -69,6 +69,22 @@ def test_the_uri_is_located_then_media_prepared_then_the_invite_sent() -> None:
     assert phone.last(Send).target == NEAR.target
 
 
+def test_a_peer_that_alters_our_from_and_its_to_keeps_no_request_of_ours_from_its_way() -> None:
+    """A proxy reads the ACK and the BYE, and would not forward what is malformed."""
+    phone = Phone()
+    key = phone.place_call()
+    tags = ("callee", "another")
+    for tag in tags:
+        answer = answer_to(sent_invite(phone), 200, tag=tag, body=OFFER)
+        answer = answer.replace(b"From: <sip:", b"From: <sip:%%").replace(b"To: <sip:", b"To: <sip:%%")
+        phone.response(answer, key)
+    hang_up(phone)
+    (invite,), asked = phone.sent("INVITE"), phone.sent("ACK") + phone.sent("BYE")
+    assert len(asked) == 4
+    assert {request.get("To") for request in asked} == {f"{invite.get('To')};tag={tag}" for tag in tags}
+    assert {request.get("From") for request in asked} == {invite.get("From")}
+
+
 def test_the_caller_and_more_headers_are_the_clients_to_give() -> None:
     phone = Phone()
     phone.place_call(caller="sip:me@example.com", headers=(("Subject", "hello"),))
