@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.killing import children, next_event, wait_restarted
-from tests.live.exchange import exchange, holder, in_two_processes
+from tests.live.exchange import Exchange, exchange, holder, in_two_processes
 
 pytestmark = pytest.mark.live
 
@@ -34,6 +34,11 @@ def test_calls_in_two_processes_are_bridged_in_one_and_told(tmp_path: Path) -> N
         assert not a.hears(b.hertz)
         for caller in (a, b, c):
             caller.judge()
+
+
+def sessions(it: Exchange) -> dict[str, int]:
+    """How many sessions each media process has."""
+    return {each.of: int(each.value) for each in it.client.stats() if each.name == "sessions"}
 
 
 @pytest.mark.parametrize("victim", ["its own", "the other's", "dialog-0"])
@@ -63,5 +68,8 @@ def test_a_call_out_is_placed_beside_the_one_it_will_be_bridged_with(tmp_path: P
         it.client.bridge(a.call, b)
         it.told("CallBridged", a.call)
         a.wait_hears(a.hertz)  # over the other call, whose far end sends it back
+        while (held := sessions(it))[holder(it, a)] < 3:  # the figures are as of a moment ago
+            it.stream.receive(0.1)
+        assert sorted(held.values()) == [0, 3]  # both ends of b are beside a
         it.client.hangup(b)
         it.told("CallUnbridged", a.call)

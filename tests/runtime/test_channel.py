@@ -61,6 +61,11 @@ def test_a_heartbeat_never_blocks_a_child_whose_supervisor_sleeps() -> None:
     child = Channel(theirs, interval=0.0)
     for _ in range(10_000):  # far more than the socket's buffer takes
         child.beat()
+    through, ended = supervisor.receive()
+    assert (set(through), ended) == ({(channel.Beat(), None)}, False)
+    assert len(through) < 10_000
+    child.beat()  # the supervisor is awake again
+    assert supervisor.receive() == ([(channel.Beat(), None)], False)
     child.close()
     supervisor.close()
 

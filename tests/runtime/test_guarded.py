@@ -50,8 +50,8 @@ class Guarded:
         self.router.let_in()
         self.most_seen = max(self.most_seen, len(list(Path("/proc/self/fd").iterdir())))
 
-    def says(self, context: zmq.Context[zmq.Socket[bytes]], word: bytes) -> None:
-        """Somebody with a key connects and says a word, which comes."""
+    def says(self, context: zmq.Context[zmq.Socket[bytes]], word: bytes) -> int:
+        """Somebody with a key connects and says a word, which comes; gives how many connections there were then."""
         with context.socket(zmq.DEALER) as dealer:
             dealer.linger = 0
             dealer.curve_serverkey = self.server[0]
@@ -66,6 +66,7 @@ class Guarded:
 
             self.serve(came)
             assert [(data, key) for _, data, key in heard] == [(word, self.client[0])]
+            return len(self.router._connections)
 
 
 @pytest.mark.parametrize("said", [b"", b"\xff" + bytes(8) + b"\x7f\x03", b"GET / HTTP/1.0\r\n\r\n" * 10])
@@ -93,8 +94,9 @@ def test_who_connects_and_shows_no_key_takes_few_places_and_those_not_for_long(
 def test_a_key_that_left_gives_its_place_to_the_next(tmp_path: Path) -> None:
     guarded = Guarded(tmp_path, most=1)
     with zmq.Context() as context:
-        for number in range(5):
-            guarded.says(context, b"%d" % number)
+        assert [guarded.says(context, b"%d" % number) for number in range(5)] == [1] * 5
+        guarded.serve(lambda: not guarded.router._connections)  # the last has left, too
+        assert guarded.router.refused == 0
     guarded.router.close()
 
 
