@@ -135,6 +135,7 @@ class Input(IntEnum):
     OFFER_CANCELLED = 58  # the re-INVITE that holds it was cancelled
     OFFER = 59  # control: an offer of its own
     OFFER_DUE = 60  # timer: that may go out in an early dialog now
+    UNTOLD = 61  # timer: no NOTIFY tells any more what became of our REFER
 
 
 class Call(Machine, frozen=True, array_like=True, tag="call"):

@@ -126,6 +126,7 @@ ANSWERED = (
     Row(S.ANSWERED, I.SESSION_OVER, S.LEAVING, (up.session_over_early,)),
     Row(S.ANSWERED, I.REQUEST_DONE, (S.ANSWERED, S.LEAVING), (transfer.answered,)),
     Row(S.ANSWERED, I.NOTIFY, (S.ANSWERED, S.LEAVING), (transfer.notified,)),
+    Row(S.ANSWERED, I.UNTOLD, None, (transfer.untold,)),
     Row(S.ANSWERED, I.REFER, None, (transfer.refer,)),
     Row(S.ANSWERED, I.REFERRED, None, (transfer.referred,)),
     Row(S.ANSWERED, I.REPLACED, S.LEAVING, (up.leave,)),
@@ -175,6 +176,7 @@ IN_CALL = tuple(  # what a call that is up does alike, whether a request of ours
         Row(state, I.TRANSFER, None, (transfer.send,)),
         Row(state, I.REQUEST_DONE, (state, S.CLOSING), (transfer.answered,)),
         Row(state, I.NOTIFY, (state, S.CLOSING), (transfer.notified,)),
+        Row(state, I.UNTOLD, None, (transfer.untold,)),
         Row(state, I.REFER, None, (transfer.refer,)),
         Row(state, I.REFERRED, None, (transfer.referred,)),
         Row(state, I.REPLACED, S.CLOSING, (up.hang_up,)),
@@ -238,7 +240,7 @@ OFFERS = tuple(  # of the peer of a signalling-only call that is up
 
 ROWS = (*OUT, *IN, *ANSWERED, *IN_CALL, *REQUESTS, *OFFERS, *OVER, *FORKED)
 
-_UP = {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED, I.OFFER_LATE}  # while a call is up
+_UP = {I.TIME_UP, I.REFRESH, I.SESSION_OVER, I.PAUSED, I.UNREPLIED, I.OFFER_LATE, I.UNTOLD}  # while a call is up
 
 TIMERS = {
     S.LOCATING: {I.RUNG_OUT},

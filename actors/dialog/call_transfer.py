@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from actors.dialog.call import Agent, Asked, Call, Given, Heard, State, replace, tell
+from actors.dialog.call import Agent, Asked, Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import PlaceCall, TransferCall, Treatment
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallTransferProgressed, CallTransferRequested
@@ -20,15 +20,17 @@ from actors.dialog.call_requests import replied as request_replied
 from actors.dialog.call_up import HUNG_UP
 from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Place, Reply
+from actors.dialog.errand import CEILING
 from actors.dialog.reply import answer, lines_of, our_contact
 from actors.dialog.request_events import AnswerRequest
 from actors.dialog.settings import DialogSettings
-from actors.runtime.machine import Effects
+from actors.runtime.machine import Arm, Disarm, Effects
 from actors.sip import REASONS, RemoteProtocolError, Uri, sipfrag
 from actors.sip import uri as uris
 from actors.sip.headers import Event as EventHeader
 from actors.sip.headers import ReferredBy, ReferSub, ReferTo, SubscriptionState
 
+NO_MORE = "the peer tells no more how it goes"
 REFER_EXPIRES = 180  # seconds that the implicit subscription of a REFER is said to last
 
 
@@ -63,9 +65,8 @@ def send(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if not command.follow:
         lines += (("Refer-Sub", "false"),)
     call, seq, effects = _request(call, "REFER", lines, b"", given, now)
-    return replace(
-        call, transfer=Transfer(ours=True, seq=seq, target=command.target, silent=not command.follow)
-    ), effects
+    transfer = Transfer(ours=True, seq=seq, target=command.target, silent=not command.follow)
+    return replace(call, transfer=transfer), (*effects, Disarm(Input.UNTOLD))  # of the transfer before
 
 
 def _request(
@@ -89,7 +90,11 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     silent = transfer.silent
     event = CallTransferProgressed(call.call, 202 if silent else 100, "Accepted" if silent else "Trying", given.wall)
     effects += (tell(event),)
-    return _gone(call, given, now, effects) if silent else (call, effects)
+    if silent:
+        return _gone(call, given, now, effects)
+    if transfer.told:  # a NOTIFY was faster
+        return call, effects
+    return call, (*effects, Arm(Input.UNTOLD, now + given.agent.give_up))  # RFC 6665 s4.1.2.4, Timer N
 
 
 def _gone(call: Call, given: Given, now: float, effects: Effects) -> tuple[Call, Effects]:
@@ -115,9 +120,13 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if status is None:
         raise RemoteProtocolError(400, "No status in the fragment")
     effects: Effects = (answer(agent, asked, 200),)
-    if status < 200 and _told_last(asked):  # the peer gave up, or lost it: more is never told (RFC 6665 s4.1.3)
-        silence = CallTransferProgressed(call.call, 408, "the peer tells no more how it goes", given.wall)
-        return replace(call, transfer=None), (*effects, tell(silence))
+    state = asked.request.header(SubscriptionState)
+    if status < 200:
+        if state is not None and state.value.lower() == "terminated":  # it gave up, or lost it (RFC 6665 s4.1.3)
+            call, more = untold(call, given, now)
+            return call, effects + more
+        left = CEILING if state is None or state.expires is None else min(state.expires, CEILING)
+        effects += (Arm(Input.UNTOLD, now + left + agent.give_up),)
     if status == transfer.told:
         return call, effects
     effects += (tell(CallTransferProgressed(call.call, status, told.reason, given.wall)),)
@@ -128,10 +137,11 @@ def notified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     return replace(call, transfer=None), effects
 
 
-def _told_last(asked: Asked) -> bool:
-    """Whether a NOTIFY ends its subscription."""
-    state = asked.request.header(SubscriptionState)
-    return state is not None and state.value.lower() == "terminated"
+def untold(call: Call, given: Given, _: float) -> tuple[Call, Effects]:
+    """More is never told of our transfer: for all that we know it failed, and another may be tried."""
+    if call.transfer is None or not call.transfer.ours:
+        return call, ()
+    return replace(call, transfer=None), (tell(CallTransferProgressed(call.call, 408, NO_MORE, given.wall)),)
 
 
 # The REFER that we get.

@@ -104,6 +104,44 @@ def test_a_peer_that_tells_no_more_how_a_transfer_goes_has_it_fail_and_another_m
     assert len(phone.sent("REFER")) == 2
 
 
+@pytest.mark.parametrize(("told", "seconds"), [(False, 32.0), (True, 152.0)])
+def test_a_peer_that_takes_a_refer_and_falls_silent_has_the_transfer_fail_and_another_may_be_tried(
+    told: bool, seconds: float
+) -> None:
+    """No NOTIFY at all for 64*T1 (RFC 6665, Timer N), or none for as long as the last one said, and that."""
+    phone = up()
+    transfer(phone)
+    respond(phone, "REFER", 202)
+    if told:
+        assert notify(phone, 100, state="active;expires=120") == 200
+    phone.start()
+    phone.wait(seconds - 0.1)
+    assert progress(phone)[-1] == 100
+    phone.wait(0.2)
+    assert progress(phone)[-1] == 408
+    assert phone.state == "CONFIRMED"
+    transfer(phone)
+    respond(phone, "REFER", 202)
+    notify(phone, 200, 4)
+    assert progress(phone)[-2:] == [100, 200]
+
+
+def test_a_notify_that_is_faster_than_the_202_says_how_long_is_waited_and_a_second_refer_has_its_own_time() -> None:
+    phone = up()
+    transfer(phone)
+    assert notify(phone, 180, state="active;expires=60") == 200
+    respond(phone, "REFER", 202)
+    phone.wait(50.0)
+    assert notify(phone, 486, 3) == 200
+    assert progress(phone)[-1] == 486
+    transfer(phone)
+    phone.wait(60.0)
+    assert progress(phone)[-1] == 486
+    respond(phone, "REFER", 202)
+    phone.wait(32.1)
+    assert progress(phone)[-2:] == [100, 408]
+
+
 def test_a_transfer_without_a_subscription_hangs_up_when_it_is_accepted() -> None:
     phone = up()
     transfer(phone, follow=False)
