@@ -224,6 +224,7 @@ class Floor:
             more: frames of it that were taken in advance.
             moves: another process goes on with it.
         """
+        self.lane.leave(session)
         del self.sessions[session.key]
         self.part(session, tell=False)
         self.active.pop(session.key, None)

@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from actors.media.bridge import Member
 from actors.media.jitter import WINDOW
 from actors.media.lending import give_back, lend, loan_of, place_played, tell
 from actors.media.peer import MAX_DATAGRAM, Address
 from actors.media.pieces import FRAME
 from actors.media.record import Records
-from actors.media.rows import PACKET, PLAY, SECOND, Rows
+from actors.media.rows import PACKET, PLAY, SECOND, Indexes, Rows
 from actors.media.rtcp import shares
 from actors.media.session import QUIET, Session
 from actors.media.snapshot import BEHIND, FAST, slow_row
@@ -43,8 +44,9 @@ class Lane:
     def __init__(self, records: Records, rows: int) -> None:
         self.sessions: list[Session] = []
         self._tick = 0
-        # Taps, found anew when rows change.
+        # Taps, and those in bridges with their rows, found anew when rows change.
         self._taps: tuple[Hearing, Speaking] | None = None
+        self._members: tuple[Indexes, list[Member]] | None = None
         self._records = records
         self._wire = open_wire(max(1, min(rows, _MOST)), MAX_DATAGRAM, PACKET)
         self._sheet = records.sheet(len(self._wire.inbox))
@@ -75,7 +77,7 @@ class Lane:
     def _changed(self) -> None:
         """Rows came, went, or moved."""
         self._rows.changed()
-        self._taps = None
+        self._taps = self._members = None
 
     def leave(self, session: Session) -> None:
         """Give a session back all that its row knows; one that is not in the lane stays as it is."""
@@ -185,6 +187,15 @@ class Lane:
             else:
                 self._rows.say(rows, samples)
 
+    # Bridges.
+
+    def _bridged(self) -> tuple[Indexes, list[Member]]:
+        """The rows whose sessions are in bridges, and their places there."""
+        if self._members is None:
+            found = [(row, each.member) for row, each in enumerate(self.sessions) if each.member is not None]
+            self._members = np.array([row for row, _ in found], np.intp), [member for _, member in found]
+        return self._members
+
     # Reports.
 
     def due(self, now: float) -> list[Session]:
@@ -214,19 +225,34 @@ class Lane:
         for session in [self.sessions[row] for row in np.flatnonzero(self._rows.of("listens")).tolist()]:
             self.leave(session)
 
-    def serve(self, tick: int) -> int:
-        """Hear a frame of each, keep what a successor must know, and send; how many datagrams the kernel refused."""
+    def hear(self, tick: int) -> None:
+        """Hear a frame of each; who is in a bridge has it for the others."""
         self._tick = tick
+        if not self.sessions:
+            return
+        rows = self._rows
+        rows.advance()
+        hearing, _ = self._taps or self._tapped()
+        if len(hearing.rows):
+            hearing.give(*rows.frames(hearing.rows), tick)
+        places, members = self._bridged()
+        if members:
+            codes, laws, _ = rows.frames(places)
+            for member, heard, law in zip(members, codes, laws.tolist(), strict=True):
+                member.hear(heard.tobytes(), law)
+
+    def say(self, tick: int) -> int:
+        """Keep what a successor must know, and send what is due; how many datagrams the kernel refused."""
         count = len(self.sessions)
         if not count:
             return 0
         rows = self._rows
-        rows.advance()
-        hearing, speaking = self._taps or self._tapped()
-        if len(hearing.rows):
-            hearing.give(*rows.frames(hearing.rows), tick)
         rows.compose(tick)
+        _, speaking = self._taps or self._tapped()
         self._speak(speaking, tick)
+        places, members = self._bridged()
+        if members:
+            rows.pass_on(places, [member.payload for member in members])
         rows.keep(tick)
         # Written before anything is sent: what a successor reads as next was not used yet.
         self._records.write_rows(self._slots[:count], rows.of("generation"), self._sheet)

@@ -112,13 +112,14 @@ class Pacing:
         bucket = self._floor.resting[tick % TICKS]
         self._floor.lane.leave_unusual(tick, arrival)
         alone = [session for session in (*self._floor.active.values(), *bucket.values()) if session.place < 0]
-        self._floor.send_errors += self._floor.lane.serve(tick)
+        self._floor.lane.hear(tick)
+        lost = self._mix() if self._floor.bridges else []
+        self._floor.send_errors += self._floor.lane.say(tick)
+        for session, _ in lost:
+            alone.remove(session)
         for session in self._floor.lane.due(now):
             self._floor.report(session, now, wall)
             self._floor.lane.reported(session)
-        if self._floor.bridges:
-            self._mix()
-            alone = [session for session in alone if session.key in self._floor.sessions]  # none was lost meanwhile
         for session in alone:
             try:
                 self._serve(session, tick, now, wall)
@@ -126,22 +127,27 @@ class Pacing:
                     self._floor.rest(session)
                 else:
                     self._floor.lane.admit(session, tick)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._floor.lose(session, error)
+            except Exception as error:  # noqa: BLE001 - a session's fault is that session's end
+                lost.append((session, error))
+        for session, why in lost:
+            self._floor.lose(session, why)
 
-    def _mix(self) -> None:
-        """What the peers of those in bridges say in this tick becomes what the others say in it."""
+    def _mix(self) -> list[tuple[Session, Exception]]:
+        """What the peers of those in bridges say in this tick becomes what the others say; whose step raised."""
+        lost: list[tuple[Session, Exception]] = []
         for name in self._floor.bridges:
             for member in self._floor.bridges[name]:
-                session = self._floor.sessions.get(member.session.key)
-                if session is None or session.key not in self._floor.active:
+                session = self._floor.active.get(member.session.key)
+                if session is None:
                     member.hear(b"", 0)
-                    continue
-                try:
-                    member.hear(*heard(session))
-                except Exception as error:  # noqa: BLE001 - a session's fault is that session's end
-                    self._floor.lose(session, error)
+                elif session.place < 0:
+                    try:
+                        member.hear(*heard(session))
+                    except Exception as error:  # noqa: BLE001 - a session's fault is that session's end
+                        member.hear(b"", 0)
+                        lost.append((session, error))
         self._floor.bridges.mix()
+        return lost
 
     def _serve(self, session: Session, tick: int, now: float, wall: float) -> None:
         """One frame of one session: hear, record, and send what is due."""

@@ -7,7 +7,7 @@ itself (see `lane`). The arithmetic is that of `Source.arrived`, `JitterBuffer` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -315,6 +315,13 @@ class Rows:
         for law in set(laws.tolist()):
             which = laws == law
             self._out_payload[rows[which]] = ENCODED[law].take(words[which])
+
+    def pass_on(self, rows: Indexes, payloads: Sequence[bytes | None]) -> None:
+        """Say these codes in these rows in place of what was composed, silence for None."""
+        self._out_payload[rows] = _SILENCE[self.numbers["send_law"][rows]][:, None]
+        said = [at for at, payload in enumerate(payloads) if payload is not None]
+        codes = b"".join([payload for payload in payloads if payload is not None])
+        self._out_payload[rows[said]] = np.frombuffer(codes, np.uint8).reshape(-1, FRAME)
 
     def hush(self, rows: Indexes) -> None:
         """Say nothing in these rows but what they say otherwise."""

@@ -371,7 +371,7 @@ class Session:
             and self.filtered is None
             and self.activity is None
             and self.suppressor is None
-            and self.member is None
+            and (self.member is None or (self.taps is None and self.player is None and not self.held))
             and (self.taps is None or (self.taps.meter is None and self.player is None))
             and self.recorder is None
             and self.line is None

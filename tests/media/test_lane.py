@@ -82,7 +82,7 @@ def state(rig: Rig, key: str) -> dict[str, Any]:
 class Trouble:
     """What may happen to a call in a tick besides the next packet; each with its chance in a thousand."""
 
-    def __init__(self, rig: Rig, phone: Phone, port: int, music: str, chance: random.Random) -> None:
+    def __init__(self, rig: Rig, phone: Phone, port: int, music: str, chance: random.Random, key: str = "a") -> None:
         self.rig, self.phone, self.port, self.music, self.chance = rig, phone, port, music, chance
         self.other = rig.phone(ssrc=0xCAFE)
         self.held: list[bytes] = []
@@ -93,9 +93,9 @@ class Trouble:
             (3, lambda: phone.say(bytes(160), port, payload_type=8)),
             (2, self.jump),
             (5, lambda: self.other.say(bytes(160), port)),
-            (3, lambda: rig.engine.echo("a")),
-            (3, lambda: rig.engine.play("a", Play("a", music))),
-            (2, lambda: rig.engine.press("a", "1", 60)),
+            (3, lambda: rig.engine.echo(key)),
+            (3, lambda: rig.engine.play(key, Play(key, music))),
+            (2, lambda: rig.engine.press(key, "1", 60)),
             (2, self.oversleep),
             (
                 4,
@@ -164,6 +164,77 @@ def test_a_row_does_what_its_session_would_have_done(by: str, tmp_path: Path, se
     assert lane[0] == lone[0]
     assert lane[2] == lone[2]
     assert lane[1] == lone[1]
+
+
+def conference(seed: int, path: Path, music: str, *, alone: bool) -> tuple[list[Any], list[list[bytes]], list[str]]:
+    """The same in three calls that hear each other most of the time."""
+    chance = random.Random(seed)
+    keys = "abc"
+    heard: list[list[bytes]] = [[], [], []]
+    told: list[str] = []
+    rows = 0
+    with Rig(path) as rig:
+        if alone:
+            rig.engine.floor.lane = Alone(rig.records, len(rig.ports))
+        calls = []
+        for key in keys:
+            phone = rig.phone()
+            calls.append(Trouble(rig, phone, rig.call(key, phone, chance.choice((PCMU, PCMA))), music, chance, key))
+        changes = {
+            30: lambda: rig.engine.bridge("a", "b"),
+            200: lambda: rig.engine.bridge("c", "a"),
+            450: lambda: rig.engine.part("b"),
+            500: lambda: rig.engine.bridge("b", "c"),
+        }
+        for tick in range(700):
+            if tick in changes:
+                changes[tick]()
+            for call in calls:
+                if tick > 60 and tick % 100 < 60:
+                    call.happen()
+                call.speak(chance.randbytes(160) if tick % 7 else b"\xff" * 160)
+            told += [f"{tick} {event}" for event in rig.step() if "127.0.0.1" not in str(event)]
+            rows += sum(
+                in_lane(rig, key) and dict.__getitem__(rig.engine.sessions, key).member is not None for key in keys
+            )
+            for call, came in zip(calls, heard, strict=True):
+                came.extend(received(call.phone.rtp) + received(call.phone.rtcp))
+        assert alone or rows > 300
+        return [state(rig, key) for key in keys], heard, told
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_in_a_bridge_hear_and_say_what_their_sessions_would_have_done(by: str, tmp_path: Path, seed: int) -> None:
+    assert by in WIRES
+    music = str(write_wav(tmp_path / "music.wav", tone(300.0, 3.0)))
+    lane = conference(seed, tmp_path / "lane", music, alone=False)
+    lone = conference(seed, tmp_path / "alone", music, alone=True)
+    assert lane[0] == lone[0]
+    assert lane[2] == lone[2]
+    assert lane[1] == lone[1]
+
+
+def test_a_call_of_two_that_are_bridged_runs_in_rows(by: str, tmp_path: Path) -> None:
+    assert by in WIRES
+    with Rig(tmp_path) as rig:
+        phones = {key: rig.phone() for key in "ab"}
+        ports = {key: rig.call(key, phone) for key, phone in phones.items()}
+        rig.engine.bridge("a", "b")
+        for _ in range(30):
+            for key, phone in phones.items():
+                phone.say(bytes((ord(key),)) * 160, ports[key])
+            rig.step()
+        assert in_lane(rig, "a")
+        assert in_lane(rig, "b")
+        assert phones["a"].heard()[-1].payload == b"b" * 160
+        assert phones["b"].heard()[-1].payload == b"a" * 160
+        rig.engine.part("a")
+        for _ in range(10):
+            for key, phone in phones.items():
+                phone.say(bytes((ord(key),)) * 160, ports[key])
+            rig.step()
+        assert in_lane(rig, "a")
+        assert phones["a"].heard()[-1].payload == b"\xff" * 160
 
 
 class Program:
