@@ -33,7 +33,7 @@ class LogSection(Section, frozen=True, kw_only=True):
     """[log]: what is written to stderr.
 
     Attributes:
-        level: the least important lines that are written.
+        level: the least important lines that are written; with debug each event of a call or an account is one, too.
         format: text for people; json, an object a line, for programs.
     """
 

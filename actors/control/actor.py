@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import actors.dialog.events as dialog
+from actors.control import lines
 from actors.control.cells import CALL, CLAIM, TIMER, Claimed, Live, Tick, call_key
 from actors.control.chronicle import SAVE_RETRY, Chronicle, Logged
 from actors.control.claims import Claims
@@ -51,6 +53,7 @@ class ControlActor(Front):
         self._tick_at: float | None = None
         self._held = ExitStack()
         self._leave_by: float | None = None  # we stop, and wait for the ends of calls
+        self._tells_all = self.log.is_enabled_for(logging.DEBUG)
 
     # Life
 
@@ -217,6 +220,8 @@ class ControlActor(Front):
             self._note(peer, message, now)
             self._figures.count(message)
             self._record(message, now)
+            if self._tells_all or type(message) in lines.TROUBLE:
+                self.log.log(lines.level(message), type(message).__name__, **lines.fields(message))
             self._leave_in_time(now)
 
     def _note(self, peer: str, event: Event, now: float) -> None:
