@@ -69,6 +69,9 @@ class DeviceActor(LayerActor):
         elif isinstance(message, CloseLine):
             self._close_line(key)
 
+    def expire(self, key: bytes, now: float) -> None:
+        """No line has a deadline."""
+
     def _want(self, key: bytes) -> None:
         line: OpenedLine | None = self.cells.get(key)
         if line is not None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import gc
 import traceback
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pykka
@@ -21,10 +21,11 @@ from pykka._threading import ThreadingFuture
 
 from actors.runtime import poison
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Figures, Reloaded, Stop, Stored, Tree
+from actors.runtime.channel import Figures, Stop, Stored, Tree
 from actors.runtime.context import Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import KEY_LIMIT, Journal, JournalCorrupt
+from actors.runtime.layer import Layer
 from actors.runtime.ledger import Ledger
 from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
@@ -44,23 +45,16 @@ class ActorFailed(Exception):  # noqa: N818 - says what is, as OSError's kin do
     """The actor cannot go on: its process exits 70 and its supervisor starts another."""
 
 
-class LayerActor(pykka.Actor):
-    """The base of every layer's actor; what a subclass gives is described at each member.
+class LayerActor(pykka.Actor, Layer):
+    """The base of every layer's actor; what a subclass gives is described at each member of Layer.
 
     Args:
         context: who it is and where it lives.
 
     Attributes:
-        accepts: layer name of a peer -> the union of events it may send us.
-        cell_type: what the cells hold, as msgspec decodes it; None for an actor without cells.
-        durable: whether its journal outlives a reboot (it is in the state directory then, and synced).
         cells: the cells; their values must be immutable.
         log: a structlog logger that knows the actor's name.
     """
-
-    accepts: ClassVar[Mapping[str, Any]] = {}
-    cell_type: ClassVar[Any] = None
-    durable: ClassVar[bool] = False
 
     cells: Cells
 
@@ -77,31 +71,7 @@ class LayerActor(pykka.Actor):
         self._pipes: dict[str, Pipe] = {}
         self._housekeeping_at = 0.0
 
-    # What a layer gives
-
-    def started(self) -> None:
-        """Open sockets, look at what was restored. Pipes and journal are open, telling is allowed."""
-
-    def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
-        """Take one message of one peer."""
-        raise NotImplementedError
-
-    def expire(self, key: bytes, now: float) -> None:
-        """The deadline of the cell `key` is past (and disarmed)."""
-        raise NotImplementedError
-
-    def peer_reset(self, peer: str, now: float) -> None:
-        """The peer lost all it held, and all that it was told before is void."""
-
-    def spoiled(self, key: bytes, cell: Any, error: BaseException, now: float) -> None:  # noqa: ANN401
-        """A step raised `error`: its changes are undone and its cell is gone. `cell` is None if it was unreadable."""
-
-    def next_wake(self) -> float | None:
-        """The second at which :meth:`wake` is to be called, met to some ten microseconds; None for none."""
-        return None
-
-    def wake(self, now: float) -> None:
-        """It is time, as :meth:`next_wake` asked."""
+    # What a layer may give more of
 
     def figures(self) -> Figures:
         """What this actor counts, for who watches the service: name, label, which of those it is, value."""
@@ -113,15 +83,6 @@ class LayerActor(pykka.Actor):
             "pipe_unsent_total": sum(pipe.unsent for pipe in pipes),
         }
         return tuple([(name, "actor", self.name, value) for name, value in counted.items()])
-
-    def tree_told(self, tree: Tree, now: float) -> None:
-        """The supervisor's answer to ``context.channel.ask_tree``."""
-
-    def reloaded(self, answer: Reloaded, now: float) -> None:
-        """The supervisor's answer to ``context.channel.ask_reload``."""
-
-    def descriptors_given(self, tokens: tuple[str, ...], now: float) -> None:
-        """Another child handed these over; they are in ``context.channel.descriptors``."""
 
     def stopping(self, drain: bool, now: float) -> None:  # noqa: ARG002
         """Ordered to stop: call :meth:`finish`, with `drain` once what is under way is done."""
@@ -269,7 +230,7 @@ class LayerActor(pykka.Actor):
         mailbox = self.mailbox
         mailbox.watch(context.channel.fileno(), self._ordered)
         mailbox.deadline = self._deadline
-        if type(self).next_wake is not LayerActor.next_wake:
+        if type(self).next_wake is not Layer.next_wake:
             mailbox.exact = self.next_wake
         self._housekeeping_at = now + HOUSEKEEPING
 

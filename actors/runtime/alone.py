@@ -24,7 +24,7 @@ import structlog
 import zmq
 
 from actors.runtime.actor import LayerActor
-from actors.runtime.channel import Channel, LastWords, Ready, Stop, channel_pair
+from actors.runtime.channel import Channel, LastWords, Ready, Stop
 from actors.runtime.context import PIPES, Context
 from actors.runtime.descriptors import SocketSpec, Store, open_sockets
 from actors.runtime.envelope import encode_body
@@ -34,6 +34,7 @@ from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
 from actors.runtime.pipe import Pipe
+from actors.runtime.supervisor_end import channel_pair
 
 PATIENCE = 10.0  # seconds for it to start, and to stop
 LOOK = 0.05  # seconds between two looks at the pipe's own deadlines

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +14,6 @@ import msgspec
 MAX_DESCRIPTORS = 250  # in one message; the kernel takes 253 (SCM_MAX_FD)
 MAX_NOTE = 1024  # bytes
 MAX_WORDS = 4096  # characters of last words
-_BATCH_BYTES = 32768  # of tokens and notes in one Stored message
 _BUFFER = 131072  # bytes, more than any message of ours
 _INT = array("i").itemsize
 
@@ -152,8 +149,7 @@ Order = Stop | Tree | Reloaded | Stored
 FromChild = Hello | Ready | Beat | Deposit | Withdraw | HandOver | AskTree | AskStop | AskReload | LastWords
 ToChild = Order | Go
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
+encode = msgspec.msgpack.Encoder().encode
 _decode_to_child = msgspec.msgpack.Decoder(ToChild).decode
 
 
@@ -161,7 +157,7 @@ def _none() -> Figures:
     return ()
 
 
-def _receive(end: socket.socket, limit: int, flags: int) -> tuple[bytes, list[int], bool]:
+def receive_packet(end: socket.socket, limit: int, flags: int) -> tuple[bytes, list[int], bool]:
     """One packet, its descriptors (at most `limit`), and whether none of them was lost.
 
     Not socket.recv_fds: in Python 3.11 it drops its flags, and descriptors would leak into whatever is executed.
@@ -204,7 +200,7 @@ class Channel:
         Raises:
             OSError: the supervisor is gone.
         """
-        self._end.send(_encode(Ready()))
+        self._end.send(encode(Ready()))
 
     def beat(self, figures: Callable[[], Figures] = _none) -> None:
         """Tell the supervisor that the loop turns. Call it each turn: all but one call in an interval do nothing.
@@ -217,7 +213,7 @@ class Channel:
             return
         self._next_beat = now + self._interval
         try:
-            self._end.send(_encode(Beat(figures())), socket.MSG_DONTWAIT)
+            self._end.send(encode(Beat(figures())), socket.MSG_DONTWAIT)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             # A full queue means that the supervisor sleeps: on waking it counts all heartbeats afresh. A closed one
             # is reported by receive(), where the actor waits for orders anyway.
@@ -236,11 +232,11 @@ class Channel:
         """
         if len(note) > MAX_NOTE:
             raise ValueError(f"a note has at most {MAX_NOTE} bytes, not {len(note)}")
-        socket.send_fds(self._end, [_encode(Deposit(token, note))], [fd])
+        socket.send_fds(self._end, [encode(Deposit(token, note))], [fd])
 
     def withdraw(self, token: str) -> None:
         """Have the supervisor close its duplicate; do it before your own close, else the peer sees no FIN."""
-        self._end.send(_encode(Withdraw(token)))
+        self._end.send(encode(Withdraw(token)))
 
     def hand_over(self, tokens: Iterable[str], to: str) -> None:
         """Let the child `to` have what the store keeps for us under these tokens; our own descriptors stay open.
@@ -249,7 +245,7 @@ class Channel:
         """
         for token in (names := tuple(tokens)):
             self.descriptors.pop(token, None)
-        self._end.send(_encode(HandOver(names, to)))
+        self._end.send(encode(HandOver(names, to)))
 
     def receive(self) -> list[Order]:
         """The orders that have come, without waiting; a supervisor that is gone reads once as ``Stop(drain=False)``.
@@ -262,7 +258,7 @@ class Channel:
         orders: list[Order] = []
         while not self._closed_by_supervisor:
             try:
-                data, fds, whole = _receive(self._end, MAX_DESCRIPTORS, socket.MSG_DONTWAIT)
+                data, fds, whole = receive_packet(self._end, MAX_DESCRIPTORS, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
             except ConnectionResetError:
@@ -280,20 +276,20 @@ class Channel:
 
     def ask_tree(self, ref: str) -> None:
         """Have ``Tree(ref, children)`` come back as an order."""
-        self._end.send(_encode(AskTree(ref)))
+        self._end.send(encode(AskTree(ref)))
 
     def ask_stop(self) -> None:
         """Have the service shut down in order: every child is drained in its turn, this one too."""
-        self._end.send(_encode(AskStop()))
+        self._end.send(encode(AskStop()))
 
     def ask_reload(self, ref: str) -> None:
         """Have the configuration read again; ``Reloaded(ref, error, children)`` comes back as an order."""
-        self._end.send(_encode(AskReload(ref)))
+        self._end.send(encode(AskReload(ref)))
 
     def last_words(self, text: str) -> None:
         """Leave the reason of an end for the supervisor's log. A supervisor that is gone needs none."""
         try:
-            self._end.send(_encode(LastWords(text[-MAX_WORDS:])), socket.MSG_DONTWAIT)
+            self._end.send(encode(LastWords(text[-MAX_WORDS:])), socket.MSG_DONTWAIT)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return
 
@@ -303,7 +299,7 @@ class Channel:
 
     def hello(self, threads: int, missing: tuple[str, ...]) -> None:
         """Say who was born: the runner's first message."""
-        self._end.send(_encode(Hello(os.getpid(), threads, missing)))
+        self._end.send(encode(Hello(os.getpid(), threads, missing)))
 
     def await_go(self) -> list[int]:
         """Wait for the order to go, filling `descriptors` on the way; the runner calls it before the actor runs.
@@ -315,7 +311,7 @@ class Channel:
             ChannelError: the supervisor went away first, or this process may not hold so many descriptors.
         """
         while True:
-            data, fds, whole = _receive(self._end, MAX_DESCRIPTORS, 0)
+            data, fds, whole = receive_packet(self._end, MAX_DESCRIPTORS, 0)
             if not data:
                 raise ChannelError("the supervisor went away before it said go")
             message = _decode_to_child(data)
@@ -329,91 +325,3 @@ class Channel:
             raise ChannelError(f"{len(message.entries) - len(fds)} descriptors were lost: raise NOFILE")
         for (token, note), fd in zip(message.entries, fds, strict=True):
             self.descriptors[token] = Descriptor(fd, note)
-
-
-class SupervisorEnd:
-    """The supervisor's end. It never blocks: what a child does not read yet waits here.
-
-    Args:
-        end: the other socket of the pair.
-    """
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self._end.setblocking(False)
-        self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
-
-    def fileno(self) -> int:
-        """The descriptor to poll."""
-        return self._end.fileno()
-
-    @property
-    def pending(self) -> bool:
-        """Whether something waits for the child to read: then poll for writing too and call flush()."""
-        return bool(self._waiting)
-
-    def send(self, message: ToChild, descriptors: Iterable[int] = ()) -> None:
-        """Send or queue a message. Its descriptors must stay open until `pending` is False or the child is dead."""
-        self._waiting.append((_encode(message), tuple(descriptors)))
-        self.flush()
-
-    def hand_over(self, descriptors: Mapping[str, Descriptor]) -> None:
-        """Send what the store holds, in messages of at most 250 descriptors."""
-        batch: list[tuple[str, bytes]] = []
-        fds: list[int] = []
-        size = 0
-        for token, (fd, note) in descriptors.items():
-            if len(fds) == MAX_DESCRIPTORS or size > _BATCH_BYTES:
-                self.send(Stored(tuple(batch)), fds)
-                batch, fds, size = [], [], 0
-            batch.append((token, note))
-            fds.append(fd)
-            size += len(token) + len(note)
-        if fds:
-            self.send(Stored(tuple(batch)), fds)
-
-    def flush(self) -> None:
-        """Send what waits, as far as the child has room. What is left of a child that has gone is dropped."""
-        while self._waiting:
-            data, fds = self._waiting[0]
-            try:
-                socket.send_fds(self._end, [data], fds)
-            except BlockingIOError:
-                return
-            except (BrokenPipeError, ConnectionResetError):
-                # It has died: its pidfd tells so, and its successor gets all this anew.
-                self._waiting.clear()
-                return
-            except OSError as error:
-                if error.errno != errno.ETOOMANYREFS:
-                    raise
-                return  # more descriptors are under way than the kernel lets be: the rest goes when some have arrived
-            self._waiting.popleft()
-
-    def receive(self) -> tuple[list[tuple[FromChild, int | None]], bool]:
-        """What has come, each message with its descriptor (None where it carries none), and whether the end was met.
-
-        A deposit whose descriptor is None could not be taken: this process has no room for it.
-        """
-        messages: list[tuple[FromChild, int | None]] = []
-        while True:
-            try:
-                data, fds, _ = _receive(self._end, 1, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return messages, False
-            except ConnectionResetError:
-                return messages, True
-            if not data:
-                return messages, True
-            messages.append((_decode_from_child(data), fds[0] if fds else None))
-
-    def close(self) -> None:
-        """Close this end and drop what waits."""
-        self._waiting.clear()
-        self._end.close()
-
-
-def channel_pair() -> tuple[SupervisorEnd, socket.socket]:
-    """A fresh pair: the supervisor's end, and the socket to make the child's Channel of."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return SupervisorEnd(ours), theirs

@@ -15,10 +15,11 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from actors.runtime.channel import Channel, Descriptor, Go, SupervisorEnd, channel_pair
+from actors.runtime.channel import Channel, Descriptor, Go
 from actors.runtime.errors import LaunchError
 from actors.runtime.forkserver import CONTEXT, ForkServer
 from actors.runtime.prologue import Birth, call_main, run_child
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 
 _STATUS_PATIENCE = 0.25  # seconds for an exit status to be reported; the fork server needs under a millisecond
 _STATUS_POLL = 0.001  # seconds

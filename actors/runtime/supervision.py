@@ -13,12 +13,13 @@ from typing import Any
 import structlog
 
 from actors.runtime.channel import ChildStatus
+from actors.runtime.child import Child
 from actors.runtime.context import Context
 from actors.runtime.descriptors import SocketSpec, Store, by_address, descriptor_limit, open_sockets
 from actors.runtime.errors import LaunchError, StartupError
 from actors.runtime.forkserver import ForkServer
 from actors.runtime.logs import PLAIN, Logs
-from actors.runtime.nursery import Child, Nursery
+from actors.runtime.nursery import Nursery
 from actors.runtime.prctl import be_subreaper, is_subreaper
 from actors.runtime.prologue import Birth
 from actors.runtime.restart import Intensity, Restart
@@ -70,6 +71,10 @@ class ChildSpec:
             raise ValueError(f"{self.name}: start={entry!r} is not a function of an importable module")
         return entry
 
+    def child(self) -> Child:
+        """It, before its first start."""
+        return Child(self.name, Restart(self.restart), self.shutdown, self.heartbeat, self.startup)
+
 
 class Supervisor:
     """Runs a tree of children.
@@ -116,9 +121,7 @@ class Supervisor:
         if len(self._specs) < len(specs):
             raise ValueError("two children have the same name")
         self._entries = {spec.name: spec.entry for spec in specs}
-        self._children = [
-            Child(spec.name, Restart(spec.restart), spec.shutdown, spec.heartbeat, spec.startup) for spec in specs
-        ]
+        self._children = [spec.child() for spec in specs]
         self._run_dir = run_dir.absolute()
         self._state_dir = state_dir.absolute()
         self._processes = placement == "process"

@@ -17,8 +17,9 @@ from actors.control.actor import ControlActor
 from actors.control.client import Client, EventStream
 from actors.control.settings import ControlSettings
 from actors.dialog.events import FromControl
-from actors.runtime.channel import Ready, SupervisorEnd, channel_pair
+from actors.runtime.channel import Ready
 from actors.runtime.mailbox import clock
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 from tests.runtime.harness import Harness, Peer, context_for
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 import zmq
 
 from actors.runtime.actor import LayerActor
-from actors.runtime.channel import Channel, Descriptor, FromChild, LastWords, Ready, Stop, SupervisorEnd, channel_pair
+from actors.runtime.channel import Channel, Descriptor, FromChild, LastWords, Ready, Stop
 from actors.runtime.context import PIPES, Context
 from actors.runtime.envelope import encode_body
 from actors.runtime.journal import Changes, Journal
@@ -29,6 +29,7 @@ from actors.runtime.link import Deliver
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
 from actors.runtime.pipe import Pipe
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 
 PATIENCE = 5.0
 E = TypeVar("E")

@@ -43,6 +43,9 @@ class Doer(LayerActor):
     def handle(self, peer: str, message: Please, now: float) -> None:
         getattr(self, message.what)(peer, now)
 
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+        raise AssertionError(f"nobody armed {key!r}")
+
     def deferring(self, peer: str, _now: float) -> None:
         assert self.cells.get(b"cell") is None
         self.cells.put(b"cell", "before")

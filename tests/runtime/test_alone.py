@@ -30,6 +30,9 @@ class Squares(LayerActor):
     def handle(self, peer: str, message: Question, now: float) -> None:  # noqa: ARG002
         self.tell(peer, Answer(message.number, message.number**2))
 
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+        raise AssertionError(f"nobody armed {key!r}")
+
 
 class Broken(Squares):
     def started(self) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from actors.runtime import channel
-from actors.runtime.channel import Channel, ChannelError, ChildStatus, Descriptor, SupervisorEnd, channel_pair
+from actors.runtime.channel import Channel, ChannelError, ChildStatus, Descriptor
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 
 STATUS = ChildStatus(name="a", pid=1, state="ready", restarts=0, epoch=1, since=0.0)
 
@@ -195,7 +196,8 @@ def test_a_channel_is_a_pair_of_packet_sockets() -> None:
 
 CROWDED = """
 import os, resource
-from actors.runtime.channel import Descriptor, channel_pair
+from actors.runtime.channel import Descriptor
+from actors.runtime.supervisor_end import channel_pair
 end, theirs = channel_pair()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 if os.geteuid() == 0:

@@ -28,17 +28,8 @@ from actors.transaction import events as transaction
 from actors.transaction.actor import TransactionActor
 from actors.transaction.settings import TransactionSettings
 from actors.transport import events as transport
+from actors.transport import kept
 from actors.transport.actor import TransportActor
-from actors.transport.kept import (
-    ALIVE,
-    COUNTERS_KEY,
-    HOLD_KEY,
-    NETWORK_KEY,
-    PAUSE_KEY,
-    WANTED,
-    chunk_key,
-    stream_key,
-)
 from actors.transport.settings import TransportSettings
 from tests.media.rig import pair
 from tests.runtime.dying import Times
@@ -53,14 +44,14 @@ ACTORS: dict[type[LayerActor], tuple[str, Any, dict[str, Any], list[bytes]]] = {
         TransportSettings(listen=()),
         {"transaction-0": transport.ToTransaction, "dialog-0": transport.ToDialog},
         [
-            PAUSE_KEY,
-            HOLD_KEY,
-            COUNTERS_KEY,
-            NETWORK_KEY,
-            stream_key("a"),
-            chunk_key("a", 7),
-            ALIVE + b"x",
-            WANTED + b"x",
+            kept.PAUSE_KEY,
+            kept.HOLD_KEY,
+            kept.COUNTERS_KEY,
+            kept.NETWORK_KEY,
+            kept.stream_key("a"),
+            kept.chunk_key("a", 7),
+            kept.ALIVE + b"x",
+            kept.WANTED + b"x",
         ],
     ),
     TransactionActor: (
@@ -170,6 +161,12 @@ class Reading(LayerActor):
     def started(self) -> None:
         for key in self.cells.keys():  # noqa: SIM118 - not a dict
             self.cells.get(key)
+
+    def handle(self, peer: str, message: object, now: float) -> None:  # noqa: ARG002
+        raise AssertionError("it has no peers")
+
+    def expire(self, key: bytes, now: float) -> None:  # noqa: ARG002
+        raise AssertionError(f"nobody armed {key!r}")
 
 
 def test_a_cell_that_keeps_an_actor_from_starting_does_so_once(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from actors.runtime.cells import Cells
-from actors.runtime.channel import Beat, Channel, Deposit, Descriptor, SupervisorEnd, Withdraw, channel_pair
+from actors.runtime.channel import Beat, Channel, Deposit, Descriptor, Withdraw
 from actors.runtime.journal import Changes, Journal
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import Mailbox, clock
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 from actors.transport import sockets
 from actors.transport.admission import Admission
 from actors.transport.beginning import Beginning

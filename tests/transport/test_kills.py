@@ -16,9 +16,10 @@ import pytest
 
 from actors import sip
 from actors.runtime.actor import run
-from actors.runtime.channel import Channel, Deposit, Descriptor, SupervisorEnd, Withdraw, channel_pair
+from actors.runtime.channel import Channel, Deposit, Descriptor, Withdraw
 from actors.runtime.context import Context
 from actors.runtime.mailbox import clock
+from actors.runtime.supervisor_end import SupervisorEnd, channel_pair
 from actors.sip.vocabulary import TransactionKey
 from actors.transport.actor import TransportActor
 from actors.transport.events import FlowDead, Received, ToDialog, ToTransaction, TransmitResponse
