@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import click
-import msgspec
 import structlog
 
 from actors import config as configuration
@@ -26,22 +25,17 @@ from actors import layers
 from actors.announcement import announce, own_version, treatment
 from actors.config import Config, ConfigError
 from actors.config.accounts import accounts
-from actors.config.hooks import check_hooks, hooked
+from actors.config.hooks import hooked
+from actors.configured import configured
 from actors.control.cli import Checked, RunOptions, command_line
 from actors.control.client import Client
-from actors.control.paths import default_run_dir, default_state_dir
 from actors.dialog.accounts import Account
-from actors.media import echo, srtp
-from actors.media.codecs import CodecMissingError, find
-from actors.media.filters import FilterError, load
 from actors.media.pool import Pool
-from actors.media.wav import Reader, WavError
 from actors.runtime.descriptors import SocketSpec, rtp_pool
 from actors.runtime.errors import StartupError
 from actors.runtime.logs import configure_logs
 from actors.runtime.supervision import ChildSpec, Supervisor
 from actors.runtime.systemd import Systemd
-from actors.sip.sdp_codecs import offered
 from actors.sip.vocabulary import host_port
 from actors.transport.settings import Listener
 
@@ -60,11 +54,11 @@ def tree(config: Config, former: tuple[Account, ...] = ()) -> tuple[ChildSpec, .
     """
     transactions = tuple(f"transaction-{n}" for n in range(config.service.shards))
     dialogs = tuple(f"dialog-{n}" for n in range(config.service.shards))
-    others = [tuple(other for other in dialogs if other != name) for name in dialogs]  # for calls that concern both
     medias = tuple(f"media-{n}" for n in range(config.service.media))
     listeners = configuration.listeners(config)
     devices = ("device",) * config.sound.enabled
     host, pools = media_host(listeners), split(*config.media.ports, parts=len(medias))
+    told = layers.dialog(config, former)
     last_bye = 64 * config.sip.t1 + 3.0  # one that nobody answers takes Timer F
     specs = (
         child("control", layers.control(config), dialogs),
@@ -82,13 +76,9 @@ def tree(config: Config, former: tuple[Account, ...] = ()) -> tuple[ChildSpec, .
             for name in devices
         ),
         *(
-            child(
-                name,
-                layers.dialog(config, former),
-                (lower, "transport", *medias, "control", *beside),
-                shutdown=last_bye,
-            )
-            for name, lower, beside in zip(dialogs, transactions, others, strict=True)
+            # Beside those above and below the other shards: for calls that concern both.
+            child(name, told, (lower, "transport", *medias, "control", *without(name, dialogs)), shutdown=last_bye)
+            for name, lower in zip(dialogs, transactions, strict=True)
         ),
     )
     return tuple(dataclasses.replace(spec, logs=layers.logs(config)) for spec in specs)
@@ -98,6 +88,11 @@ def child(name: str, settings: Any, peers: tuple[str, ...], **more: Any) -> Chil
     """One process of a layer: its code is in the folder named as the actor, without the number."""
     layer = name.partition("-")[0]
     return ChildSpec(name=name, start=f"actors.{layer}.actor:main", settings=settings, peers=peers, **more)
+
+
+def without(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """All names but one."""
+    return tuple(other for other in names if other != name)
 
 
 def sip_sockets(listeners: tuple[Listener, ...]) -> tuple[SocketSpec, ...]:
@@ -128,85 +123,6 @@ def split(first: int, last: int, *, parts: int) -> list[tuple[int, int]]:
     if pool.size < 2:
         raise ConfigError(f"media.ports: [{first}, {last}] is too short for {parts} media processes")
     return pool.ranges()
-
-
-def configured(options: RunOptions) -> Config:
-    """The configuration file with the command line's options over it.
-
-    Raises:
-        ConfigError: one of them is wrong.
-    """
-    config = configuration.load(options.config, os.environ)
-    service, sip, answer = config.service, config.sip, config.answer
-    run_dir = options.run_dir or Path(service.run_dir or default_run_dir())
-    state_dir = options.state_dir or Path(service.state_dir or default_state_dir())
-    service = msgspec.structs.replace(service, run_dir=str(run_dir.absolute()), state_dir=str(state_dir.absolute()))
-    if options.listen:
-        sip = msgspec.structs.replace(sip, listen=options.listen)
-    if options.answer:
-        mode, _, path = options.answer.partition(":")
-        read = msgspec.convert({"mode": mode, "file": path}, configuration.AnswerSection)
-        answer = msgspec.structs.replace(config.answer, mode=read.mode, file=read.file)
-    config = configuration.checked(msgspec.structs.replace(config, service=service, sip=sip, answer=answer))
-    check_answer_file(config.answer)
-    for route in config.answer.routes:
-        check_answer_file(route)
-    check_codecs(config.media.codecs)
-    check_hooks(config.hooks)
-    check_extras(config)
-    return config
-
-
-def check_extras(config: Config) -> None:
-    """See now that what the settings ask for can be had.
-
-    Raises:
-        ConfigError: something is missing.
-    """
-    if config.media.srtp != "off" and not srtp.installed():
-        raise ConfigError(f"media.srtp: {srtp.MISSING}")
-    try:
-        if config.sound.echo_cancellation:
-            echo.check()
-        if config.media.filter:
-            load(config.media.filter)
-    except echo.EchoError as error:
-        raise ConfigError(f"sound.echo_cancellation: {error}") from error
-    except FilterError as error:
-        raise ConfigError(f"media.filter: {error}") from error
-
-
-def check_codecs(names: tuple[str, ...]) -> None:
-    """See now that what each codec needs is installed.
-
-    Raises:
-        ConfigError: something is missing.
-    """
-    for codec in offered(names):
-        try:
-            find(codec.encoding, codec.clock_rate, codec.channels)
-        except CodecMissingError as error:
-            raise ConfigError(f"media.codecs: {error}") from error
-
-
-def check_answer_file(answer: configuration.AnswerSection | configuration.RouteSection) -> None:
-    """Look now at the file that every call would need.
-
-    Raises:
-        ConfigError: it cannot be played, or nothing can be recorded there.
-    """
-    path = Path(answer.file).absolute()
-    if answer.mode == "play":
-        try:
-            Reader(path).close()
-        except OSError as error:
-            raise ConfigError(
-                f"answer.file: {path}: {error.strerror}; it may be a WAV file that can be read"
-            ) from error
-        except WavError as error:
-            raise ConfigError(f"answer.file: {path}: {error}") from error
-    elif answer.mode == "record" and not (path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)):
-        raise ConfigError(f"answer.file: {path.parent} is no folder that can be written to; make it first")
 
 
 def run(options: RunOptions) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.config import AnswerSection, ConfigError
-from actors.service import check_answer_file
+from actors.configured import check_answer_file
 from tests.live.sound import tone, write_wav
 
 ROOT = Path(__file__).parents[2]

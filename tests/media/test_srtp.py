@@ -12,12 +12,12 @@ import pytest
 pytest.importorskip("pylibsrtp", reason="the package pylibsrtp is not installed: the extra srtp")
 
 from actors.config import ConfigError
+from actors.configured import configured
 from actors.control.cli import RunOptions
 from actors.media import srtp as module
 from actors.media.events import Protection
 from actors.media.srtp import MAX_KEYS, MAX_PACKET, MAX_STREAMS, Receiver, Sender, Srtp, SrtpMissingError
 from actors.media.srtp_index import WINDOW, unpack
-from actors.service import configured
 from tests.media.srtp_packets import SSRC, control_packet, packet
 from tests.media.srtp_reference import SUITES, Reference
 
