@@ -21,7 +21,7 @@ IMPURE = {"socket", "select", "selectors", "zmq", "pykka", "threading", "multipr
 CLOCKS = {"time", "random", "secrets", "datetime"}
 SHELLS = {  # the impure files: they own descriptors, files or the user's process; all others are pure
     "transport": {"actor", "sockets", "resolver", "finder", "network", "counters", "datagrams", "acceptor"}
-    | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward", "inward"},
+    | {"connection", "connections", "takeover", "beginning", "secure", "keeping", "outward", "inward", "sending"},
     "transaction": {"actor", "observing"},
     "dialog": {"actor", "shared_pages"},
     "media": {"device_actor", "driver", "lines", "sound"}

@@ -17,7 +17,6 @@ from actors.runtime.mailbox import clock
 from actors.runtime.plugins import load
 from actors.runtime.slots import Slots
 from actors.sip.hooks import Hook
-from actors.sip.vocabulary import Flow, Target, TransactionKey
 from actors.transport import sockets
 from actors.transport.admission import Admission
 from actors.transport.beginning import Beginning
@@ -34,13 +33,11 @@ from actors.transport.events import (
     Locate,
     NetworkChanged,
     TargetFailed,
-    TransmitFailed,
     TransmitRequest,
     TransmitResponse,
 )
 from actors.transport.filtered import FilteredReception
 from actors.transport.finder import Finder
-from actors.transport.identity import plain
 from actors.transport.keeping import Keeping
 from actors.transport.kept import (
     ALIVE,
@@ -57,15 +54,13 @@ from actors.transport.kept import (
 from actors.transport.network import Network
 from actors.transport.reach import Reach, parse_rules
 from actors.transport.reception import Reception
-from actors.transport.route import Address, Bound, Listeners, reconnect_address, response_address
+from actors.transport.route import Bound, Listeners
+from actors.transport.sending import Sending, address_of
 from actors.transport.settings import TransportSettings
 from actors.transport.sips import Sips
-from actors.transport.stream import NOBODY
 from actors.transport.takeover import take_over
 
-_ROUTES = 4096
 _SPARE = 128  # descriptors that the supervisor needs for itself, a new child among it
-_NO_DIALOG = b"SIP/2.0 481 "
 
 
 class TransportActor(LayerActor):
@@ -77,8 +72,6 @@ class TransportActor(LayerActor):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._settings: TransportSettings = context.settings
-        self._ports: dict[str, UdpPort] = {}
-        self._routes: dict[str, UdpPort] = {}
         self._lagging: dict[str, float] = {}  # shards whose users are far behind, and until when that is believed
         self._shards = tuple(f"transaction-{shard}" for shard in range(self._settings.shards))
 
@@ -99,6 +92,8 @@ class TransportActor(LayerActor):
         admission = self._admission()
         self._reception = self._receive(admission)
         self._connections = self._connect(admission)
+        self._sending = Sending(self, self._connections, self._listeners, self._reception.strayed)
+        self._reception.learnt = self._sending.forget_flows
         take_over(self, self.context.channel, self._connections, now)
         self._finder = Finder(self, settings, self._listeners, self.log.warning)
         self._finder.start(now)
@@ -132,7 +127,6 @@ class TransportActor(LayerActor):
         filtered = FilteredReception(Hook(name, load(name), self.log.warning), *parts) if name else None
         reception = filtered or Reception(*parts)
         reception.overrun = self._far_behind
-        reception.learnt = self._forget_flows
         reception.dropped = counters = Counters()
         counters.read(self._counters_path)
         counters.changed = self._note_counters
@@ -159,7 +153,7 @@ class TransportActor(LayerActor):
         """Take in what comes to the listeners."""
         for bound, sock in self._opened:
             if bound.transport == "udp":
-                port = self._ports[bound.token] = UdpPort(
+                port = self._sending.ports[bound.token] = UdpPort(
                     bound, sock, self._reception, self._listeners, self.tell, self._shards
                 )
                 port.stunned = self._stunned
@@ -170,17 +164,13 @@ class TransportActor(LayerActor):
     def _keep_alive(self) -> None:
         """Go on keeping flows alive."""
         sent_by = partial(self._listeners.sent_by, "udp")
-        self._keeping = keeping = Keeping(self, self._connections, _address_of, self._send_ping, sent_by)
+        self._keeping = keeping = Keeping(self, self._connections, address_of, self._sending.ping, sent_by)
         self._connections.inward.ponged, self._connections.lost = keeping.ponged, keeping.lost
         self._reception.pings, self._reception.answered = keeping.awaited, keeping.answered
         keeping.restore(clock())
 
     def _stunned(self, data: bytes) -> None:
         self._keeping.stunned(data, clock())
-
-    def _send_ping(self, target: Target, data: bytes) -> None:
-        port = self._ports.get(target.flow) or self._port_towards(target.host)
-        self._send_datagram(port, data, (target.host, target.port), "", NOBODY)
 
     @property
     def _counters_path(self) -> Path:
@@ -199,10 +189,6 @@ class TransportActor(LayerActor):
             self._counters.write(self._counters_path)
         except OSError as error:
             self.log.warning("the counters cannot be written", error=str(error))
-
-    def _forget_flows(self) -> None:
-        for port in self._ports.values():
-            port.forget()
 
     def _open_listeners(self) -> list[tuple[Bound, socket.socket]]:
         """Our listeners, named in the order of their tokens: a successor gives the same names."""
@@ -233,7 +219,7 @@ class TransportActor(LayerActor):
         self._write_counters()
         self._network.close()
         self._finder.close()
-        for port in self._ports.values():
+        for port in self._sending.ports.values():
             port.sock.close()
         super().stopping(drain, now)
 
@@ -264,8 +250,7 @@ class TransportActor(LayerActor):
 
     def _network_changed(self, gone: frozenset[str], come: frozenset[str]) -> None:
         """Forget what was found out about the network; end what stood on addresses that are gone."""
-        self._routes.clear()
-        self._forget_flows()
+        self._sending.forget_routes()
         self._bind_again()
         if not gone and not come:
             return
@@ -297,9 +282,9 @@ class TransportActor(LayerActor):
         """Send a message, or locate a next hop."""
         kind = type(message)
         if kind is TransmitResponse:
-            self._send_response(peer, message, now)  # type: ignore[arg-type]
+            self._sending.response(peer, message, now)  # type: ignore[arg-type]
         elif kind is TransmitRequest:
-            self._send_request(peer, message, now)  # type: ignore[arg-type]
+            self._sending.request(peer, message, now)  # type: ignore[arg-type]
         elif kind is Locate:
             self._finder.find(peer, message.ref, message.uri, now)  # type: ignore[attr-defined]
         elif kind is KeepAlive:
@@ -320,79 +305,6 @@ class TransportActor(LayerActor):
             return True
         self._lagging.pop(shard, None)
         return False
-
-    def _send_response(self, peer: str, message: TransmitResponse, now: float) -> None:
-        """Send a response on the flow of its request (RFC 3261 section 18.2.2)."""
-        flow, raw = message.flow, message.raw
-        if raw.startswith(_NO_DIALOG):
-            self._reception.strayed(flow, now)
-        if flow.transport == "udp":
-            host, where = response_address(raw, flow)
-            self._send_datagram(self._port_of(flow, host), raw, (host, where), peer, message.key)
-            return
-        self._send_stream(flow.token, reconnect_address(raw, flow), peer, message, now)
-
-    def _send_request(self, peer: str, message: TransmitRequest, now: float) -> None:
-        """Send a request to its target (RFC 3261 section 18.1.1)."""
-        target = message.target
-        if target.transport == "udp":
-            port = self._ports.get(target.flow) or self._port_towards(target.host)
-            self._send_datagram(port, message.raw, (target.host, target.port), peer, message.key)
-        else:
-            self._send_stream(target.flow, _address_of(target), peer, message, now)
-
-    def _send_datagram(
-        self, port: UdpPort | None, raw: bytes, where: tuple[str, int], peer: str, key: TransactionKey
-    ) -> None:
-        """Send at once, not after the commit: a datagram that goes twice is a retransmission."""
-        if port is None:
-            self._fail(peer, key, "no UDP listener can reach it")
-            return
-        try:
-            port.send(raw, *where)
-        except OSError as error:
-            self._fail(peer, key, error.strerror or str(error))
-
-    def _send_stream(
-        self, token: str, where: Address, peer: str, message: TransmitRequest | TransmitResponse, now: float
-    ) -> None:
-        try:
-            response = type(message) is TransmitResponse
-            connection = self._connections.find(token, where, response=response)
-            if connection is None:
-                connection = self._connections.open(where, now)
-        except OSError as error:
-            self._fail(peer, message.key, error.strerror or str(error))
-            return
-        if isinstance(message, TransmitRequest) and message.target.patience:
-            self._connections.hurry(connection, now + message.target.patience)
-        self._connections.write(connection, message.raw, peer, message.key)
-
-    def _fail(self, peer: str, key: TransactionKey, reason: str) -> None:
-        if key.branch:
-            self.tell(peer, TransmitFailed(key, reason))
-
-    def _port_of(self, flow: Flow, host: str) -> UdpPort | None:
-        """The socket a request came by; where the listeners have changed since, one that reaches its peer."""
-        return self._ports.get(flow.token) or self._port_towards(host)
-
-    def _port_towards(self, host: str) -> UdpPort | None:
-        """The UDP socket to send from to a host: the one that its Via names as ours."""
-        if host in self._routes:
-            return self._routes[host]
-        if len(self._routes) >= _ROUTES:
-            self._routes.clear()
-        found = self._listeners.towards("udp", host)
-        if found is None:
-            return None
-        port = self._routes[host] = self._ports[found[0].token]
-        return port
-
-
-def _address_of(target: Target) -> Address:
-    """What the connection to a target is found by."""
-    name = (target.name or target.host) if target.transport == "tls" else ""
-    return Address(target.transport, target.host, target.port, plain(name))
 
 
 def connection_limit(held: int) -> int:

@@ -116,7 +116,7 @@ def test_listeners_are_bound_to_their_device_afresh_and_one_without_it_is_told_o
 def test_fault_74_a_full_send_buffer_is_a_loss_like_any_on_the_way(service: Service, code: int) -> None:
     """The request is repeated (Timers A and E); nothing fails for it."""
     with service.harness() as it, service.udp() as peer:
-        (port,) = it.actor._ports.values()
+        (port,) = it.actor._sending.ports.values()
         real = port.sock
         port.sock = _Full(code)
         it.send(SHARD, TransmitRequest(KEY, Target("udp", *peer.getsockname()), request(1)))
