@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.live.sipp import port_of_both
+
 SERVICE = Path(__file__).parent / "supervised" / "service.py"
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30  # seconds after which a test that waits for an event is lost
@@ -180,12 +182,5 @@ def death_of() -> Callable[[int], None]:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that was free for both UDP and TCP a moment ago."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-    ):
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        port: int = tcp.getsockname()[1]
-        return port
+    """A port that is free for both UDP and TCP."""
+    return port_of_both()

@@ -132,12 +132,15 @@ def test_it_never_turns_before_its_deadline(mailbox: Mailbox, exact: bool) -> No
             assert exact is False or clock() < due
 
 
-def test_a_far_exact_deadline_does_not_hold_up_a_near_ordinary_one(mailbox: Mailbox) -> None:
-    mailbox.exact = lambda: clock() + 100.0
+def test_a_far_exact_deadline_does_not_hold_up_a_near_ordinary_one(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.mailbox.LONGEST", 1e6)  # else it would turn sooner by itself
+    mailbox.exact = lambda: clock() + 1e6  # held up by this it would never turn again
     due = clock() + 0.005
     mailbox.deadline = lambda: due
     while turn(mailbox).now < due:
-        assert clock() < due + 1.0
+        pass
 
 
 @pytest.mark.parametrize("edge", [False, True])

@@ -74,13 +74,13 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     one.go_on.set()
 
 
-def tree(tmp_path: Path, *names: str, heartbeat: float = 5.0, **more: object) -> Supervisor:
+def tree(tmp_path: Path, *names: str, heartbeat: float = 5.0, shutdown: float = 30.0, **more: object) -> Supervisor:
     specs = [
         ChildSpec(
             name=name,
             start=f"{THIS}:main",
             heartbeat=heartbeat,
-            shutdown=0.2,
+            shutdown=shutdown,
             sockets=(SocketSpec("udp:a", "udp", "127.0.0.1", 0),) if name == "a" else (),
         )
         for name in names
@@ -133,7 +133,7 @@ def test_a_hang_is_reported_and_taken_back_when_the_thread_goes_on(tmp_path: Pat
 
 def test_a_thread_that_does_not_stop_is_left_behind(tmp_path: Path, stage: Stage) -> None:
     stage.deaf = True
-    supervisor = tree(tmp_path, "b")
+    supervisor = tree(tmp_path, "b", shutdown=0.2)
     supervisor.start()
     assert supervisor.stop() == 0
 

@@ -61,7 +61,7 @@ def test_a_search_that_a_kill_interrupted_is_ended_by_the_successor(tmp_path: Pa
 
 def test_a_name_nobody_answers_for_ends_with_a_reason_and_others_are_found_meanwhile(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    with NameServer(ZONE) as server, _harness(service, server, timeout=0.5) as it:
+    with NameServer(ZONE) as server, _harness(service, server, timeout=2.0) as it:
         server.mute.add("mute.example.")
         it.send(DIALOG, Locate("1", "sip:x@mute.example:5060"))
         it.send(DIALOG, Locate("2", "sip:x@one.example:5060"))
