@@ -98,6 +98,8 @@ def test_the_peer_of_a_call_is_sent_into_the_place_of_one_in_another_shard() -> 
             (first,) = client.calls()
             two.invite()
             assert two.final() == 200
+            while {call.state for call in client.calls()} != {"confirmed"}:
+                pass  # each look is a question to the dialog actors
             (second,) = [call for call in client.calls() if call.call != first.call]
             client.transfer(first.call, replaces=second.call)
             refer = one.receive("REFER ")

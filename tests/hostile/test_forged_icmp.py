@@ -70,7 +70,7 @@ def test_fault_74_forged_icmp_errors_end_no_call(service: Service, forger: socke
         for lie in lies:
             forger.sendto(unreachable(port, to, lie.encode()[:500]), ("127.0.0.1", 0))
         forger.sendto(unreachable(port, to ^ 1, invite.encode()[:500]), ("127.0.0.1", 0))  # of another port
-        callee.receive("INVITE ")  # it is repeated, so it has not failed
+        callee.receive_again(invite)  # it is repeated, so it has not failed
         callee.reply(invite, 180, "Ringing")
         next_event(stream, "CallProgressed", [])
         # From here on even the truth says nothing: somebody has answered.

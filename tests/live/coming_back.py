@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sys
 
-from actors.control.client import Client
 from tests.hostile.wire import Dialog, Wire
 from tests.live.moving import OURS, PEER, far_socket, ip
 from tests.live.peer import PATIENCE
@@ -41,25 +40,15 @@ def answered(far: socket.socket, service: Service, number: int) -> None:
     raise AssertionError("nobody answers")
 
 
-def wait_for_lines(service: Service, words: str, count: int) -> None:
-    """Wait until it has said so as often."""
-    with Client(service.run_dir) as client, client.events() as stream:
-        for _ in range(int(PATIENCE / 0.1)):
-            if sum(words in line for line in service.lines) >= count:
-                return
-            stream.receive(0.1)
-    raise AssertionError("\n".join(service.lines))
-
-
 def main() -> None:
     with far_socket() as far, running("--answer", "echo", listen=(f"udp:{OURS}:0", f"tcp:{OURS}:0")) as service:
         answered(far, service, 1)
         for round_ in (2, 3):
             ip("addr", "del", f"{OURS}/24", "dev", "v0")
-            wait_for_lines(service, "a listener has lost its address", 2 * (round_ - 1))
+            service.wait_for_line("a listener has lost its address", count=2 * (round_ - 1))
             ip("addr", "add", f"{OURS}/24", "dev", "v0")
             # Sorted and told as they come: the kernel may bring the link's own IPv6 address in the same moment.
-            wait_for_lines(service, f"come=['{OURS}'", round_ - 1)
+            service.wait_for_line(f"come=['{OURS}'", count=round_ - 1)
             answered(far, service, round_)
             with Wire(service.addresses["tcp"], "tcp") as wire:
                 assert wire.ask(Dialog(wire).write("OPTIONS")).status == 200

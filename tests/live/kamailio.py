@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.live.sipp import free_port, kind
+from tests.live.sipp import free_port, kind, port_of_both
 
 PACKAGE = "kamailio"
 PATIENCE = 30.0
@@ -143,15 +142,6 @@ def proxy(
         yield Proxy(HOST, ports, log)
 
 
-def _port() -> int:
-    """A port that is free over UDP and TCP."""
-    while True:
-        port = free_port(kind("tcp"))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-
-
 @contextmanager
 def kamailio(
     folder: Path, outside: str, modules: str = "", passing: str = "", *, tls: tuple[Path, Path] | None = None
@@ -165,7 +155,7 @@ def kamailio(
         passing: what it does with a request of a dialog before it passes it on.
         tls: its certificate with the key, and whom it believes; None to do without TLS.
     """
-    port = _port()
+    port = port_of_both()
     ports = {"udp": port, "tcp": port}
     listener = ""
     if tls is not None:

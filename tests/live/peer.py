@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import select
 import socket
 from types import TracebackType
 from typing import Self
@@ -12,13 +13,14 @@ PATIENCE = 30.0
 
 
 class Callee:
-    """Somebody at a UDP port who answers only when told to."""
+    """Somebody at a UDP port who answers only when told to; what is sent again, byte for byte, is heard once."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(PATIENCE)
         self._caller = ("", 0)
+        self._heard: set[bytes] = set()
         self.uri = f"sip:silent@127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
@@ -31,10 +33,29 @@ class Callee:
 
     def receive(self, start: str) -> str:
         """Wait for a message that starts so."""
-        while True:
-            data, self._caller = self._socket.recvfrom(65536)
-            if data.startswith(start.encode()):
-                return data.decode()
+        while (found := self._next(start)) is None:
+            pass
+        return found
+
+    def glance(self, start: str) -> str | None:
+        """A message that starts so, if one has come."""
+        while select.select([self._socket], [], [], 0.0)[0]:
+            if (found := self._next(start)) is not None:
+                return found
+        return None
+
+    def receive_again(self, message: str) -> None:
+        """Wait until a message that was heard is sent again."""
+        while self._socket.recvfrom(65536)[0] != message.encode():
+            pass
+
+    def _next(self, start: str) -> str | None:
+        data, source = self._socket.recvfrom(65536)
+        if not data.startswith(start.encode()) or data in self._heard:
+            return None
+        self._heard.add(data)
+        self._caller = source
+        return data.decode()
 
     def reply(self, request: str, status: int, reason: str, *more: str) -> None:
         """Answer a request, with `more` header lines."""

@@ -74,6 +74,15 @@ def descriptors(supervisor: int) -> dict[str, int]:
     return {f"{each.name} {each.pid}": len(list(Path(f"/proc/{each.pid}/fd").iterdir())) for each in family(supervisor)}
 
 
+def links(pid: int) -> set[str]:
+    """What the descriptors of a process lead to; one that is closed meanwhile leads nowhere."""
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(each.readlink()))
+    return found
+
+
 def memory(supervisor: int) -> int:
     """PSS over all processes of a service, bytes."""
     total = 0

@@ -42,6 +42,7 @@ class RtpPeer:
         self._payload_type = payload_type
         self._changed = threading.Condition()
         self._ended = False
+        self.sent = 0  # packets of its own
         self.target: tuple[str, int] | None = None
         self.packets: list[Packet] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -81,7 +82,7 @@ class RtpPeer:
 
     def _run(self) -> None:
         due = time.monotonic()
-        sequence = timestamp = 1
+        timestamp = 1
         while not self._ended:
             wait = max(0.0, due - time.monotonic())
             if select.select([self._socket], [], [], wait)[0]:
@@ -89,11 +90,11 @@ class RtpPeer:
             if time.monotonic() >= due:
                 due += PTIME
                 if self.target is not None:
-                    start = (sequence * SAMPLES) % len(self._sound)
+                    self.sent += 1
+                    start = (self.sent * SAMPLES) % len(self._sound)
                     payload = (self._sound[start:] + self._sound)[:SAMPLES]
-                    head = HEADER.pack(0x80, self._payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, 0x5EED)
+                    head = HEADER.pack(0x80, self._payload_type, self.sent & 0xFFFF, timestamp & 0xFFFFFFFF, 0x5EED)
                     self._socket.sendto(head + payload, self.target)
-                    sequence += 1
                     timestamp += SAMPLES
 
     def _receive(self) -> None:

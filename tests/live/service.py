@@ -40,6 +40,7 @@ class Service:
     addresses: dict[str, tuple[str, int]] = field(default_factory=dict)
     listeners: list[tuple[str, str, int]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    _said: threading.Condition = field(default_factory=threading.Condition)
 
     def listening(self, transport: str, host: str) -> tuple[str, int]:
         """The address of the listener of `transport` on `host`."""
@@ -69,6 +70,21 @@ class Service:
     def pid(self, name: str) -> int:
         """The process id of one child."""
         return int(self.tree()[name]["pid"])
+
+    def say(self, line: str) -> None:
+        """Take a line that it printed."""
+        with self._said:
+            self.lines.append(line)
+            self._said.notify_all()
+
+    def wait_for_line(self, *words: str, count: int = 1) -> None:
+        """Wait until it has printed so many lines with all these words: its lines are read a moment after."""
+
+        def said() -> bool:
+            return sum(all(word in line for word in words) for line in self.lines) >= count
+
+        with self._said:
+            assert self._said.wait_for(said, READY_TIMEOUT), "\n".join(self.lines)
 
     def stop(self) -> int:
         """Ask it to stop in order; its exit code."""
@@ -148,7 +164,7 @@ def _wait_ready(service: Service) -> None:
     def read() -> None:
         with contextlib.suppress(ValueError):  # closed under us at the end
             for line in service.process.stdout or ():
-                service.lines.append(line.rstrip("\n"))
+                service.say(line.rstrip("\n"))
                 if line.lstrip().startswith("listening on"):
                     for transport, host, port in re.findall(r"\b(udp|tcp|tls):(\[[^\]]+\]|[\d.]+):(\d+)", line):
                         service.addresses.setdefault(transport, (host.strip("[]"), int(port)))

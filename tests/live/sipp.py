@@ -51,6 +51,15 @@ def free_port(of: socket.SocketKind = socket.SOCK_DGRAM, family: socket.AddressF
     raise AssertionError("no free port")
 
 
+def port_of_both() -> int:
+    """As `free_port`, over UDP and TCP."""
+    while True:
+        port = free_port(socket.SOCK_STREAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 def kind(transport: str) -> socket.SocketKind:
     """The kind of socket a transport uses."""
     return socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM

@@ -110,7 +110,7 @@ def test_a_peer_hears_the_file_that_is_played(tmp_path: Path, law: str) -> None:
             client.hangup(finished.call)
             assert process.wait(timeout=30) == 0
         ended = next_event(stream, "CallEnded", [])
-    assert ended.packets_sent >= len(peer.packets) > SECONDS * 50
+    assert ended.packets_sent >= len(peer.packets) >= SECONDS * 50
     samples = played(peer.packets, law)  # a loaded machine may pause it, and must not swallow any of it
     assert correlation(samples, said) > 0.99
     assert correlation(samples, decoded(encoded(said, law), law)) > 0.999

@@ -79,7 +79,7 @@ def test_run_says_where_it_listens_what_it_does_and_that_it_is_ready(away: Servi
     assert f"  call it        sip:sipactors@127.0.0.1:{udp} " in shown
     assert "  answers with   the caller's own voice\n" in shown
     assert f"  run directory  {away.run_dir}\n" in shown
-    assert re.fullmatch(r"ready in \d+\.\d\d s", away.lines[-1])
+    assert re.search(r"^ready in \d+\.\d\d s$", shown, re.MULTILINE)
     # The command it shows for a first call does make one.
     command = re.search(r"a first caller: (sipp [^)]*)", shown)
     assert command is not None
@@ -90,7 +90,8 @@ def test_run_says_where_it_listens_what_it_does_and_that_it_is_ready(away: Servi
 def test_a_call_that_is_answered_exits_with_0_and_tells_how_it_went(home: Service, away: Service) -> None:
     done = home.command("call", uri(away), "--duration", "0.3")
     assert (done.returncode, done.stderr) == (0, "")
-    talk = r"ended by local after 0 s; RTP packets: \d\d sent, \d+ received, 0 lost(; MOS \d\.\d)?"
+    # On a machine that stood still it took longer than it was to, and had fewer packets than fifty a second.
+    talk = r"ended by local after \d+ s; RTP packets: [1-9]\d* sent, \d+ received, 0 lost(; MOS \d\.\d)?"
     assert re.fullmatch(re.escape(uri(away)) + f": {talk}\n", done.stdout)
 
 
@@ -210,12 +211,12 @@ def test_ctrl_c_on_a_call_hangs_up_and_its_progress_is_seen_on_a_terminal(
         received = next_event(events, "CallReceived", [])
         if answered:
             assert home.command("answer", received.call, "--echo").returncode == 0
-            call.wait_for(r"\r\x1b\[K[^\r\n]*: talking, 1 s")
+            call.wait_for(r"\r\x1b\[K[^\r\n]*: talking, [1-9]\d* s")
         call.type(CTRL_C)
         assert call.end() == (0 if answered else 1)
         last = call.shown.rpartition("\r\x1b[K")[2]
         assert re.fullmatch(
-            re.escape(uri(home)) + (r": ended by local after \d s; .*\r\n" if answered else r": cancelled.*\r\n"), last
+            re.escape(uri(home)) + (r": ended by local after \d+ s; .*\r\n" if answered else r": cancelled.*\r\n"), last
         )
     ended = next_event(events, "CallEnded", [])
     assert (ended.outcome, ended.by) == ("answered" if answered else "cancelled", "remote")
@@ -338,7 +339,7 @@ def test_events_go_on_until_ctrl_c_and_those_kept_can_be_read_again(home: Servic
         watched.wait_for(r"\d\d:\d\d:\d\d  1  service started\r\n")
         assert home.command("call", uri(away), "--duration", "0.1").returncode == 0
         watched.wait_for(r"answered, PCMU/8000\r\n")
-        watched.wait_for(r"ended by local after 0 s; RTP packets: .*\r\n")
+        watched.wait_for(r"ended by local after \d+ s; RTP packets: .*\r\n")
         watched.type(CTRL_C)
         assert watched.end() == 0
     kept = records(home.command("events", "--json", "--since", "0", "--no-follow").stdout)

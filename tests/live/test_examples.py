@@ -88,7 +88,7 @@ def test_an_example_is_short(name: str) -> None:
 @pytest.mark.parametrize("placement", ["process", "thread"])
 def test_embed_calls_somebody_with_a_service_of_its_own(echo: Service, placement: str) -> None:
     with own_ports(RTP_PORTS) as first:
-        words = ("--seconds", "0.5", "--ports", str(first), "--placement", placement)
+        words = ("--seconds", "1.5", "--ports", str(first), "--placement", placement)
         lines = output(sys.executable, "examples/embed.py", uri(echo), *words).splitlines()
     assert lines[-1].startswith("answered: "), lines
     assert int(lines[-1].split()[3]) > 10

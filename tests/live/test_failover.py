@@ -25,7 +25,11 @@ pytest.importorskip("dns", reason="dnspython is not installed")
 
 
 class Unwilling:
-    """A server that answers every INVITE with 503, over UDP or TCP."""
+    """A server that answers every INVITE with 503, over UDP or TCP.
+
+    Attributes:
+        invites: how many came; one that is sent again counts once.
+    """
 
     def __init__(self, transport: str) -> None:
         self._stream = transport == "tcp"
@@ -34,7 +38,7 @@ class Unwilling:
         if self._stream:
             self._socket.listen()
         self.port = self._socket.getsockname()[1]
-        self.invites = 0
+        self._branches: set[str] = set()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -50,6 +54,10 @@ class Unwilling:
             self._socket.sendto(b"", self._socket.getsockname())
         self._thread.join(20)
         self._socket.close()
+
+    @property
+    def invites(self) -> int:
+        return len(self._branches)
 
     def _serve(self) -> None:
         while not self._stream:
@@ -67,7 +75,7 @@ class Unwilling:
     def _answer(self, text: str) -> bytes:
         if not text.startswith("INVITE "):
             return b"\r\n"  # an ACK gets no answer; a line end is none
-        self.invites += 1
+        self._branches.add(text.partition("branch=")[2].partition("\r\n")[0])
         kept = [line for line in text.split("\r\n") if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))]
         kept = [f"{line};tag=no" if line.startswith("To:") else line for line in kept]
         return "\r\n".join(["SIP/2.0 503 Service Unavailable", *kept, "Content-Length: 0", "", ""]).encode()

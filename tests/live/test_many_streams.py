@@ -52,6 +52,9 @@ def test_a_thousand_connections_are_all_served() -> None:
     if soft < PEERS + 200:
         pytest.skip(f"only {soft} descriptors may be open: raise it with ulimit -n")
     with running("--answer", "echo") as service, contextlib.ExitStack() as held:
+        host, port = service.addresses["udp"]
+        # Once a call has gone all the way, every pipe of the transport's is connected.
+        assert service.command("call", f"sip:us@{host}:{port}", "--duration", "0.1").returncode == 0
         descriptors = Path(f"/proc/{service.pid('transport')}/fd")
         before = sum(1 for _ in descriptors.iterdir())
         peers = [

@@ -28,8 +28,9 @@ def test_an_observer_sees_the_transitions_of_a_call(tmp_path: Path) -> None:
             if step.key.method == "BYE" and step.after == "TERMINATED":
                 break
         assert service.stop() == 0
-    provisional = "PROCEEDING PROVISIONAL PROCEEDING SIP/2.0"
-    assert [line for line in steps["INVITE"] if line != provisional] == [
+    # More than one 180, and a 200 that is sent again because its ACK is late, change nothing.
+    repeated = {"PROCEEDING PROVISIONAL PROCEEDING SIP/2.0", "ACCEPTED SUCCESS ACCEPTED SIP/2.0"}
+    assert [line for line in steps["INVITE"] if line not in repeated] == [
         "INITIAL REQUEST PROCEEDING INVITE",
         "PROCEEDING SUCCESS ACCEPTED SIP/2.0",
     ]

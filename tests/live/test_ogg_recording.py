@@ -15,6 +15,7 @@ from actors.control.client import Client
 from actors.media.codecs import CodecMissingError, opus
 from tests.chaos.killing import kill, next_event, wait_restarted
 from tests.live.baresip import phone
+from tests.live.itself import loud
 from tests.live.service import running
 from tests.live.sound import tone, write_wav
 from tests.live.test_baresip import OURS, THEIRS, answered, is_tone
@@ -51,7 +52,7 @@ def test_both_sides_are_recorded_over_a_kill_and_can_be_heard_meanwhile(tmp_path
     assert rate == 8000
     assert len(samples) > len(meanwhile) > rate
     theirs, mine = samples[:, 0], samples[:, 1]
-    assert is_tone(theirs, THEIRS)
+    assert is_tone(loud(theirs), THEIRS)
     assert is_tone(mine[: len(meanwhile)], OURS)
-    assert is_tone(mine[len(meanwhile) :], OURS)
+    assert is_tone(loud(mine[len(meanwhile) :]), OURS)  # the end of the first is far from the second on a slow machine
     assert np.abs(theirs).max() < 20_000

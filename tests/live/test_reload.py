@@ -15,6 +15,7 @@ from tests.chaos.killing import next_event
 from tests.live.peer import Callee, Caller
 from tests.live.registrar import account, registrar
 from tests.live.service import Service, running
+from tests.live.sipp import free_port
 
 pytestmark = pytest.mark.live
 
@@ -36,10 +37,9 @@ def test_a_reload_changes_what_the_file_changes_and_no_call_drops(tmp_path: Path
     ):
         first.invite()
         assert first.final() == 200
+        up(client, 1)
         assert client.reload() == []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port(socket.SOCK_STREAM)
         rewrite(service, '"udp:127.0.0.1:0"', f'"udp:127.0.0.1:0", "tcp:127.0.0.1:{port}"')
         rewrite(service, '"echo"', '"none"')
         assert set(client.reload()) == {"transport", "dialog-0"}

@@ -17,6 +17,7 @@ from actors.media.codecs import CodecMissingError, find
 from tests.chaos.killing import kill, next_event, wait_restarted
 from tests.live import linphone
 from tests.live.baresip import Baresip, phone
+from tests.live.itself import loud
 from tests.live.service import Service, running
 from tests.live.sound import read_wav, tone, write_wav
 from tests.live.test_baresip import OURS, THEIRS, answered, is_tone
@@ -89,8 +90,9 @@ def test_a_call_over_srtp_outlives_kills_of_media(tmp_path: Path) -> None:
         assert (ended.outcome, ended.by) == ("answered", "local")
         assert len(enabled(peer)) == 1
         assert not [line for line in peer.lines if "srtp" in line.lower() and "fail" in line.lower()]
-    assert is_tone(read_wav(recording), THEIRS)
-    assert is_tone(peer.heard(), OURS)
+    # How long nothing is heard after a kill is the machine's affair.
+    assert is_tone(loud(read_wav(recording)), THEIRS)
+    assert is_tone(loud(peer.heard()), OURS)
 
 
 def test_plain_rtp_is_refused_where_srtp_is_required(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.live.peer import Caller
 from tests.live.service import ROOT, RTP_PORTS, own_ports
+from tests.live.sipp import port_of_both
 
 pytestmark = pytest.mark.live
 
@@ -91,9 +92,7 @@ def started(manager: Manager, folder: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 def test_what_is_sent_while_the_supervisor_is_dead_is_answered_by_the_next_one(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port_of_both()
     manager = Manager(tmp_path)
     with own_ports(RTP_PORTS) as first, Caller(("127.0.0.1", port)) as caller:
         listen = f'["udp:127.0.0.1:{port}", "tcp:127.0.0.1:{port}"]'

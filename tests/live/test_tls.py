@@ -16,6 +16,7 @@ import pytest
 
 from actors.control.client import Client
 from tests.chaos.killing import next_event, wait_restarted
+from tests.live.processes import links
 from tests.live.service import Service, running
 from tests.transport.authority import believed, issue
 
@@ -168,8 +169,7 @@ def test_a_call_over_tls_goes_on_over_a_kill_of_either_transport(
 
 def sockets_of(service: Service) -> set[str]:
     """The sockets that its transport holds, by their inodes."""
-    links = Path(f"/proc/{service.pid('transport')}/fd").iterdir()
-    return {link for link in (str(each.readlink()) for each in links) if link.startswith("socket:")}
+    return {link for link in links(service.pid("transport")) if link.startswith("socket:")}
 
 
 def test_a_new_call_goes_back_on_the_connection_of_a_peer_that_proved_who_it_is(home: Service, tmp_path: Path) -> None:
