@@ -130,6 +130,18 @@ class Wire:
         self.send(request)
         return self.final(branch_of(request))
 
+    def ask_patiently(self, request: bytes) -> Answer:
+        """As ask; over UDP it is sent again where nothing comes, for it may have found a buffer full."""
+        self.send(request)
+        if self.transport == "udp":
+            poll = select.poll()
+            poll.register(self.socket, select.POLLIN)
+            for _ in range(round(PATIENCE)):
+                if self._read or poll.poll(1000):
+                    break
+                self.send(request)
+        return self.final(branch_of(request))
+
     def final(self, branch: str, method: str = "") -> Answer:
         """Wait for the final response to the request with `branch` (and `method`); all else is passed over."""
         while True:
