@@ -123,7 +123,11 @@ def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         call = put(replace(call, change=None), one)
     call, more = _settled(call, change, heard, reason, given, now)
     call, ends = accepted(call, given, now)
-    return call, (*effects, *more, *ends)
+    effects += more + ends
+    dialog = call.dialog if one is None else one.dialog
+    if call.change is not None and call.state < State.ANSWERED and dialog is not None:
+        effects += (Arm(Input.OFFER_DUE, now + glare(call, dialog, given)),)
+    return call, effects
 
 
 def _answered(call: Call, change: Change, heard: Heard) -> tuple[Call, str]:
@@ -156,8 +160,7 @@ def _settled(call: Call, change: Change, heard: Heard, wrong: str, given: Given,
         if one is not None:
             call = put(call, replace(one, dialog=dialog))
     if heard.status == 491 and change.tries < MAX_GLARES:
-        again = replace(change, tries=change.tries + 1).waiting
-        return replace(call, change=again), (*effects, Arm(Input.OFFER_DUE, now + glare(call, dialog, given)))
+        return replace(call, change=replace(change, tries=change.tries + 1).waiting), effects
     exchange = call.media.exchange if one is None else early_of(call, change.early).exchange
     sdp = text(exchange.remote) if heard.status < 300 and not wrong else ""
     status, reason = (488, wrong) if wrong else (heard.status, heard.reason)

@@ -129,7 +129,7 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     except RemoteProtocolError as error:
         return call, (refusal(agent, asked, error),)
     reply = answer(agent, asked, 200, (our_contact(agent, asked),) if offer else (), body=body)
-    effects: Effects = (*_turn(call, now), Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
+    effects: Effects = (Disarm(Input.RELIABLE), Disarm(Input.NO_PRACK))
     call = replace(call, invitation=replace(invitation, reliable=None))
     if offer and not body:  # the application's to give
         call, more = posed(call, Asking(asked, Carrier.PRACK, reply.raw, offer), given, now)
@@ -140,8 +140,9 @@ def acknowledged(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def _turn(call: Call, now: float) -> Effects:
-    """An offer of ours that waited for the PRACK may go out."""
-    return () if call.change is None or call.change.tries else (Arm(Input.OFFER_DUE, now),)
+    change = call.change
+    waits = change is not None and change.attempt is None and not change.tries  # else for the time after a 491
+    return (Arm(Input.OFFER_DUE, now),) if waits else ()
 
 
 def _agreed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -169,10 +170,15 @@ def _agreed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 
 def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Answer the call, where that waited for the end of an offer or of a reliable response alone."""
+    """Answer the call, where that waited for the end of an offer or of a reliable response alone.
+
+    Else an offer of ours that waited for the same may go out; after the answer it does with the ACK.
+    """
     invitation = call.invitation
-    if call.state is not State.RINGING or invitation is None or not invitation.accepting:
+    if call.state is not State.RINGING or invitation is None:
         return call, ()
+    if not invitation.accepting:
+        return call, _turn(call, now)
     if call.offer is not None or _open(call):
         return call, ()
     return accept(replace(call, invitation=replace(invitation, accepting=False)), given, now)

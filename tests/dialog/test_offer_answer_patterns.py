@@ -368,6 +368,29 @@ def test_a_2xx_of_ours_waits_for_the_answer_to_our_early_update() -> None:
     assert (box.last_response().body, box.reports(CallAnswered)[0].sdp) == (b"", "fine\r\n")
 
 
+def test_an_early_update_that_meets_491_while_the_answer_waits_for_it_goes_out_after_the_ack() -> None:
+    box = early_in()
+    box.command(OfferSession("o", box.call.call, OTHER, update=True))
+    box.answer(b"")
+    respond(box, "UPDATE", 491)
+    assert (box.state, box.last_response().status) == ("ANSWERED", 200)
+    box.asks("ACK")
+    box.wait(0.0)
+    assert [update.body for update in box.sent("UPDATE")] == [OTHER, OTHER]
+
+
+def test_an_early_update_that_waits_for_the_prack_that_the_answer_waits_for_goes_out_after_the_ack() -> None:
+    box = Box().comes(**ABLE)
+    box.command(ProgressCall("p", box.call.call, sdp=OURS))
+    box.command(OfferSession("o", box.call.call, OTHER, update=True))
+    box.answer(b"")
+    box.asks("PRACK", RAck="1 1 INVITE")
+    assert (box.state, box.sent("UPDATE")) == ("ANSWERED", [])
+    box.asks("ACK")
+    box.wait(0.0)
+    assert [update.body for update in box.sent("UPDATE")] == [OTHER]
+
+
 def test_an_early_update_after_a_491_goes_out_once_the_call_is_up() -> None:
     box = early_in()
     box.command(OfferSession("o", box.call.call, OTHER, update=True))

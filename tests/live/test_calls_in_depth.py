@@ -45,6 +45,7 @@ def echo() -> Iterator[Service]:
         "caller_timer",
         "caller_422",
         "caller_late_offer",
+        "caller_late_offer_reliable",
         "caller_bad_late_answer",
         "caller_info",
         "caller_reliable",

@@ -187,3 +187,85 @@ def test_a_call_lives_over_a_new_start_of_the_whole_service_and_its_session_may_
                 assert "a=x-said:answered" in answered.sdp
                 client.hangup(call)
                 assert next_event(events, "CallEnded", call).by == "local"
+
+
+KILLED = pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "killed at each wait"])
+
+
+def waited(client: Client, events: EventStream, call: str, *, killed: bool) -> Any:
+    """The offer that waits for the application, over a kill of the dialog shard or without one."""
+    offered = next_event(events, "CallOffered", call)
+    if killed:
+        before, _ = kill(client, "dialog-0")
+        wait_restarted(client, "dialog-0", before)
+    return offered
+
+
+def ask_for_an_offer(client: Client, events: EventStream, call: str, said: str, *, killed: bool) -> None:
+    """A re-INVITE without a description; the answer to what the peer makes of it goes in the ACK."""
+    client.offer(call)
+    asked = waited(client, events, call, killed=killed)
+    assert (asked.method, f"a=x-said:{said}" in asked.sdp) == ("", True)
+    client.answer_offer(call, asked.offer, APP.format("-answers"))
+
+
+@KILLED
+def test_a_callee_is_offered_to_in_the_prack_by_update_and_asked_for_an_offer(
+    tmp_path: Path, box: Service, killed: bool
+) -> None:
+    keys = ("-key", "rtp_port", "9")
+    with Client(box.run_dir, patience=30.0) as client, client.events() as events:
+        with sipp.playing(tmp_path, scenario("callee_early_offers"), *keys) as (host, port):
+            call = client.place(f"sip:tester@{host}:{port}", sdp=APP.format("-first"), offer_in_prack=True)
+            wanted = waited(client, events, call, killed=killed)
+            assert (wanted.sdp, wanted.method) == ("", "")
+            client.answer_offer(call, wanted.offer, APP.format("-prack"))
+            assert "callee-prack" in next_event(events, "CallOfferAnswered", call).sdp
+            client.offer(call, APP.format("-updates"), update=True, fork=wanted.fork)
+            assert "callee-updated" in next_event(events, "CallOfferAnswered", call).sdp
+            theirs = waited(client, events, call, killed=killed)
+            assert (theirs.method, "callee-updates" in theirs.sdp) == ("UPDATE", True)
+            client.answer_offer(call, theirs.offer, APP.format("-updated"))
+            assert "callee-updates" in next_event(events, "CallAnswered", call).sdp
+            ask_for_an_offer(client, events, call, "callee-offers", killed=killed)
+            client.hangup(call)
+        assert next_event(events, "CallEnded", call).by == "local"
+
+
+@KILLED
+def test_a_caller_is_offered_to_before_it_is_answered_and_asked_for_an_offer(
+    tmp_path: Path, box: Service, killed: bool
+) -> None:
+    keys, target = ("-key", "rtp_port", "9"), box.addresses["udp"]
+    with Client(box.run_dir, patience=30.0) as client, client.events() as events:
+        with sipp.playing(tmp_path, scenario("caller_early_offers"), *keys, target=target):
+            call = next_event(events, "CallReceived").call
+            client.progress(call, sdp=APP.format("-early"))
+            client.offer(call, APP.format("-updates"), update=True)  # it waits for the PRACK
+            assert "x-said:updated" in next_event(events, "CallOfferAnswered", call).sdp
+            theirs = waited(client, events, call, killed=killed)
+            assert (theirs.method, "x-said:again" in theirs.sdp) == ("UPDATE", True)
+            client.answer_offer(call, theirs.offer, APP.format("-updated"))
+            client.answer(call)
+            while [each.state for each in client.calls() if each.call == call] != ["confirmed"]:
+                events.receive(0.1)
+            ask_for_an_offer(client, events, call, "caller-offers", killed=killed)
+            client.hangup(call)
+        assert next_event(events, "CallEnded", call).by == "local"
+
+
+def test_a_caller_without_an_offer_gets_that_of_the_application_in_a_reliable_response(
+    tmp_path: Path, box: Service
+) -> None:
+    keys, target = ("-key", "rtp_port", "9"), box.addresses["udp"]
+    with Client(box.run_dir) as client, client.events() as events:
+        with sipp.playing(tmp_path, scenario("caller_late_offer_early"), *keys, target=target):
+            call = next_event(events, "CallReceived").call
+            client.progress(call, sdp=APP.format("-offers"))
+            assert "x-said:answered" in next_event(events, "CallOfferAnswered", call).sdp
+            client.answer(call)
+            assert "x-said:answered" in next_event(events, "CallAnswered", call).sdp
+            while [each.state for each in client.calls() if each.call == call] != ["confirmed"]:
+                events.receive(0.1)
+            client.hangup(call)
+        assert next_event(events, "CallEnded", call).by == "local"
