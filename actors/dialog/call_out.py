@@ -11,7 +11,7 @@ from actors.dialog.call_end import ended
 from actors.dialog.call_invite import again, onward, proven_again
 from actors.dialog.call_offers import carried, dropped
 from actors.dialog.call_parts import Fork, Offer, Outcome
-from actors.dialog.call_up import lost, up
+from actors.dialog.call_up import lost, timed, up
 from actors.dialog.call_waiting import acknowledge, posed, waits, withdrawn
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.errand import contacts_of, retry_after
@@ -26,7 +26,7 @@ from actors.dialog.negotiation import (
 from actors.dialog.policy import outcome_of, told_cause
 from actors.dialog.reply import shown
 from actors.runtime.machine import Arm, Effects
-from actors.sip import RemoteProtocolError, Response
+from actors.sip import RemoteProtocolError
 from actors.sip.offer_answer import Carrier
 from actors.sip.offer_answer import State as Turn
 
@@ -82,24 +82,10 @@ def accepted(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     if wrong is not None:
         call, more = ended(call, given, now, Outcome("failed", 488, wrong.reason, "error"), bye=True)
         return call, effects + more
-    call, more = carried(replace(call, state=State.CONFIRMED, early=(), order=None), given, now)
-    call, timers = _timed(call, heard.response, given, now)
-    effects += more + timers
+    timer = session_timer.agreed(heard.response, None, call.least)
+    call, more = carried(replace(call, state=State.CONFIRMED, early=(), order=None, timer=timer), given, now)
+    effects += more + timed(call, given, now)
     return call, effects if call.offer is not None else effects + up(call, given, shown(heard.response))
-
-
-def _timed(call: Call, response: Response, given: Given, now: float) -> tuple[Call, Effects]:
-    """A call that is up has the session timer that was agreed on, and ends when it has lasted as long as it may."""
-    effects: Effects = ()
-    timer = session_timer.agreed(response, None, call.least)
-    if timer is not None:
-        call = replace(call, timer=timer)
-        effects = session_timer.armed(call, now)
-    longest = given.agent.settings.max_duration
-    duration = min(call.duration or longest, longest or call.duration)
-    if duration:
-        effects += (Arm(Input.TIME_UP, now + duration),)
-    return call, effects
 
 
 def _described(call: Call, given: Given, body: bytes) -> tuple[Call, bytes, RemoteProtocolError | None]:

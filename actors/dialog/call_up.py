@@ -75,13 +75,15 @@ def accept(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     effects = _sent(waiting, given, now)
     if not late:
         effects += up(call, given)
-    if call.timer is not None:
-        effects += session_timer.armed(call, now)
+    return call, effects + timed(call, given, now)
+
+
+def timed(call: Call, given: Given, now: float) -> Effects:
+    """The timers of a call that is answered: its session's, if it has one, and the end of what it may last."""
+    effects = () if call.timer is None else session_timer.armed(call, now)
     longest = given.agent.settings.max_duration
     duration = min(call.duration or longest, longest or call.duration)
-    if duration:
-        effects += (Arm(Input.TIME_UP, now + duration),)
-    return call, effects
+    return (*effects, Arm(Input.TIME_UP, now + duration)) if duration else effects
 
 
 def _sent(waiting: Invitation, given: Given, now: float) -> Effects:

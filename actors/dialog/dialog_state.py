@@ -113,21 +113,22 @@ def of_response(response: Response, head: Head, path: Path, ends: Ends, called: 
     """The dialog that a 2xx to our INVITE began (RFC 3261 s12.1.2, 13.2.2.4).
 
     Its From and To are those of the INVITE, `ends`: whatever the peer made of them in its response, our BYE gets
-    through. A 2xx without a Contact that can be read still gets its ACK: it goes to `called`, the Request-URI of the
-    INVITE.
-
-    Raises:
-        RemoteProtocolError: its Record-Route is malformed.
+    through. A 2xx without a Contact that can be read still gets its ACK, or the callee would be off the hook for
+    nobody: it goes to `called`, the Request-URI of the INVITE; with a Record-Route that cannot be read, straight.
     """
     try:
         target = target_of(response)
     except RemoteProtocolError:
         target = ""
+    try:
+        routes = tuple(str(route.uri) for route in reversed(response.record_route))
+    except RemoteProtocolError:
+        routes = ()
     return Dialog(
         DialogId(head.call_id, head.from_tag, head.to_tag),
         ends[0],
         f"{ends[1]};tag={head.to_tag}" if head.to_tag else ends[1],
-        tuple(str(route.uri) for route in reversed(response.record_route)),
+        routes,
         target or called,
         head.cseq,
         NO_SEQUENCE,

@@ -47,12 +47,16 @@ def granted(
 
 
 def agreed(response: Response, before: SessionTimer | None, least: int = 0) -> SessionTimer | None:
-    """The timer that a 2xx to a request of ours brings, None where the peer does none (section 7.2)."""
+    """The timer that a 2xx to a request of ours brings, None where it says none that can be read (section 7.2)."""
     if response.get("Session-Expires") is None:
         return None
-    told = response.header(SessionExpires)
+    try:
+        told = response.header(SessionExpires)
+        update = "UPDATE" in response.allow
+    except RemoteProtocolError:
+        return None
     assert told is not None
-    update = "UPDATE" in response.allow or (before is not None and before.update)
+    update = update or (before is not None and before.update)
     return SessionTimer(max(told.seconds, LEAST), told.refresher != "uas", update, least)
 
 
