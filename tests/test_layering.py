@@ -26,7 +26,8 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
     "dialog": {"actor", "shared_pages"},
     "media": {"device_actor", "driver", "lines", "sound"}
     | {"actor", "engine", "sockets", "record", "ring", "recordings", "disk", "wav", "player", "streams", "audio_doors"}
-    | {"wire", "uring", "floor", "intake", "pacing", "plays", "restoring", "moves"},
+    | {"wire", "uring", "floor", "intake", "pacing", "plays", "restoring", "moves"}
+    | {"held", "commands", "devices", "helpers", "audio_channel"},
     "control": {
         "actor",
         "connecting",

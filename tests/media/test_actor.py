@@ -317,7 +317,7 @@ def test_a_port_for_audio_that_somebody_took_meanwhile_keeps_no_call_waiting_and
             it.send("dialog-0", place.phone.start("a"))
             place.hear(3)
             other.close()
-            it.wait_for(lambda: it.actor._doors.remote is not None, "the door")  # type: ignore[attr-defined]
+            it.wait_for(lambda: it.actor._audio.doors.remote is not None, "the door")  # type: ignore[attr-defined]
             with socket.create_connection((HOST, taken), timeout=5) as caller:
                 assert caller.recv(1) == b"\xff"  # as ZeroMQ greets
             place.hear(3)
