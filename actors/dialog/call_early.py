@@ -23,6 +23,7 @@ from actors.sip.offer_answer import Carrier, Exchange
 from actors.sip.offer_answer import State as Turn
 
 MAX_EARLY = 16  # early dialogs that are remembered; a fork of more loses the oldest
+MAX_REQUESTS = 16  # PRACKs and NOTIFYs of a call on their way: a peer that answers none gets no more of them
 
 
 def progress(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -116,7 +117,7 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     assert heard.response is not None
     assert call.attempt is not None
     early = early_of(call, heard.head.to_tag)
-    if early.rseq and rseq != early.rseq + 1:
+    if crowded(call) or (early.rseq and rseq != early.rseq + 1):
         return call, effects  # repeated, or one before it is missing: it comes again
     dialog = early.dialog
     if dialog is None:
@@ -151,6 +152,11 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     call = replace(call, requests=(*call.requests, prack))
     effects = (*effects, *more, *started, *_told(call, heard, given))
     return (call, effects) if not bad else (replace(call, outcome=Outcome("failed", 488, bad, "error")), effects)
+
+
+def crowded(call: Call) -> bool:
+    """Whether so many requests of ours wait for an answer that no other goes out for what the peer sends."""
+    return len(call.requests) >= MAX_REQUESTS
 
 
 def _offers_in_prack(call: Call) -> bool:

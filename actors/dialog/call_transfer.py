@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from actors.dialog.call import Agent, Asked, Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import PlaceCall, TransferCall, Treatment
+from actors.dialog.call_early import crowded
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallTransferProgressed, CallTransferRequested
 from actors.dialog.call_parts import Transfer
@@ -248,6 +249,8 @@ def referred(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     progress: Progress = given.what
     transfer = call.transfer
     if transfer is None or transfer.ours or transfer.told == progress.status:
+        return call, ()
+    if progress.status < 200 and crowded(call):
         return call, ()
     return _notify(call, progress, given, now)
 

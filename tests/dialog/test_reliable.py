@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.dialog.call_commands import AnswerCall, HangUp, ProgressCall, Treatment
+from actors.dialog.call_early import MAX_REQUESTS
 from actors.dialog.call_events import CallAnswered, CallProgressed
 from actors.dialog.effects import Cancel, Find, Reply, Send, Start, Treat
 from actors.sip import parse
@@ -52,6 +53,20 @@ def test_each_reliable_response_gets_its_prack_in_its_early_dialog() -> None:
     assert [event.status for event in phone.reports(CallProgressed)] == [180, 183]
     respond(phone, "PRACK", 200)
     assert len(phone.call.requests) == 1
+
+
+def test_a_callee_that_answers_no_prack_gets_only_so_many_of_them() -> None:
+    """RFC 3262 s3: it may not send another reliable response before the PRACK; each costs a place in the call."""
+    phone = Phone()
+    phone.place_call()
+    for rseq in range(1, 101):
+        provisional(phone, rseq, 180)
+    assert len(phone.sent("PRACK")) == len(phone.call.requests) == MAX_REQUESTS
+    respond(phone, "PRACK", 200)
+    provisional(phone, MAX_REQUESTS + 1, 180)
+    assert len(phone.sent("PRACK")) == MAX_REQUESTS + 1
+    respond(phone, "INVITE", 200, body=OFFER)
+    assert phone.state == "CONFIRMED"
 
 
 @pytest.mark.parametrize("rseq", [7, 9, 6])

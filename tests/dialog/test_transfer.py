@@ -8,6 +8,7 @@ import pytest
 
 from actors.dialog.accounts import Account
 from actors.dialog.call_commands import HangUp, TransferCall
+from actors.dialog.call_early import MAX_REQUESTS
 from actors.dialog.call_events import CallAnswered, CallReceived, CallTransferProgressed, CallTransferRequested
 from actors.dialog.effects import Find, Reply, Send
 from actors.dialog.events import CommandDone
@@ -284,6 +285,19 @@ def test_a_refer_that_is_followed_tells_how_its_call_goes() -> None:
     assert phone.sent("NOTIFY")[-1].get("Subscription-State") == "terminated;reason=noresource"
     assert len(phone.reports(CallAnswered)) == 2
     assert not [done for done in phone.reports(CommandDone) if not done.ref]
+
+
+def test_a_target_that_rings_in_every_way_has_no_more_told_than_the_peer_answers_but_for_the_end() -> None:
+    phone = up(**FOLLOW)
+    assert refer(phone) == 202
+    phone.located(phone.last(Find).ref, NEAR)
+    phone.prepared(phone.session)
+    raw, key = sent(phone, "INVITE"), phone.invite_key()
+    for number in range(100):
+        phone.response(answer_to(raw, 180 + number % 4), key)
+    assert len(fragments(phone)) == MAX_REQUESTS
+    phone.response(answer_to(raw, 486), key)
+    assert fragments(phone)[-1] == 486
 
 
 INTO = "<sip:carol@192.0.2.7?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2>"
