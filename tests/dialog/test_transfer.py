@@ -297,6 +297,7 @@ def test_a_target_that_rings_in_every_way_has_no_more_told_than_the_peer_answers
         phone.response(answer_to(raw, 180 + number % 4), key)
     assert len(fragments(phone)) == MAX_REQUESTS
     phone.response(answer_to(raw, 486), key)
+    phone.closed(phone.session)
     assert fragments(phone)[-1] == 486
 
 
