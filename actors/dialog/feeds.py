@@ -13,7 +13,7 @@ from actors.dialog.events import CommandDone
 from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Input, State, replace
 from actors.dialog.feed_events import Notify, SubscriberLeft, SubscriptionReceived
 from actors.dialog.mailbox import PACKAGE
-from actors.dialog.reply import answer, our_contact, out_of_scope
+from actors.dialog.reply import allow_events, answer, our_contact, out_of_scope
 from actors.dialog.usage import Cells, Command, SenderUsage, failure
 from actors.runtime.machine import Effects
 from actors.sip import RemoteProtocolError, sipfrag
@@ -81,10 +81,9 @@ class Feeds(SenderUsage[Feed]):
 
     def _refused(self, asked: Asked) -> Reply | None:
         """The refusal of a SUBSCRIBE: 489, 423; None where it gets none."""
-        packages = self.agent.settings.packages
         package = asked.request.header(Event)
-        if package is None or package.package not in packages:
-            return answer(self.agent, asked, 489, (("Allow-Events", ", ".join(packages)),) if packages else ())
+        if package is None or package.package not in self.agent.settings.packages:
+            return answer(self.agent, asked, 489, allow_events(self.agent))
         seconds = asked.request.expires
         if seconds is not None and 0 < seconds < SHORTEST:
             return answer(self.agent, asked, 423, (("Min-Expires", str(SHORTEST)),))

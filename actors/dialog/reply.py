@@ -174,6 +174,12 @@ def refusal(agent: Agent, asked: Asked, error: RemoteProtocolError) -> Reply:
 
 
 def options(agent: Agent, asked: Asked, status: int) -> Reply:
-    """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2)."""
-    headers = (our_contact(agent, asked), agent.allow, ACCEPT, ACCEPT_ENCODING, SUPPORTED)
+    """Answer OPTIONS with the status an INVITE would get now, and what we can (RFC 3261 s11.2, RFC 6665 s7.2)."""
+    headers = (our_contact(agent, asked), agent.allow, ACCEPT, ACCEPT_ENCODING, SUPPORTED, *allow_events(agent))
     return answer(agent, asked, status, headers)
+
+
+def allow_events(agent: Agent) -> tuple[tuple[str, str], ...]:
+    """The packages that may be subscribed to (RFC 6665 s8.2.2), where there are any."""
+    packages = agent.settings.packages
+    return (("Allow-Events", ", ".join(packages)),) if packages else ()

@@ -21,6 +21,13 @@ def test_options_says_what_we_can() -> None:
     assert line(raw, "Accept") == "application/sdp"
     assert phone.last_response().head.to_tag
     assert not phone.cells
+    assert "Allow-Events" not in raw.decode()
+
+
+def test_options_names_the_packages_that_may_be_subscribed_to() -> None:
+    phone = Phone(packages=("message-summary", "presence"))
+    phone.request(message("OPTIONS"))
+    assert line(phone.last(Reply).raw, "Allow-Events") == "message-summary, presence"
 
 
 def test_options_gets_the_status_that_an_invite_would_get() -> None:
@@ -32,7 +39,11 @@ def test_options_gets_the_status_that_an_invite_would_get() -> None:
     drained = Phone()
     drained.agent.agent.draining = True
     drained.request(message("OPTIONS"))
-    assert (phone.statuses[-1], busy.statuses[-1], drained.statuses[-1]) == (480, 486, 503)
+    disturbed = Phone()
+    disturbed.agent.agent.refusal = 486
+    disturbed.request(message("OPTIONS"))
+    phones = (phone, busy, drained, disturbed)
+    assert [each.statuses[-1] for each in phones] == [480, 486, 503, 486]
 
 
 @pytest.mark.parametrize(
