@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from actors.dialog.call import Call, replace
+from actors.dialog.call import Agent, Call, replace
 from actors.dialog.call_commands import AnswerCall, BridgeCall, PlaceCall, UnbridgeCall
 from actors.dialog.call_parts import Media
 from actors.dialog.call_replaces import CallReplaces
@@ -18,12 +18,19 @@ from actors.dialog.effects import Expect, Join, Move, Part, Report, TellShard
 from actors.dialog.events import CommandDone
 from actors.dialog.negotiation import process_for
 from actors.dialog.shard_events import AskAudio, AudioTold
-from actors.dialog.usage import Command, failure
+from actors.dialog.usage import Cells, Command, failure
 from actors.runtime.machine import Effects
 
 
 class CallBridges(CallReplaces):
     """Carries out the commands that concern the media processes of two calls."""
+
+    def __init__(self, agent: Agent, cells: Cells) -> None:
+        super().__init__(agent, cells)
+        # Calls that are to be bridged, with those of other shards that are asked for; and which of these pairs are so
+        # to both shards at once. A restart forgets them: then each call may come to where the other was, and is told.
+        self._asking: set[tuple[str, str]] = set()
+        self._crossed: set[tuple[str, str]] = set()
 
     @property
     def commands(self) -> Mapping[type, Command]:
@@ -63,6 +70,8 @@ class CallBridges(CallReplaces):
             return self._go_there(command, None, now, wall)
         owner = self.agent.shard_of(other)
         if owner != self.agent.shard:
+            if isinstance(command, BridgeCall):
+                self._asking.add((command.call, other))
             return (TellShard(owner, AskAudio(self.agent.shard, command, other)),)
         return self._told_audio(self._audio_beside(command, other), now, wall)
 
@@ -75,12 +84,29 @@ class CallBridges(CallReplaces):
         return AudioTold(command, process_for(call, self.agent), call.media.session)
 
     def _tell_audio(self, ask: AskAudio, _now: float, _wall: float) -> Effects:
+        if isinstance(ask.command, BridgeCall) and (ask.other, ask.command.call) in self._asking:
+            self._crossed.add((ask.other, ask.command.call))
         return (TellShard(ask.shard, self._audio_beside(ask.command, ask.other)),)
 
     def _told_audio(self, told: AudioTold, now: float, wall: float) -> Effects:
+        crossed = isinstance(told.command, BridgeCall) and self._has_crossed(told.command)
         if told.code:
             return failure(told.command.ref, told.code, told.text)
+        if crossed:
+            return (Report(CommandDone(told.command.ref)),)
         return self._go_there(told.command, told, now, wall)
+
+    def _has_crossed(self, command: BridgeCall) -> bool:
+        """Whether the other call is on its way to ours, by a command that crossed this one.
+
+        Both shards know of both then, as each had asked before it answered: the call of the lower id stays, or they
+        would change places.
+        """
+        pair = (command.call, command.other)
+        crossed = pair in self._crossed and command.call < command.other
+        self._asking.discard(pair)
+        self._crossed.discard(pair)
+        return crossed
 
     def _go_there(
         self, command: BridgeCall | PlaceCall | AnswerCall, there: AudioTold | None, now: float, wall: float

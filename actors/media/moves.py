@@ -94,7 +94,7 @@ class Moves:
                 key_of(message.other), other, events.JoinBridge(message.other, message.session, message.keys), now
             )
             return
-        ready = other is not None and not other.closing and other.start is not None and facts.start is not None
+        ready = facts.start is not None and other is not None and _stays(other)
         if not ready or message.other == message.session:
             self._held.tell(peer, events.Bridged(message.session, reason="the other call has no audio here"))
             return
@@ -218,3 +218,8 @@ class Moves:
     def _send_home(self, port: int) -> None:
         if self._held.ports.idle(port):
             self._hand(self._held.ports.give(port), f"media-{self._held.ports.home(port)}")
+
+
+def _stays(facts: Facts) -> bool:
+    """A session that was started, and goes neither away nor elsewhere."""
+    return facts.start is not None and not facts.closing and facts.moving is None

@@ -181,3 +181,38 @@ def test_a_call_that_ended_while_the_other_shard_was_asked_is_refused() -> None:
     assert isinstance(it.words[-1], AudioTold)
     assert it.new.failure().code == "no_such_call"
     assert not it.new.all(Join)
+
+
+@pytest.mark.parametrize("first", [OLD, NEW])
+@pytest.mark.parametrize("turns", range(5))
+def test_two_commands_that_cross_bring_both_calls_to_one_process(first: int, turns: int) -> None:
+    """Each shard is asked to bring its call to where the other's is: they must not change places."""
+    it = Pair(media=MEDIA)
+    it.up()
+    old, here = it.old.call.call, process_of(it.old.call.tag, it.old.agent.agent)
+    for n in range(12):
+        it.new.receive_call(invite(**{**numbered(n), "Call_ID": f"new{n}@peer"}))
+        new = it.new.reports(CallReceived)[-1].call
+        if of(it.new, new).media.process != here:
+            break
+    for shard in it.shards:
+        shard.agent.agent.shard_of = lambda key: OLD if key == old else NEW
+    commands = [(it.old, BridgeCall("o", old, new)), (it.new, BridgeCall("n", new, old))]
+    if first == NEW:
+        commands.reverse()
+    (one, command), (other, crossing) = commands
+    one.command(command)
+    for turn in range(turns):  # so much comes to pass before the other command does
+        it.carry((first + turn + 1) % 2)
+    other.command(crossing)
+    it.settle()
+    joins = [*it.old.all(Join), *it.new.all(Join)]
+    moves = [*it.old.all(Move), *it.new.all(Move)]
+    assert len(moves) == 1
+    assert {join.process for join in joins} == {moves[0].to}
+    assert {of(it.old, old).media.process, of(it.new, new).media.process} == {moves[0].to}
+    assert it.old.reports(CommandDone)[-1].ref == "o"
+    assert it.new.reports(CommandDone)[-1].ref == "n"
+    it.old.command(BridgeCall("again", old, new))
+    it.settle()
+    assert len(it.old.all(Join)) == 1 + sum(join.session == it.old.call.media.session for join in joins)

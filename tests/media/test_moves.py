@@ -28,6 +28,7 @@ from actors.media.events import (
     MoveSession,
     PrepareSession,
     Protection,
+    Record,
     SessionClosed,
     SessionExported,
     SessionLost,
@@ -268,6 +269,18 @@ def test_two_that_come_from_elsewhere_are_bridged_when_both_are_there(house: Hou
         it.send(DIALOG, TakeSession(session, states[session]))
     told = {event.session: event.others for event in (house.expect(1, Bridged), house.expect(1, Bridged))}
     assert told == {"a": ("call-b",), "b": ("call-a",)}
+
+
+def test_one_that_is_going_elsewhere_itself_cannot_be_joined(house: House, tmp_path: Path) -> None:
+    house.prepare(0, "a")
+    house.prepare(0, "b")
+    it = house.actors[0]
+    it.send(DIALOG, Record("b", str(tmp_path / "b.wav")))  # it is let go of when its file is ended
+    it.send(DIALOG, MoveSession("b", 1), JoinBridge("a", "b"))
+    assert house.expect(0, Bridged) == Bridged("a", reason="the other call has no audio here")
+    assert house.expect(0, SessionExported).session == "b"
+    it.settle()
+    assert list(it.actor._engine.sessions) == ["a"]
 
 
 def test_one_that_is_closed_on_its_way_is_closed_when_it_is_there(house: House) -> None:
