@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from actors.control import verbs
 from actors.control.asking import Wish
-from actors.control.records import CallInfo
+from actors.control.records import AccountInfo, CallInfo
 
 if TYPE_CHECKING:  # read when audio is first asked for
     from actors.control.async_audio import AsyncAudio
@@ -209,6 +209,31 @@ class Calls(Verbs[M]):
     place = _Placing(verbs.place)
 
 
+class Registrations(Verbs[M]):
+    """What is true of the accounts' registrations: ``registrations()`` lists them, by account.
+
+    Args:
+        client: whose they are.
+    """
+
+    def __init__(self, client: Verbs[M]) -> None:
+        self._client = client
+
+    def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
+        return self._client._grant(wish)  # noqa: SLF001 - one unit
+
+    @overload
+    def __call__(self: "Registrations[Blocking]") -> list[AccountInfo]: ...
+    @overload
+    def __call__(self: "Registrations[Awaiting]") -> Awaitable[list[AccountInfo]]: ...
+    def __call__(self) -> Any:
+        """Every account of the service, by name."""
+        return self._grant(verbs.accounts())
+
+    register = Verb(verbs.register)
+    unregister = Verb(verbs.unregister)
+
+
 class Commands(Verbs[M]):
     """What a client can ask for, calls by their id."""
 
@@ -249,6 +274,11 @@ class Commands(Verbs[M]):
     stats = Verb(verbs.stats)
     reload = Verb(verbs.reload)
     shut_down = Verb(verbs.shut_down)
+
+    @property
+    def registrations(self) -> Registrations[M]:
+        """The registrations of the service's accounts."""
+        return Registrations(self)
 
     @property
     def calls(self) -> Calls[M]:

@@ -13,7 +13,7 @@ import zmq
 from actors.control.client import Client, CommandRefused, Lost, NoService
 from actors.control.protocol import decode_frame, encode_request, pack, unpack
 from actors.control.records import CallInfo, Child, HangUp, Place, Placed, Request, ServiceStarted, Subscribe
-from actors.dialog import call_commands, call_events
+from actors.dialog import account_events, call_commands, call_events
 from actors.dialog import events as dialog
 from actors.dialog.account_events import AccountInfo
 from actors.runtime.channel import AskStop, AskTree, ChildStatus, Stop, Tree
@@ -395,6 +395,26 @@ def test_who_comes_late_gets_the_calls_and_accounts_there_are_and_then_the_event
             ("sip:1@h", "registered"),
         ]
         assert [event.call for event in caller.events(stream, 2)] == ["new", "new"]
+
+
+def test_registrations_are_listed_by_account_and_told_to_begin_and_end(tmp_path: Path) -> None:
+    with control(tmp_path, shards=2) as house, calling(house) as caller:
+        asking = caller.ask(lambda client: client.registrations())
+        for number, peer in enumerate(house.peers):
+            question = house.expect(peer, account_events.ListAccounts)
+            line = AccountInfo(f"sip:{1 - number}@h", "failing", 0.0, 8.0, 403, "Forbidden", "")
+            house.send(peer, dialog.CommandDone(question.ref, (), (line,)))
+        assert [(each.account, each.state) for each in caller.wait(asking)] == [
+            ("sip:0@h", "failing"),
+            ("sip:1@h", "failing"),
+        ]
+        leaving = caller.ask(lambda client: client.registrations.unregister("sip:0@h", everything=True))
+        house.wait_for(lambda: any(peer.inbox for peer in house.peers.values()), "a command")
+        owner = next(name for name, peer in house.peers.items() if peer.inbox)
+        command = house.expect(owner, account_events.UnregisterAccount)
+        assert (command.account, command.everything) == ("sip:0@h", True)
+        house.send(owner, dialog.CommandDone(command.ref))
+        caller.wait(leaving)
 
 
 def test_a_subscriber_gets_the_topics_and_the_call_that_it_asked_for(tmp_path: Path) -> None:

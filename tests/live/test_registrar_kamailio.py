@@ -138,6 +138,10 @@ def test_unregister_and_register_by_command(tmp_path: Path) -> None:
             assert list(domain.bindings()) == ["alice"]
             (told,) = service.json("accounts")
             assert told["state"] == "registered"
+            client.registrations.unregister(aor)
+            wait_for(events, becomes(aor, "unregistered"))
+            assert [each.state for each in client.registrations()] == ["unregistered"]
+            assert domain.bindings() == {}
             assert service.command("register", "sip:nobody@example.com").returncode == 1
 
 
