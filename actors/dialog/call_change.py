@@ -156,8 +156,11 @@ def sent(call: Call, dialog: Dialog, change: Change, given: Given, now: float) -
     return call, dialog, replace(change, attempt=attempt), effects
 
 
-def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
-    """Our re-INVITE or UPDATE has its final response, or none came."""
+def led(call: Call, given: Given, now: float) -> tuple[Call, Change, bool, Effects]:
+    """Lead the request of a change by a final response, or by none: the call, the change, and whether that was all.
+
+    It is not where the request goes again, with credentials or to another next hop.
+    """
     heard: Heard = given.what
     change = call.change
     assert change is not None
@@ -165,12 +168,20 @@ def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     proven = call_account.again(call, given.agent, heard, change.attempt, now)
     if proven is not None:
         call, again, effects = proven
-        return replace(call, change=replace(change, attempt=again, rseq=0)), effects
+        once_more = replace(change, attempt=again, rseq=0)
+        return replace(call, change=once_more), once_more, False, effects
     news = News(given.agent.names, (), heard.status, heard.reason)
     again, effects = advance(change.attempt, heard.attempt_input, news, now)
     change = replace(change, attempt=again)
-    if not again.over:
-        return replace(call, change=change), effects
+    return replace(call, change=change), change, again.over, effects
+
+
+def modified(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
+    """Our re-INVITE or UPDATE has its final response, or none came."""
+    heard: Heard = given.what
+    call, change, over, effects = led(call, given, now)
+    if not over:
+        return call, effects
     call = replace(call, change=None, state=State.CONFIRMED)
     if heard.response is not None and heard.status < 300:
         call, effects = (_promised if change.asks else _taken)(call, change, heard, given, now)

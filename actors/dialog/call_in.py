@@ -105,6 +105,13 @@ def _end(
     return call, refused + effects
 
 
+def _failed(call: Call, given: Given, now: float, status: int, why: str) -> tuple[Call, Effects]:
+    """Refuse the INVITE with `status` and end, because something of ours or of the way did not work."""
+    refused = _refused(call, status)
+    call, effects = ended(replace(call, invitation=None), given, now, Outcome("failed", status, why, "error"))
+    return call, refused + effects
+
+
 # Actions
 
 
@@ -169,10 +176,7 @@ def reserved(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
 
 def unreserved(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The other shard does not answer: another try may find it (503)."""
-    outcome = Outcome("failed", 503, "no word of the call to replace", "error")
-    refused = _refused(call, 503)
-    call, effects = ended(replace(call, invitation=None), given, now, outcome)
-    return call, refused + effects
+    return _failed(call, given, now, 503, "no word of the call to replace")
 
 
 def _ring(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -223,10 +227,7 @@ def asked_to_answer(call: Call, given: Given, now: float) -> tuple[Call, Effects
 
 def unpracked(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """No PRACK within 64*T1: the INVITE is refused with a 5xx (RFC 3262 s3)."""
-    outcome = Outcome("failed", 504, "no PRACK", "error")
-    refused = _refused(call, 504)
-    call, effects = ended(replace(call, invitation=None), given, now, outcome)
-    return call, refused + effects
+    return _failed(call, given, now, 504, "no PRACK")
 
 
 def take(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -278,10 +279,7 @@ def no_media(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Media has no ports, does not answer or lost the session: another try may do better (503)."""
     if given.what is not None:  # media said so itself; a late one may still open the session
         call = replace(call, media=unopened(call.media))
-    outcome = Outcome("failed", 503, "no media", "error")
-    refusal = _refused(call, 503)
-    call, effects = ended(replace(call, invitation=None), given, now, outcome)
-    return call, refusal + effects
+    return _failed(call, given, now, 503, "no media")
 
 
 def transaction_broken(call: Call, given: Given, now: float) -> tuple[Call, Effects]:

@@ -6,10 +6,8 @@ one of a call that is up; with the 2xx to our INVITE it becomes one of that dial
 
 from __future__ import annotations
 
-from actors.dialog import call_account
-from actors.dialog.attempt import News, advance
 from actors.dialog.call import Call, Given, Heard, Input, State, replace, tell
-from actors.dialog.call_change import LATER, MAX_GLARES, brought, glare, retargeted, sent
+from actors.dialog.call_change import LATER, MAX_GLARES, brought, glare, led, retargeted, sent
 from actors.dialog.call_commands import OfferSession
 from actors.dialog.call_early import early_of, pracked, put, within
 from actors.dialog.call_events import CallOfferAnswered
@@ -101,17 +99,9 @@ def in_prack(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> 
 def answered(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """The request with our offer has its final response, or none came; what was agreed before may stand."""
     heard: Heard = given.what
-    change = call.change
-    assert change is not None
-    assert change.attempt is not None
-    proven = call_account.again(call, given.agent, heard, change.attempt, now)
-    if proven is not None:
-        call, attempt, effects = proven
-        return replace(call, change=replace(change, attempt=attempt)), effects
-    attempt, effects = advance(change.attempt, heard.attempt_input, News(given.agent.names), now)
-    change = replace(change, attempt=attempt)
-    if not attempt.over:
-        return replace(call, change=change), effects
+    call, change, over, effects = led(call, given, now)
+    if not over:
+        return call, effects
     one = None if call.dialog is not None else early_of(call, change.early)
     inside = replace(call if one is None else within(call, one.exchange), change=None)
     inside, reason = _answered(inside, change, heard)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from actors.runtime.machine import Effect
+from actors.runtime.machine import Effect, Table
 from actors.transaction.effects import BeginCancel, Reply, Tell, Transmit
 from actors.transaction.events import TransactionFailed
 from tests.transaction.messages import first_line
@@ -56,3 +57,18 @@ def check(edge: Edge, after: Any, effects: tuple[Effect, ...]) -> None:
     assert after.state is edge.next
     assert tuple(map(spoken, effects)) == edge.effects
     assert armed(after) == edge.timers
+
+
+def check_whole(
+    table: Table[Any], edges: list[Edge], machine: Callable[[Any, str], Any], argument: Callable[[Any, str], Any]
+) -> None:
+    """All rows of the table are among the edges, and whatever is not changes nothing.
+
+    `machine` makes one in a state, `argument` what an input brings, each over a transport.
+    """
+    drawn = {(edge.state, edge.input) for edge in edges}
+    assert drawn == {(row.state, row.input) for row in table.rows}
+    for state in table.states:
+        for event in set(table.inputs) - {event for where, event in drawn if where is state}:
+            before = machine(state, "udp")
+            assert table.step(before, event, argument(event, "udp"), NOW) == (before, ())

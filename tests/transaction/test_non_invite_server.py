@@ -9,7 +9,7 @@ import pytest
 from actors.transaction.events import Respond
 from actors.transaction.non_invite_server import TABLE, Input, NonInviteServer, State, begin
 from actors.transaction.timers import Timers
-from tests.transaction.figures import NOW, Edge, both, check
+from tests.transaction.figures import NOW, Edge, both, check, check_whole
 from tests.transaction.messages import FLOWS, head_of, request, response, server_key
 
 S, I = State, Input  # noqa: E741
@@ -73,12 +73,7 @@ def test_each_edge_of_the_figure(edge: Edge) -> None:
 
 
 def test_no_edge_is_left_out_and_every_other_pair_changes_nothing() -> None:
-    drawn = {(edge.state, edge.input) for edge in EDGES}
-    assert drawn == {(row.state, row.input) for row in TABLE.rows}
-    for state in S:
-        for event in set(I) - {event for where, event in drawn if where is state}:
-            before = machine(state, "udp")
-            assert TABLE.step(before, event, argument(event, "udp"), NOW) == (before, ())
+    check_whole(TABLE, EDGES, machine, argument)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
