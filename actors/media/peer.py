@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from actors.media import comfort_noise, rtcp
@@ -403,6 +403,11 @@ class Peer:
             self.invalid += 1
             return False
         self.control_heard = now
+        self._learn(packets, source.ssrc, now, ntp)
+        return True
+
+    def _learn(self, packets: Sequence[rtcp.RtcpPacket], ssrc: int, now: float, ntp: int) -> None:
+        """Take what the source that is heard says by RTCP."""
         compound = isinstance(packets[0], rtcp.SenderReport | rtcp.ReceiverReport)
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport):
@@ -410,12 +415,11 @@ class Peer:
             if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
                 self._measure(packet.blocks, ntp)
             elif isinstance(packet, rtcp.Bye) and compound:
-                self.left = self.left or source.ssrc in packet.ssrcs
+                self.left = self.left or ssrc in packet.ssrcs
             elif isinstance(packet, rtcp.Application) and now >= self.told_until:
                 self.told_until = now + 1.0  # a stream of them is no stream of events
                 name = packet.name.decode("latin-1")
                 self.notices.append(("rtcp_app", f"{name!r} {packet.subtype} {packet.data[:APP_SHOWN].hex()}".rstrip()))
-        return True
 
     def _measure(self, blocks: tuple[rtcp.ReportBlock, ...], ntp: int) -> None:
         """The round trip, from what a report says about us (section 6.4.1)."""

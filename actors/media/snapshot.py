@@ -7,6 +7,7 @@ second for what nobody tells of.
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -149,6 +150,24 @@ def resume(session: Session, body: bytes, *, skip: bool) -> None:
     identity, base, flags, host, port, flow, scope, *slow = _SLOW.unpack_from(body)
     if identity != session.identity:
         raise RecordError("the record is another session's")
+    _resume_slow(session, base, flags, slow)
+    if flags & _LOCKED:
+        address = (host.rstrip(b"\0").decode(), port)
+        peer = session.peer
+        peer.take_up((*address, flow, scope) if session.pair.v6 else address, learnt=bool(flags & _LEARNT))
+    fast = _FAST.unpack_from(body, _SLOW.size)
+    moving = fast[7]
+    _resume_fast(session, fast)
+    if skip:
+        # At most one tick's packets follow a row: of 10 ms there are two.
+        session.sequence = (session.sequence + 2) & 0xFFFF
+    _resume_buffer(session, slow[8], fast[9], moving)
+    if flags & _SOURCE:
+        session.peer.source = _source(slow[9:12], fast[10:-3], timed=bool(moving & _TRANSIT))
+
+
+def _resume_slow(session: Session, base: int, flags: int, slow: list[Any]) -> None:
+    """What seldom changes, but for the address."""
     peer = session.peer
     session.base = base
     peer.collided, peer.left = bool(flags & _COLLIDED), bool(flags & _LEFT)
@@ -156,29 +175,29 @@ def resume(session: Session, body: bytes, *, skip: bool) -> None:
     session.packets_prior = (prior[0], prior[1])
     session.recorded_from = recorded_from
     session.recording_made = bool(flags & _RECORDED)
-    if flags & _LOCKED:
-        address = (host.rstrip(b"\0").decode(), port)
-        peer.take_up((*address, flow, scope) if session.pair.v6 else address, learnt=bool(flags & _LEARNT))
-    fast = _FAST.unpack_from(body, _SLOW.size)
+    peer.noise = (slow[12], slow[13]) if slow[12] else None
+
+
+def _resume_fast(session: Session, fast: tuple[Any, ...]) -> None:
+    """What may change with a packet, but for the buffer and the source."""
+    peer = session.peer
     peer.ssrc, session.served, session.sequence, session.next_timestamp = fast[:4]
     session.packets, session.octets, position = fast[4:7]
     session.plays, session.position = position >> 48, position & _POSITION
-    if skip:
-        # At most one tick's packets follow a row: of 10 ms there are two.
-        session.sequence = (session.sequence + 2) & 0xFFFF
-    moving, peer.heard, cursor = fast[7:10]
+    moving, peer.heard = fast[7:9]
     peer.unwrapped, session.pressed, begun = fast[-3:]
     session.key_begun = begun if moving & _KEY else None
-    target = slow[8]
+
+
+def _resume_buffer(session: Session, target: int, cursor: int, moving: int) -> None:
+    """Where the peer is heard, and whether it, or we, pause."""
+    peer = session.peer
     if target and peer.listening:
         peer.buffer = JitterBuffer(target)
         if moving & _CURSOR:
             peer.buffer.resume(cursor, pausing=bool(moving & _PAUSING))
     if session.suppressor is not None and moving & _SUPPRESSING:
         session.suppressor.pause()
-    peer.noise = (slow[12], slow[13]) if slow[12] else None
-    if flags & _SOURCE:
-        peer.source = _source(slow[9:12], fast[10:-3], timed=bool(moving & _TRANSIT))
 
 
 def _source(slow: list[int], fast: tuple[float, ...], *, timed: bool) -> Source:

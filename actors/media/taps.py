@@ -228,27 +228,27 @@ class Taps:
                 wanted.tap, frame_head(wanted.tap), outlet, wanted.place
             )
             self._ears.setdefault(wanted.rate, _Way())
-        exact = True
         if not wanted.speak:
             outlet.told.append(Opened(wanted.tap, wanted.rate, 0, 0, True, 0, 0))
             return True
+        exact = True
         if speaker is None:
-            speech = self._all.speeches[wanted.rate]
-            speaker = self.speaker = Speaker(wanted.tap, speech, outlet, wanted.played)
-            exact = wanted.played == 0
-            if kept is not None and (kept.identity, kept.tap, kept.rate) == (
-                self._session.identity,
-                wanted.tap,
-                wanted.rate,
-            ):
-                speaker.note(played=kept.played, written=kept.played)
-                speaker.cut, speaker.flushed = kept.cut, kept.flushed
-                exact = True
+            speaker, exact = self._speaks(wanted, outlet, kept)
         speaker.outlet, speaker.place = outlet, wanted.place
         if not speaker.due:
             self._save(speaker)
         outlet.told.append(speaker.opened(kept=exact))
         return True
+
+    def _speaks(self, wanted: Open, outlet: Outlet, kept: Kept | None) -> tuple[Speaker, bool]:
+        """Who speaks from now on, and whether it is known how far it had come."""
+        speaker = self.speaker = Speaker(wanted.tap, self._all.speeches[wanted.rate], outlet, wanted.played)
+        who = (self._session.identity, wanted.tap, wanted.rate)
+        if kept is None or (kept.identity, kept.tap, kept.rate) != who:
+            return speaker, wanted.played == 0
+        speaker.note(played=kept.played, written=kept.played)
+        speaker.cut, speaker.flushed = kept.cut, kept.flushed
+        return speaker, True
 
     def _hush(self) -> None:
         """Nobody speaks any more."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -208,3 +211,12 @@ class Rig:
                 session.player.close()
         for each in (*self._closed, *self.sockets, *self.phones):
             each.close()
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes: what a full disk looks like to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import wave
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from actors.media.disk import BATCH, Disk, Outcome, Recorder, linear
 from actors.media.g711 import Law, decode, encode
+from tests.media.rig import no_file_beyond
 
 VOICE = encode((3000 * np.sin(np.arange(160) / 5)).astype(np.int16), Law.PCMU).tobytes()
 HEARD = decode(np.frombuffer(VOICE, np.uint8), Law.PCMU)
@@ -101,11 +101,8 @@ def test_a_folder_that_is_not_there_is_told_and_harms_nobody_else(tmp_path: Path
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 20,000 bytes: what a full disk looks like to a writer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_beyond(20_000):
+        yield
 
 
 @pytest.mark.usefixtures("full_disk")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from actors.media.events import Record
 from actors.media.g711 import Law, encode
 from actors.media.ogg_file import SERIAL, Writer
 from actors.media.pieces import FRAME
-from tests.media.rig import Rig
+from tests.media.rig import Rig, no_file_beyond
 from tests.media.test_disk import writing
 from tests.media.test_restart import restart
 
@@ -179,11 +178,8 @@ def test_pages_carry_the_sum_that_others_compute(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 4,000 bytes: what a full disk looks like to a writer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_beyond(4_000):
+        yield
 
 
 @pytest.mark.usefixtures("small_disk")
