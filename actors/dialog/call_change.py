@@ -10,7 +10,7 @@ from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import HoldCall, OfferSession
-from actors.dialog.call_early import crowded, described, pracked, rseq_of
+from actors.dialog.call_early import crowded, described, pracked, rseq_of, thought_over
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallHoldChanged, CallNoticed, CallOfferAnswered
 from actors.dialog.call_parts import Change, Offer, Outcome
@@ -207,8 +207,8 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     assert heard.head is not None
     assert heard.response is not None
     rseq = rseq_of(heard.response)
-    if not rseq or crowded(call) or (change.rseq and rseq != change.rseq + 1):
-        return call, ()  # unreliable, repeated, or one before it is missing
+    if not rseq or crowded(call) or thought_over(call) or (change.rseq and rseq != change.rseq + 1):
+        return call, ()  # unreliable, repeated, or one before it is missing or not acknowledged
     before, reply = call, b""
     body = described(heard.response)
     try:

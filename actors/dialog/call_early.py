@@ -117,8 +117,8 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
     assert heard.response is not None
     assert call.attempt is not None
     early = early_of(call, heard.head.to_tag)
-    if crowded(call) or (early.rseq and rseq != early.rseq + 1):
-        return call, effects  # repeated, or one before it is missing: it comes again
+    if crowded(call) or thought_over(call, early.remote_tag) or (early.rseq and rseq != early.rseq + 1):
+        return call, effects  # repeated, or one before it is missing or not acknowledged: it comes again
     dialog = early.dialog
     if dialog is None:
         path = Path.of_candidate(call.attempt.candidate)
@@ -157,6 +157,12 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
 def crowded(call: Call) -> bool:
     """Whether so many requests of ours wait for an answer that no other goes out for what the peer sends."""
     return len(call.requests) >= MAX_REQUESTS
+
+
+def thought_over(call: Call, tag: str = "") -> bool:
+    """Whether the PRACK to a reliable response waits for the application: one after it is out of its turn."""
+    offer = call.offer
+    return offer is not None and offer.key is None and offer.early == tag
 
 
 def _offers_in_prack(call: Call) -> bool:

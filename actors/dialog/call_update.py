@@ -27,6 +27,8 @@ def update(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     early = None if call.dialog is not None else _early(call, asked)
     base = call.media.exchange
     tag = "" if early is None else early.remote_tag
+    if early is not None and early.dialog is not None and asked.head.cseq < early.dialog.remote_seq:
+        return call, (answer(agent, asked, 500),)  # RFC 3261 s12.2.2: out of order
     if call.offer is not None and call.offer.carrier is Carrier.UPDATE and call.offer.early == tag:
         return call, (answer(agent, asked, 500, (retry_after(agent, asked),)),)  # offer or none
     least = session_timer.check(asked.request)

@@ -14,7 +14,7 @@ from actors.sip import parse
 from tests.dialog.phone import BAD_OFFER, FAR, NEAR, OFFER, Phone, answer_to, invite, message, place
 from tests.dialog.test_change import respond, sent
 from tests.dialog.test_reliable import prack, progress
-from tests.dialog.test_signalling_only import OTHER, OURS, THEIRS, UP, Box
+from tests.dialog.test_signalling_only import OTHER, OURS, THEIRS, UP, Box, into
 
 REQUIRED = {"Require": "100rel"}
 ABLE = {"Supported": "100rel"}
@@ -650,3 +650,49 @@ def test_two_branches_that_offer_at_once_are_answered_one_after_another() -> Non
     assert box.offered.fork == "b"
     box.reply(b"to b\r\n")
     assert [(prack.head.to_tag, prack.body) for prack in box.sent("PRACK")] == [("a", b"to a\r\n"), ("b", b"to b\r\n")]
+
+
+# Peers that do more than they should.
+
+
+def test_a_reliable_response_is_not_acknowledged_before_the_one_whose_prack_waits_for_the_application() -> None:
+    box = early_out(offer_in_prack=True)
+    respond(box, "INVITE", 180, Require="100rel", RSeq="2")
+    assert box.sent("PRACK") == []
+    box.reply(OTHER)
+    respond(box, "INVITE", 180, Require="100rel", RSeq="2")
+    assert [prack.get("RAck") for prack in box.sent("PRACK")] == ["1 1 INVITE", "2 1 INVITE"]
+    box = into()
+    box.command(OfferSession("o", box.call.call, b""))
+    respond(box, "INVITE", 183, Require="100rel", RSeq="1", body=OTHER)
+    respond(box, "INVITE", 180, Require="100rel", RSeq="2")
+    assert box.sent("PRACK") == []
+
+
+def test_an_update_of_an_early_dialog_that_is_out_of_order_gets_500() -> None:
+    """FAULTS 7, of a call out that is not answered."""
+    box = early_out()
+    box.asks("UPDATE", OTHER)
+    box.reply(b"ours\r\n")
+    box.seq -= 2
+    box.asks("UPDATE", THEIRS)
+    assert (box.last_response().status, box.call.offer) == (500, None)
+
+
+def test_endless_glare_of_an_early_offer_comes_to_an_end() -> None:
+    box = early_out()
+    box.command(OfferSession("o", box.call.call, OTHER, update=True))
+    for _ in range(20):
+        respond(box, "UPDATE", 491)
+        box.wait(4.1)
+    assert (len(box.sent("UPDATE")), told(box), box.call.change) == (11, [(491, "")], None)
+
+
+@pytest.mark.parametrize("kind", ["multipart/mixed", "application/octet-stream"])
+def test_an_answer_that_is_none_is_told_as_none(kind: str) -> None:
+    box = early_out()
+    box.command(OfferSession("o", box.call.call, OTHER, update=True))
+    raw = answer_to(sent(box, "UPDATE"), 200, body=b"x" * 100).replace(b"application/sdp", kind.encode())
+    box.response(raw, box.last(Send).key)
+    assert [status for status, _ in told(box)] == [488]
+    assert box.call.early[0].exchange.local == OURS
