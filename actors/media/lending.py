@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from actors.media.jitter import WINDOW
 from actors.media.mend import Mender
 from actors.media.peer import Address
 from actors.media.pieces import FRAME, Calm
-from actors.media.rows import ECHO, MARGINS, PLAY, SILENT, SLOTS, Rows
+from actors.media.rows import AHEAD, ECHO, MARGINS, PLAY, SILENT, SLOTS, Rows
 from actors.media.rtp import HEADER, Source
 from actors.media.session import Session
 from actors.media.snapshot import row as snapshot
@@ -56,7 +57,7 @@ def loan_of(session: Session, tick: int) -> Loan | None:
     ):
         return None
     calm = buffer.lend()
-    if calm is None or calm.end - calm.cursor > (SLOTS - 4) * FRAME:
+    if calm is None or calm.end - calm.cursor > AHEAD * FRAME:
         return None
     if len(calm.margins) + WINDOW - calm.window + _MARGINS_LEFT > MARGINS:
         return None
@@ -78,9 +79,10 @@ def lend(rows: Rows, row: int, session: Session, loan: Loan, tick: int) -> None:
 
 def _heard(session: Session, source: Source) -> dict[str, int]:
     peer = session.peer
+    payload_type = next(number for number, law in peer.formats.items() if law == peer.spoken)
     return {
-        "peer_ssrc": source.ssrc,
-        "peer_type": next(number for number, law in peer.formats.items() if law == peer.spoken),
+        "lead": int.from_bytes((0x80, payload_type), sys.byteorder),
+        "peer_ssrc": int.from_bytes(source.ssrc.to_bytes(4, "big"), sys.byteorder),
         "law": peer.spoken,
         "max_seq": source.max_seq,
         "received": source.received,
@@ -132,8 +134,8 @@ def _hold(rows: Rows, row: int, calm: Calm) -> None:
     rows.in_time[row] = calm.in_time
     rows.have[row] = 0
     for position, (codes, law) in calm.frames.items():
-        place = position // FRAME % SLOTS
-        rows.have[row, place] = rows.laws[row, place] = law
+        place = (rows.turn + (position - calm.cursor) // FRAME) % SLOTS
+        rows.have[row, place] = law
         rows.codes[row, place] = np.frombuffer(codes, np.uint8)
 
 
@@ -161,7 +163,6 @@ def give_back(rows: Rows, row: int, session: Session) -> None:
     if buffer is None:
         return
     cursor, codes, have = known["cursor"], rows.codes[row], rows.have[row]
-    begin = cursor // FRAME
     buffer.take_back(
         Calm(
             cursor,
@@ -174,8 +175,9 @@ def give_back(rows: Rows, row: int, session: Session) -> None:
             bool(rows.in_time[row]),
             rows.margins[row, : known["margin_count"]].tolist(),
             {
-                cursor + (place - begin) % SLOTS * FRAME: (codes[place].tobytes(), int(have[place]))
+                cursor + ahead * FRAME: (codes[place].tobytes(), int(have[place]))
                 for place in np.flatnonzero(have).tolist()
+                if (ahead := (place - rows.turn) % SLOTS) < AHEAD
             },
         )
     )
@@ -184,5 +186,4 @@ def give_back(rows: Rows, row: int, session: Session) -> None:
         if session.mender is None:
             session.mender = Mender()
         for back in range(min(3, known["taken"]), 0, -1):
-            place = (begin - back) % SLOTS
-            session.mender.remember(codes[place].tobytes(), int(rows.laws[row, place]))
+            session.mender.remember(codes[rows.turn - back].tobytes(), int(have[rows.turn - back]))

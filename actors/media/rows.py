@@ -7,6 +7,7 @@ itself (see `lane`). The arithmetic is that of `Source.arrived`, `JitterBuffer` 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,10 @@ SECOND = 50  # frames of what is played that are at hand, at most
 SILENT, PLAY, ECHO = 0, 1, 2
 PACKET = 12 + FRAME
 # The frames just played stay, for who must make up the next one.
-_REACH = (SLOTS - 4) * FRAME
+AHEAD = SLOTS - 4
+_REACH = AHEAD * FRAME
+_MARKLESS = int.from_bytes(b"\xff\x7f", sys.byteorder)  # of a header's first octets, all but the marker
 _MASK = 0xFFFFFFFF
-_HALF = 1 << 31
 
 _TRANSCODED = {laws: np.frombuffer(table, np.uint8) for laws, table in TRANSCODED.items()}
 
@@ -37,14 +39,17 @@ _OTHER = {int(Law.PCMU): int(Law.PCMA), int(Law.PCMA): int(Law.PCMU)}
 
 # A number each, of 64 bits: what is heard, how it is held, what is said; `at` and `left` are frames of what is played.
 _NUMBERS = (
-    *("peer_ssrc", "peer_type", "law", "max_seq", "received", "transit", "heard"),
-    *("cursor", "window", "taken", "packets", "octets", "generation"),  # these rise by the same every tick
-    *("end", "first", "dry", "missed", "least", "concealed", "margin_count"),
+    *("lead", "peer_ssrc", "law", "transit", "heard"),  # the first two as they stand in a header
+    *("end", "max_seq", "received", "margin_count"),  # these rise by the same with every packet
+    *("cursor", "window", "taken", "packets", "octets", "generation"),  # and these every tick
+    *("first", "dry", "missed", "least", "concealed"),
     *("base", "sequence", "next_timestamp", "payload_type", "send_law"),
     *("kind", "at", "left", "position", "listens", "restable", "awake"),
 )
+_COMING = slice(_NUMBERS.index("end"), _NUMBERS.index("margin_count") + 1)
 _RISING = slice(_NUMBERS.index("cursor"), _NUMBERS.index("generation") + 1)
 _LACK = slice(_NUMBERS.index("dry"), _NUMBERS.index("missed") + 1)
+_COME = np.array([[FRAME], [1], [1], [1]])
 _RISE = np.array([[FRAME], [1], [1], [1], [FRAME], [1]])
 
 
@@ -62,8 +67,8 @@ class Rows:
         count: rows in use, the first ones.
         numbers: by name, one a row.
         record: as above.
-        codes, have: frames held, by row and place, and the law of each, 0 for none.
-        laws: the same, and of those that were taken.
+        codes, have: frames by row and place, and the law of each, 0 for none; those taken last are among them.
+        turn: the place of the frames to be taken next; AHEAD of it frames are held, in the rest are those that were.
     """
 
     def __init__(
@@ -83,31 +88,28 @@ class Rows:
         self.in_time = np.zeros(rows, np.bool_)
         self.codes = np.zeros((rows, SLOTS, FRAME), np.uint8)
         self.have = np.zeros((rows, SLOTS), np.uint8)
-        self.laws = np.zeros((rows, SLOTS), np.uint8)
+        self.turn = 0
         self.margins = np.zeros((rows, MARGINS), np.int32)
         self.played = np.zeros((rows, SECOND, FRAME), np.uint8)
         self.record = record
         self.outbox = outbox
         self._fast = self.record[:, behind : behind + fast.itemsize].view(fast)[:, 0]
-        self._first, self._second = inbox[:, 0], inbox[:, 1]
+        self._lead = inbox[:, :2].view(np.uint16)[:, 0]
         self._sequence, self._timestamp = inbox[:, 2:4].view(">u2")[:, 0], inbox[:, 4:8].view(">u4")[:, 0]
-        self._ssrc, self._payload = inbox[:, 8:12].view(">u4")[:, 0], inbox[:, 12:PACKET]
+        self._ssrc, self._payload = inbox[:, 8:12].view(np.uint32)[:, 0], inbox[:, 12:PACKET]
         self._head = outbox[:, 1]
         self._out_sequence, self._out_timestamp = outbox[:, 2:4].view(">u2")[:, 0], outbox[:, 4:8].view(">u4")[:, 0]
         self._out_payload = outbox[:, 12:PACKET]
         self._places = np.arange(rows)
         self._kinds: dict[int, Indexes] = {}
         self._usual: tuple[Flags | None, Flags | None] | None = None  # who listens, who may rest: None for nobody
-        self._taken: tuple[Indexes, npt.NDArray[np.uint8]] | None = None  # where the next frames lie, and their laws
-        self.frame_at = np.zeros(rows, np.int64)  # the place of the frame that was taken last
-        self.frame_law = np.zeros(rows, np.int64)  # and its law
+        self._lacking = False  # some row had nothing when frames were taken last
         self._all = (
             self.jitter,
             self.report_due,
             self.in_time,
             self.codes,
             self.have,
-            self.laws,
             self.margins,
             self.played,
         )
@@ -115,7 +117,7 @@ class Rows:
     def move(self, row: int, to: int) -> None:
         """Let what is in a row be in another; what it has to send is the wire's."""
         self._matrix[:, to] = self._matrix[:, row]
-        for each in (*self._all, self.record, self.frame_at, self.frame_law):
+        for each in (*self._all, self.record):
             each[to] = each[row]
 
     def fill(self, row: int, known: Mapping[str, int]) -> None:
@@ -129,7 +131,8 @@ class Rows:
     def changed(self) -> None:
         """Rows came, went, or say something else."""
         self._kinds.clear()
-        self._usual = self._taken = None
+        self._usual = None
+        self._lacking = True  # as one that came may have been
 
     def of(self, name: str) -> npt.NDArray[np.int64]:
         """A number of each row that is in use."""
@@ -156,42 +159,32 @@ class Rows:
         # All of them are looked at in place, some are gathered.
         here: slice | Indexes = slice(0, self.count) if rows is None else rows
         at = self._places[: self.count] if rows is None else rows
-        sequence = self._sequence[here]
-        timestamp = self._timestamp[here].astype(np.int64)
-        cursor, count = numbers["cursor"][here], numbers["margin_count"][here]
-        margin = ((timestamp - cursor + _HALF) & _MASK) - _HALF
-        frames, inside = np.divmod(margin, FRAME)
-        places = (cursor // FRAME + frames) % SLOTS
+        due, count = numbers["end"][here], numbers["margin_count"][here]
+        margin = due - numbers["cursor"][here]
         good = (
             usual
-            & (self._first[here] == 0x80)
-            & (self._second[here] & 0x7F == numbers["peer_type"][here])
+            & (self._lead[here] & _MARKLESS == numbers["lead"][here])
             & (self._ssrc[here] == numbers["peer_ssrc"][here])
-            & (sequence == numbers["max_seq"][here] + 1)
-            & (inside == 0)
-            & (frames >= 0)
-            & (margin <= _REACH)
-            & (self.have[at, places] == 0)
-            & (numbers["dry"][here] < DRY)
+            & (self._sequence[here] == numbers["max_seq"][here] + 1)
+            & (self._timestamp[here] == due & _MASK)
+            & (margin < _REACH)
             & (count < MARGINS)
         )
+        if self._lacking:
+            good &= numbers["dry"][here] < DRY
         strange: Indexes = at[:0]
         if not good.all():
             strange, at = at[~good], at[good]
             here = at
-            sequence, timestamp, cursor = sequence[good], timestamp[good], cursor[good]
-            margin, places, count = margin[good], places[good], count[good]
+            due, count, margin = due[good], count[good], margin[good]
         self.margins[at, count] = margin
-        end = numbers["end"][here]
-        numbers["end"][here] = np.maximum(end, cursor + (margin + FRAME))
-        numbers["max_seq"][here] = sequence
-        numbers["received"][here] += 1
+        self._estimate(here, (arrival - due) & _MASK)
         numbers["heard"][here] = arrival
-        numbers["margin_count"][here] += 1
-        self._estimate(here, (arrival - timestamp) & _MASK)
-        self.have[at, places] = self.laws[at, places] = numbers["law"][here]
+        places = (margin // FRAME + self.turn) % SLOTS
+        self.have[at, places] = numbers["law"][here]
         self.codes[at, places] = self._payload[here]
         self.in_time[here] = True
+        self._matrix[_COMING, here] += _COME  # the last, for `due` and `count` may be views
         return strange
 
     def _estimate(self, here: slice | Indexes, transit: npt.NDArray[np.int64]) -> None:
@@ -205,27 +198,19 @@ class Rows:
 
     # A tick.
 
-    def _next(self) -> tuple[Indexes, npt.NDArray[np.uint8]]:
-        """Where the next frame of each lies, and its law."""
-        if self._taken is None:
-            at = self.of("cursor") // FRAME % SLOTS
-            self._taken = at, self.have[self._places[: self.count], at]
-        return self._taken
-
     def unusual(self, tick: int, quiet: int) -> Indexes:
         """The rows whose sessions serve this tick themselves.
 
         Who listens to them would hear a gap, nothing is left of what they play, or nothing was heard since `quiet`, so
         that they may rest.
         """
-        self._taken = None  # packets came
         if self._usual is None:
             listens, restable = self.of("listens") != 0, self.of("restable") != 0
             self._usual = listens if listens.any() else None, restable if restable.any() else None
         listening, resting = self._usual
         found = np.zeros(self.count, np.bool_)
         if listening is not None:
-            found |= (self._next()[1] == 0) & listening
+            found |= (self.have[: self.count, self.turn] == 0) & listening
         if len(self.saying(PLAY)):
             found |= (self.of("kind") == PLAY) & (self.of("left") == 0)
         if resting is not None:
@@ -242,28 +227,28 @@ class Rows:
         count = self.count
         cursor, end, least = self.of("cursor"), self.of("end"), self.of("least")
         np.minimum(least, end - cursor, out=least)
-        at, law = self._next()
-        self.frame_at[:count], self.frame_law[:count] = at, law
-        if law.all():
-            self._matrix[_LACK, :count] = 0
-            self.have[self._places[:count], at] = 0
-        else:
+        law = self.have[:count, self.turn]
+        self._lacking = not law.all()
+        if self._lacking:
             over = end <= cursor
             lack = self._matrix[_LACK, :count]
             lack[:] = np.where((over, law == 0), lack + 1, 0)
             self.of("concealed")[:] += (law == 0) & ~over & (cursor >= self.of("first"))
-            self.have[self._places[:count], at] = 0
+        else:
+            self._matrix[_LACK, :count] = 0
         self._matrix[_RISING, :count] += _RISE
         np.maximum(end, cursor, out=end)
         self.in_time[:count] = False
-        self._taken = None
+        self.have[:count, (self.turn + AHEAD) % SLOTS] = 0
+        self.turn = (self.turn + 1) % SLOTS
 
     def skip(self, frames: int) -> None:
         """Let so many pass unheard."""
         count = self.count
         cursor, end = self.of("cursor"), self.of("end")
-        behind = (np.arange(SLOTS) - cursor[:, None] // FRAME) % SLOTS  # frames from the cursor to each place
-        self.have[:count][behind < frames] = 0
+        ahead = (np.arange(SLOTS) - self.turn) % SLOTS  # frames from the cursor to each place
+        self.have[:count, (ahead < frames) | (ahead >= AHEAD)] = 0
+        self.turn = (self.turn + frames) % SLOTS
         cursor += frames * FRAME
         self.of("missed")[:] += frames
         np.maximum(end, cursor, out=end)
@@ -292,18 +277,18 @@ class Rows:
             self.numbers["position"][rows] += FRAME
         rows = self.saying(ECHO)
         if len(rows):
-            heard = self.codes[rows, self.frame_at[rows]]
+            heard = self.codes[rows, self.turn - 1]
             law = self.numbers["send_law"][rows]
-            other = law != self.frame_law[rows]
+            other = law != self.have[rows, self.turn - 1]
             for wanted in np.unique(law[other]).tolist():
                 which = other & (law == wanted)
                 heard[which] = _TRANSCODED[_OTHER[wanted], wanted][heard[which]]
             self._out_payload[rows] = heard
 
-    def frames(self, rows: Indexes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def frames(self, rows: Indexes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """The frames that were taken last of these rows, the law of each, and its timestamp."""
         cursor = self.numbers["cursor"][rows]
-        return self.codes[rows, self.frame_at[rows]], self.frame_law[rows], (cursor - FRAME) & _MASK
+        return self.codes[rows, self.turn - 1], self.have[rows, self.turn - 1], (cursor - FRAME) & _MASK
 
     def say(self, rows: Indexes, samples: npt.NDArray[np.int16]) -> None:
         """Say these samples in these rows, 20 ms each, in place of what was composed."""

@@ -151,7 +151,7 @@ class Hearing:
             else:
                 self._placed.append((outlet, at_all, b"".join(_PLACE.pack(each.place) for each in listeners)))
 
-    def give(self, codes: npt.NDArray[np.uint8], laws: Numbers, cursor: Numbers, tick: int) -> None:
+    def give(self, codes: npt.NDArray[np.uint8], laws: npt.NDArray[np.uint8], cursor: Numbers, tick: int) -> None:
         """Give a frame of each.
 
         Args:
