@@ -95,7 +95,7 @@ def calling(folder: Path, service: Service, transport: str, scenario: str, rtp_p
     folder.mkdir(parents=True, exist_ok=True)
     host, port = service.addresses[transport]
     words = sipp.words(folder, transport, scenario, "127.0.0.1", sipp.free_port(sipp.kind(transport)))
-    words += ["-m", "1", "-d", str(TALK_MS), "-key", "rtp_port", str(rtp_port), "-timeout", "40s"]
+    words += ["-m", "1", "-d", str(TALK_MS), "-key", "rtp_port", str(rtp_port), "-timeout", "120s"]
     words += ["-trace_msg", "-message_file", str(folder / "messages.log"), f"{host}:{port}"]
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

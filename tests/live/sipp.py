@@ -138,7 +138,7 @@ def answering(
 
 @contextmanager
 def playing(
-    folder: Path, scenario: str, *extra: str, target: tuple[str, int] | None = None, patience: int = 25
+    folder: Path, scenario: str, *extra: str, target: tuple[str, int] | None = None, patience: int = 60
 ) -> Iterator[tuple[str, int]]:
     """SIPp with one call of a scenario, as a callee or, given a `target`, as a caller; yields its address.
 
