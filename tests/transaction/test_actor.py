@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,46 +190,45 @@ def test_a_user_that_lags_gets_nothing_new(tmp_path: Path) -> None:
         assert it.expect("dialog-0", RequestReceived).head.method == "BYE"
 
 
-def test_of_datagrams_a_user_that_is_far_behind_gets_nothing_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Harness, Any]]:
+    """A shard whose user reads nothing, and is far behind after eight messages; and that user."""
     monkeypatch.setattr(runtime, "OVERRUN", 8)
     with shard(tmp_path) as it:
         it.actor.soft_window = 0
-        user = it.peers.pop("dialog-0")  # it reads nothing
-        byes = [request("BYE", branch=f"z9hG4bK{number}", to_tag="to-1") for number in range(40)]
-        arrives(it, *byes)
-        arrives(it, *[request("BYE", branch=f"z9hG4bKtcp{number}", to_tag="to-1") for number in range(3)], flow=TCP)
-        it.settle()
-        it.peers["dialog-0"] = user
-        it.wait_for(lambda: len(user.inbox) == 12, "nine datagrams, and what came by a stream")
-        it.wait_for(lambda: not it.actor.overrun("dialog-0"), "an acknowledgement")
-        arrives(it, byes[-1])  # its sender repeats it
-        it.wait_for(lambda: len(user.inbox) == 13, "the last BYE")
-        assert user.inbox[-1].raw == byes[-1]
+        yield it, it.peers.pop("dialog-0")
 
 
-def test_streams_are_held_off_while_the_user_is_far_behind_and_only_so_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime, "OVERRUN", 8)
-    with shard(tmp_path) as it:
-        it.actor.soft_window = 0
-        user = it.peers.pop("dialog-0")  # it reads nothing
-        acks = [request("ACK", branch=f"z9hG4bK{number}", to_tag="to-1") for number in range(9)]
-        arrives(it, *acks, flow=TCP)
-        it.settle()
-        assert not it.peers["transport"].inbox
-        arrives(it, request("ACK", branch="z9hG4bKmore", to_tag="to-1"), flow=TCP)
-        for _ in range(3):  # it is said again as long as it is so
-            assert it.expect("transport", Lagging).seconds > 0
-        it.peers["dialog-0"] = user
-        it.wait_for(lambda: len(user.inbox) == 10, "all of them")
-        it.wait_for(lambda: it.actor.next_wake() is None, "an end of it")
-        it.peers["transport"].inbox.clear()
-        arrives(it, acks[0], flow=TCP)
-        it.wait_for(lambda: len(user.inbox) == 11, "the next")
-        assert not it.peers["transport"].inbox
+def test_of_datagrams_a_user_that_is_far_behind_gets_nothing_at_all(deaf: tuple[Harness, Any]) -> None:
+    it, user = deaf
+    byes = [request("BYE", branch=f"z9hG4bK{number}", to_tag="to-1") for number in range(40)]
+    arrives(it, *byes)
+    arrives(it, *[request("BYE", branch=f"z9hG4bKtcp{number}", to_tag="to-1") for number in range(3)], flow=TCP)
+    it.settle()
+    it.peers["dialog-0"] = user
+    it.wait_for(lambda: len(user.inbox) == 12, "nine datagrams, and what came by a stream")
+    it.wait_for(lambda: not it.actor.overrun("dialog-0"), "an acknowledgement")
+    arrives(it, byes[-1])  # its sender repeats it
+    it.wait_for(lambda: len(user.inbox) == 13, "the last BYE")
+    assert user.inbox[-1].raw == byes[-1]
+
+
+def test_streams_are_held_off_while_the_user_is_far_behind_and_only_so_long(deaf: tuple[Harness, Any]) -> None:
+    it, user = deaf
+    acks = [request("ACK", branch=f"z9hG4bK{number}", to_tag="to-1") for number in range(9)]
+    arrives(it, *acks, flow=TCP)
+    it.settle()
+    assert not it.peers["transport"].inbox
+    arrives(it, request("ACK", branch="z9hG4bKmore", to_tag="to-1"), flow=TCP)
+    for _ in range(3):  # it is said again as long as it is so
+        assert it.expect("transport", Lagging).seconds > 0
+    it.peers["dialog-0"] = user
+    it.wait_for(lambda: len(user.inbox) == 10, "all of them")
+    it.wait_for(lambda: it.actor.next_wake() is None, "an end of it")
+    it.peers["transport"].inbox.clear()
+    arrives(it, acks[0], flow=TCP)
+    it.wait_for(lambda: len(user.inbox) == 11, "the next")
+    assert not it.peers["transport"].inbox
 
 
 def test_a_machine_that_breaks_is_told_to_its_user_and_leaves_the_others_alone(

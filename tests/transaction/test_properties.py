@@ -23,14 +23,23 @@ TRANSPORTS = st.sampled_from(["udp", "tcp"])
 DELAYS = st.sampled_from([0.0, 0.1, 0.2, 0.5, 1.0, 4.0, 5.0, 32.0, 100.0])
 
 
+STATUSES_OF = {"PROVISIONAL": 180, "SUCCESS": 200, "FAILURE": 486, "FINAL": 404}
+HEARD, SAID = slice(3), 3  # the parts of a machine's argument: what came from the wire, what its user says
+
+
 def machine_argument(name: str, raw: bytes, transport: str) -> Any:
     """What a machine is given with the input `name`."""
     key = server_key(raw)
-    statuses = {"PROVISIONAL": 180, "SUCCESS": 200, "FAILURE": 486, "FINAL": 404}
-    if name in statuses:
-        answer = response(raw, statuses[name])
-        return FLOWS[transport], head_of(answer), answer, Respond(key, statuses[name], answer)
+    if name in STATUSES_OF:
+        answer = response(raw, STATUSES_OF[name])
+        return FLOWS[transport], head_of(answer), answer, Respond(key, STATUSES_OF[name], answer)
     return FLOWS[transport], head_of(raw), raw, CancelRequest(key)
+
+
+def arguments_of(inputs: Any, raw: bytes, transport: str, part: Any) -> dict[Any, Any]:
+    """What a machine is given with each of its inputs: `part` of what there is."""
+    given = {event: machine_argument(event.name, raw, transport)[part] for event in inputs}
+    return {**given, inputs.TRANSPORT_ERROR: "refused"}
 
 
 CLIENTS = {"INVITE": invite_client, "OPTIONS": non_invite_client}
@@ -67,8 +76,7 @@ def test_a_client_transaction_ends_whatever_happens_once_its_user_cancels(
 ) -> None:
     module: Any = CLIENTS[method]
     inputs, raw = module.Input, request(method)
-    arguments = {event: machine_argument(event.name, raw, transport)[:3] for event in inputs}
-    arguments[inputs.TRANSPORT_ERROR] = "refused"
+    arguments = arguments_of(inputs, raw, transport, HEARD)
     closing = []
     if method == "INVITE":
         arguments[inputs.CANCEL] = CancelRequest(client_key(raw))
@@ -84,10 +92,9 @@ def test_a_server_transaction_ends_whatever_happens_once_its_user_answers(
 ) -> None:
     module: Any = SERVERS[method]
     inputs, raw = module.Input, request(method)
-    arguments = {event: machine_argument(event.name, raw, transport)[:3] for event in inputs}
-    arguments[inputs.TRANSPORT_ERROR] = "refused"
-    answers = [event for event in inputs if event.name in ("PROVISIONAL", "SUCCESS", "FAILURE", "FINAL")]
-    arguments.update({event: machine_argument(event.name, raw, transport)[3] for event in answers})
+    arguments = arguments_of(inputs, raw, transport, HEARD)
+    said = arguments_of(inputs, raw, transport, SAID)
+    arguments.update({event: said[event] for event in inputs if event.name in STATUSES_OF})
     fresh = module.begin(server_key(raw), FLOWS[transport], raw, Timers())
     script = [(inputs.REQUEST, 0.0), *data.draw(scripts(inputs))]
     run(module.TABLE, fresh, script, arguments, [inputs.FAILURE] if method == "INVITE" else [])
