@@ -117,7 +117,7 @@ class Lane:
             strange = self._rows.arrive(None, usual, arrival)
         else:
             came = sizes > 0
-            strange = self._rows.arrive(rows[came], usual[came], arrival)
+            strange = self._rows.arrive(rows[came], usual[came], arrival) if usual.any() else rows[came]
         if not len(strange):
             return []
         lengths = dict(zip(rows.tolist(), sizes.tolist(), strict=True))

@@ -20,6 +20,7 @@ Sizes = npt.NDArray[np.int32]
 
 NAME = 32  # bytes kept of a socket address: that of IPv6 has 28
 _V4, _V6 = struct.Struct("=H2s4s"), struct.Struct("=H2s4s16sI")
+_FEW = 8  # rows, which cost less one by one than all that a batch needs
 _SEND, _RECEIVE = 9, 10  # IORING_OP_SENDMSG, IORING_OP_RECVMSG
 _MESSAGE = np.dtype([(name, np.uint64) for name in ("name", "size", "vectors", "count", "more", "length", "flags")])
 
@@ -125,8 +126,8 @@ class SocketWire:
         self._sockets.clear()
 
 
-class RingWire:
-    """By io_uring: one system call for all rows, and no object for a datagram.
+class RingWire(SocketWire):
+    """By io_uring: one system call for all rows, and no object for a datagram; a few are asked in turn.
 
     The arguments are those of :func:`open_wire`.
 
@@ -138,8 +139,7 @@ class RingWire:
 
     def __init__(self, rows: int, room: int, size: int) -> None:
         self._ring = Uring()
-        self.inbox = np.zeros((rows, room), np.uint8)
-        self.outbox = np.zeros((rows, size), np.uint8)
+        super().__init__(rows, room, size)
         self._heard = np.zeros((rows, NAME), np.uint8)
         self._came = np.zeros((rows, NAME), np.uint8)
         self._came_words, self._heard_words = self._came.view(np.uint64), self._heard.view(np.uint64)
@@ -173,6 +173,7 @@ class RingWire:
 
     def put(self, row: int, sock: socket.socket, heard: Address, destination: Address) -> None:
         """As Wire.put."""
+        super().put(row, sock, heard, destination)
         v6 = sock.family == socket.AF_INET6
         self._v6[row] = v6
         self._receiving["descriptor"][row] = self._sending["descriptor"][row] = sock.fileno()
@@ -186,24 +187,30 @@ class RingWire:
 
     def move(self, row: int, to: int) -> None:
         """As Wire.move."""
+        super().move(row, to)
         self._receiving["descriptor"][to] = self._sending["descriptor"][to] = self._sending["descriptor"][row]
         self._dispatches["size"][to] = self._dispatches["size"][row]
         self._receipts["size"][to] = NAME
         self._v6[to] = self._v6[row]
-        for each in (self._heard, self._names, self.outbox):
+        for each in (self._heard, self._names):
             each[to] = each[row]
         self._came[to] = 0
 
     def receive(self, rows: Indexes | int) -> tuple[Sizes, npt.NDArray[np.bool_]]:
         """As Wire.receive."""
+        self._addresses.clear()
         if isinstance(rows, int):
             sizes = self._ring.run(self._receiving[:rows])
             return sizes, (self._came_words[:rows] == self._heard_words[:rows]).all(axis=1)
+        if len(rows) <= _FEW:
+            return super().receive(rows)
         sizes = self._ring.run(self._receiving[rows], rows)
         return sizes, (self._came_words[rows] == self._heard_words[rows]).all(axis=1)
 
     def address(self, row: int) -> Address:
         """As Wire.address."""
+        if row in self._addresses:
+            return super().address(row)
         name = self._came[row].tobytes()
         if not self._v6[row]:
             _, port, host = _V4.unpack_from(name)
@@ -222,6 +229,7 @@ class RingWire:
 
     def close(self) -> None:
         """As Wire.close."""
+        super().close()
         self._ring.close()
 
 

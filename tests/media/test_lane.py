@@ -23,7 +23,7 @@ from actors.media.snapshot import row as snapshot
 from actors.media.taps import Ears, Taps
 from actors.media.uring import Uring, UringError
 from tests.live.sound import tone, write_wav
-from tests.media.rig import PCMA, PCMU, Phone, Rig, received
+from tests.media.rig import PCMA, PCMU, Phone, Rig, received, udp
 
 WIRES = ("ring", "sockets")
 
@@ -423,7 +423,32 @@ def test_without_io_uring_the_sockets_are_served_in_turn(monkeypatch: pytest.Mon
         raise UringError(1, "Operation not permitted")
 
     monkeypatch.setattr(wire, "RingWire", forbidden)
-    assert isinstance(wire.open_wire(1, 2048, 172), wire.SocketWire)
+    assert type(wire.open_wire(1, 2048, 172)) is wire.SocketWire
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_some_rows_are_asked_as_all_are(by: str, count: int) -> None:
+    made = wire.RingWire(20, 2048, 172) if by == "ring" else wire.SocketWire(20, 2048, 172)
+    phone, stranger = udp(), udp()
+    sockets = [udp() for _ in range(20)]
+    for row, sock in enumerate(sockets):
+        made.put(row, sock, phone.getsockname(), phone.getsockname())
+    made.receive(20)
+    rows = np.arange(20)[::-1][:count]
+    for row in rows[1:].tolist():
+        (stranger if row == 18 else phone).sendto(b"%d" % row, sockets[row].getsockname())
+    sizes, same = made.receive(rows)
+    assert sizes[0] <= 0
+    assert sizes[1:].tolist() == [len(str(row)) for row in rows[1:]]
+    assert same[1:].tolist() == [row != 18 for row in rows[1:]]
+    assert [bytes(made.inbox[row, :size]) for row, size in zip(rows[1:], sizes[1:], strict=True)] == [
+        b"%d" % row for row in rows[1:]
+    ]
+    assert made.address(18) == stranger.getsockname()
+    assert made.address(17) == phone.getsockname()
+    made.close()
+    for sock in (phone, stranger, *sockets):
+        sock.close()
 
 
 def test_a_batch_may_be_longer_than_the_ring() -> None:
