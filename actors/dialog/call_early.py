@@ -14,7 +14,7 @@ from actors.dialog.call_parts import Early, Offer, Outcome
 from actors.dialog.call_waiting import posed, text, waits
 from actors.dialog.dialog_state import Dialog, Path
 from actors.dialog.names import Names
-from actors.dialog.negotiation import agreed, answered, answering, awaited, start
+from actors.dialog.negotiation import agreed, answered, answering, awaited, fits, start
 from actors.dialog.reply import description_in, shown
 from actors.runtime.machine import Arm, Effects
 from actors.sip import RemoteProtocolError, Response
@@ -47,8 +47,8 @@ def _told(call: Call, heard: Heard, given: Given) -> Effects:
     assert heard.response is not None
     progressed = CallProgressed(call.call, heard.status, heard.response.reason, given.wall, shown(heard.response))
     if call.media.outside and heard.head is not None:
-        answer = text(described(heard.response)) if call.media.exchange.offer else ""
-        progressed = replace(progressed, sdp=answer, fork=heard.head.to_tag)
+        answer = described(heard.response) if call.media.exchange.offer else b""
+        progressed = replace(progressed, sdp=text(answer) if fits(answer) else "", fork=heard.head.to_tag)
     return (*awaited(call, "ringing" if heard.status == 180 else "early"), tell(progressed))
 
 

@@ -201,6 +201,13 @@ def answered(call: Call, agent: Agent, offer: bytes, carrier: Carrier, *, offerl
     return replace(call, media=replace(media, exchange=exchange, draft=draft, drafted=_reachable(agreed, media.agreed)))
 
 
+def fits(description: bytes) -> bool:
+    """Whether an event can hand a session description on: what is no UTF-8 in it takes three bytes for one there."""
+    return (
+        len(description) * 3 <= sdp.MAX_BYTES or len(description.decode("utf-8", "replace").encode()) <= sdp.MAX_BYTES
+    )
+
+
 def _whole(description: bytes) -> bytes:
     """What the peer of a signalling-only call sent; the application judges it, we see that it is there and not large.
 
@@ -209,7 +216,7 @@ def _whole(description: bytes) -> bytes:
     """
     if not description:
         raise NotAcceptable(488, "No session description")
-    if len(description.decode("utf-8", "replace").encode()) > sdp.MAX_BYTES:  # as an event hands it on
+    if not fits(description):
         raise RemoteProtocolError(413, "The session description is too large")
     return description
 

@@ -244,6 +244,14 @@ def test_a_description_that_is_too_large_is_refused_both_ways() -> None:
     assert box.failure().code == "bad_value"
 
 
+@pytest.mark.parametrize("more", [{}, {"Require": "100rel", "RSeq": "1"}])
+def test_an_early_answer_that_no_event_can_hold_is_told_to_nobody(more: dict[str, str]) -> None:
+    """What is no UTF-8 grows threefold in an event; one longer than a frame would cut every client off."""
+    box = Box().out()
+    respond(box, "INVITE", 183, body=b"\xff" * 20_000, **more)
+    assert [(event.status, event.sdp) for event in box.reports(CallProgressed)] == [(183, "")]
+
+
 # An INVITE without an offer.
 
 
