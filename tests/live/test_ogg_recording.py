@@ -17,7 +17,7 @@ from tests.chaos.killing import kill, next_event, wait_restarted
 from tests.live.baresip import phone
 from tests.live.itself import loud
 from tests.live.service import running
-from tests.live.sound import tone, write_wav
+from tests.live.sound import RATE, tone, write_wav
 from tests.live.test_baresip import OURS, THEIRS, answered, is_tone
 
 pytestmark = pytest.mark.live
@@ -41,7 +41,9 @@ def test_both_sides_are_recorded_over_a_kill_and_can_be_heard_meanwhile(tmp_path
         client.record(call, str(recording), sides="stereo")
         client.play(call, str(ours))
         next_event(stream, "CallPlayFinished", [])
-        meanwhile = soundfile.read(recording, always_2d=True)[0]
+        # It grows each half second, by a thread that may be late: most of what was played is in it by then.
+        while len(meanwhile := soundfile.read(recording, always_2d=True)[0]) <= 1.5 * RATE:
+            stream.receive(0.1)
         before, _ = kill(client, "media-0")
         wait_restarted(client, "media-0", before)
         client.play(call, str(ours))
