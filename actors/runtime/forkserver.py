@@ -28,8 +28,14 @@ _LISTENER = len("/listener-12345678")
 _QUICK = 2.0  # seconds for a start by a fork server that has done one: it takes 10 ms, unless it was stopped
 
 
+_turns = threading.Lock()  # what a launch sets for a moment (environment, __main__) is the whole program's
+_sharing: set[ForkServer] = set()  # those of this program that may yet start a child
+
+
 class ForkServer:
-    """Starts processes; not thread-safe. There is one fork server in a program, whoever asks for it.
+    """Starts processes. There is one fork server in a program, whoever asks for it, and the last one ends it.
+
+    Each is used by one thread; several of a program take turns.
 
     Args:
         modules: what to preload besides the libraries all actors use. None of them may start a thread, open LMDB or
@@ -57,8 +63,9 @@ class ForkServer:
         Raises:
             LaunchError: the kernel has no process or no descriptors for it.
         """
+        _sharing.add(self)
         try:
-            with _launch_conditions(self._folder):
+            with _turns, _launch_conditions(self._folder):
                 multiprocessing.forkserver.ensure_running()
             self._follow()
         except OSError as error:
@@ -86,7 +93,7 @@ class ForkServer:
         watchdog = threading.Timer(patience, self._kill)  # it may be stopped, and start() would wait for ever
         watchdog.start()
         try:
-            with _launch_conditions(self._folder):
+            with _turns, _launch_conditions(self._folder):
                 process.start()
         except (OSError, EOFError) as error:
             self._follow()
@@ -98,10 +105,14 @@ class ForkServer:
         self._proven = self.pid
 
     def close(self) -> None:
-        """End it."""
-        self._kill()
+        """End it, unless another service of this program needs it and its socket stays."""
+        _sharing.discard(self)
+        address: str = multiprocessing.forkserver._forkserver._forkserver_address or ""  # type: ignore[attr-defined]  # noqa: SLF001
+        stays = bool(_sharing) and Path(address).parent != self._folder
+        if not stays:
+            self._kill()
         self._forget()
-        self._sweep()
+        self._sweep(but=address if stays else None)
 
     def _sweep(self, but: str | None = None) -> None:
         """Take away sockets at which nobody listens."""

@@ -148,6 +148,40 @@ server.close()
     assert not [*scratch.iterdir()]
 
 
+def test_a_fork_server_that_two_services_share_is_ended_by_the_last_of_them(tmp_path: Path) -> None:
+    script = """
+server.launch()
+other = ForkServer(("children",), run_dir / "other", patience=5.0)
+other.launch()
+print(other.pid == server.pid)
+other.close()
+run = start_process(birth(), {}, lock, server)
+print(select.select([server.death], [], [], 0)[0])
+run.kill()
+await_death(run)
+death = os.dup(server.death)
+server.close()
+print(select.select([death], [], [], 0)[0] == [death], [*run_dir.glob("*/listener-*")])
+"""
+    assert run_script(tmp_path, script) == ["True", "[]", "True []"]
+
+
+def test_a_fork_server_goes_with_the_folder_of_its_socket(tmp_path: Path) -> None:
+    script = """
+server.launch()
+other = ForkServer(("children",), run_dir / "other", patience=5.0)
+other.launch()
+server.close()
+print(select.select([other.death], [], [], 0)[0] == [other.death])
+other.relaunch(eagerly=False)
+run = start_process(birth(), {}, lock, other)
+run.kill()
+print(await_death(run))
+other.close()
+"""
+    assert run_script(tmp_path, script) == ["True", "kill"]
+
+
 def test_a_fork_server_that_dies_as_soon_as_it_is_made_is_an_error_and_not_a_loop(tmp_path: Path) -> None:
     script = """
 server = ForkServer(("children", "suicidal"), run_dir / "forks", patience=5.0)
