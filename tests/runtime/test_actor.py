@@ -136,3 +136,11 @@ def test_a_peer_that_lost_its_journal_is_reported(tmp_path: Path) -> None:
         assert it.expect("user", Gone) == Gone(b"", "reset")
         it.send("user", Add(b"a", 2))
         assert it.expect("user", Sum) == Sum(b"a", 4)
+
+
+def test_an_actor_that_leaves_out_messages_or_deadlines_cannot_be_made() -> None:
+    class Mute(LayerActor):
+        pass
+
+    with pytest.raises(TypeError, match=r"expire.*handle"):
+        Mute(None)  # type: ignore[abstract, arg-type]
