@@ -258,8 +258,8 @@ class Service:
     Args:
         config: the settings, or the file they are in. `service.placement` says whether its actors are processes (they
             survive each other, and this program) or threads of this one.
-        run_dir: sockets and journals; one of its own below the temporary folder when it is not given.
-        state_dir: what outlives a restart; inside `run_dir`, and gone with it, when it is not given.
+        run_dir: sockets and journals; one of its own below the temporary folder when neither this nor the settings say.
+        state_dir: what outlives a restart; inside `run_dir`, and gone with it, when neither says.
         sockets: bound by this program, which keeps its own ends; each serves where the settings name its address.
         outgoing: a function that may change each message that is sent, see actors.sip.hooks; it stands at the top level
             of a module that is not the program's main one, for it is found by its name.
@@ -289,9 +289,10 @@ class Service:
         checked = hooked(checked, outgoing, incoming)
         if not structlog.is_configured():  # else this program has its own way with log lines
             configure_logs(layers.logs(checked))
-        self._own = run_dir is None
-        self.run_dir = Path(tempfile.mkdtemp(prefix="sipactors-") if run_dir is None else run_dir)
-        state = self.run_dir / "state" if state_dir is None else Path(state_dir)
+        named, kept = run_dir or checked.service.run_dir, state_dir or checked.service.state_dir
+        self._own = not named
+        self.run_dir = Path(named or tempfile.mkdtemp(prefix="sipactors-"))
+        state = Path(kept) if kept else self.run_dir / "state"
         self.supervisor = Supervisor(tree(checked), self.run_dir, state, checked.service.placement, sockets=sockets)
 
     def __enter__(self) -> Self:
@@ -316,6 +317,13 @@ class Service:
     def _clear(self) -> None:
         if self._own:
             shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, as settings write it: ``udp:127.0.0.1:5060``; of a port 0 the one that it was given."""
+        held = self.supervisor.addresses.items()
+        tokens = ((token.partition(":")[0], address) for token, address in held)
+        return tuple(f"{transport}:{address}" for transport, address in tokens if transport in {"udp", "tcp", "tls"})
 
     def client(self) -> Client:
         """A new client of it, for one thread.

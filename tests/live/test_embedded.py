@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.config import AnswerSection, Config, MediaSection, ServiceSection, SipSection
@@ -30,7 +32,7 @@ def test_two_services_of_one_program_call_each_other(placement: str) -> None:
     with own_ports(RTP_PORTS) as port:
         caller_settings, callee_settings = settings(placement, port), settings(placement, port + 100)
         with Service(caller_settings) as caller, Service(callee_settings) as callee:
-            (address,) = (at for token, at in callee.supervisor.addresses.items() if token.startswith("udp:"))
+            (address,) = (at.removeprefix("udp:") for at in callee.addresses)
             with caller.client() as client, client.events() as events:
                 call = client.calls.place(f"sip:echo@{address}")
                 names = []
@@ -46,6 +48,17 @@ def test_two_services_of_one_program_call_each_other(placement: str) -> None:
             folders = [caller.run_dir, callee.run_dir]
         assert not any(folder.exists() for folder in folders)
     assert is_subreaper() == before, "the orphans of this program are its own affair again"
+
+
+def test_its_folders_are_those_of_the_settings_where_the_program_names_none(tmp_path: Path) -> None:
+    with own_ports(RTP_PORTS) as port:
+        given = settings("thread", port)
+        folders = ServiceSection(placement="thread", run_dir=str(tmp_path / "run"), state_dir=str(tmp_path / "state"))
+        with Service(msgspec.structs.replace(given, service=folders)) as ua, ua.client() as client:
+            assert ua.run_dir == tmp_path / "run"
+            assert client.calls() == []
+    assert (tmp_path / "state" / "generation").exists()
+    assert (tmp_path / "run").exists()
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing() -> None:
