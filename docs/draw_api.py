@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from actors.control import records, verbs
+from actors.control import message_verbs, records, verbs
 from actors.control.asking import Wish
 from actors.control.protocol import (
     MAX_DEPTH,
@@ -121,13 +121,14 @@ def wishes() -> dict[str, Wish[Any]]:
     """A wish of each command, by its op, made by its verb."""
     ops = {kind: op for op, kind in COMMANDS.items()}
     found = {}
-    for verb in vars(verbs).values():
-        if inspect.isfunction(verb) and verb.__module__ == verbs.__name__ and "-> Wish" in _signature(verb):
+    modules = {verbs.__name__, message_verbs.__name__}
+    for verb in (*vars(verbs).values(), *vars(message_verbs).values()):
+        if inspect.isfunction(verb) and verb.__module__ in modules and "-> Wish" in _signature(verb):
             parameters = inspect.signature(verb, eval_str=True).parameters
             samples = {name: sample(each.annotation) for name, each in parameters.items() if each.default is each.empty}
             wish = verb(**samples)
             found[ops[type(wish.command)]] = wish
-    return found
+    return {op: found[op] for op in COMMANDS if op in found}
 
 
 def _signature(verb: Any) -> str:  # noqa: ANN401

@@ -37,6 +37,7 @@ SHELLS = {  # the impure files: they own descriptors, files or the user's proces
         "async_client",
         "audio",
         "async_audio",
+        "audio_lines",
         "keys",
         "metrics",
         "front",

@@ -3,11 +3,12 @@
 A verb gets its type from where it stands: `Verbs[Blocking]` calls, `Verbs[Awaiting]` gives something to await.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from actors.control import verbs
+from actors.control import message_verbs, verbs
 from actors.control.asking import Wish
 from actors.control.records import AccountInfo, CallInfo
 
@@ -32,16 +33,20 @@ class Awaiting(Mode):
     """A method returns something to await."""
 
 
-class Verbs(Generic[M]):
+class Verbs(ABC, Generic[M]):
     """Something with verbs: a client, or a part of one."""
 
+    @abstractmethod
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401 - the verbs say what comes
         """See a wish through, as the mode has it."""
-        raise NotImplementedError
 
-    def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> Any:  # noqa: ANN401 - as above
+
+class Connected(Verbs[M]):
+    """A client: what its calls and its list of them ask by."""
+
+    @abstractmethod
+    def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> Any:  # noqa: ANN401 - Audio or AsyncAudio
         """The audio of a call, as the mode has it."""
-        raise NotImplementedError
 
 
 class Verb(Generic[P, R]):
@@ -111,7 +116,7 @@ class Call(Verbs[M]):
         id: as in events.
     """
 
-    def __init__(self, client: Verbs[M], call: str) -> None:
+    def __init__(self, client: Connected[M], call: str) -> None:
         self.id = call
         self._client = client
 
@@ -136,8 +141,8 @@ class Call(Verbs[M]):
     claim = CallVerb(verbs.claim)
     release = CallVerb(verbs.release)
     dtmf = CallVerb(verbs.dtmf)
-    request = CallVerb(verbs.request)
-    respond = CallVerb(verbs.respond)
+    request = CallVerb(message_verbs.request)
+    respond = CallVerb(message_verbs.respond)
     play = CallVerb(verbs.play)
     playback = CallVerb(verbs.playback)
     record = CallVerb(verbs.record)
@@ -189,7 +194,7 @@ class Calls(Verbs[M]):
         client: whose they are.
     """
 
-    def __init__(self, client: Verbs[M]) -> None:
+    def __init__(self, client: Connected[M]) -> None:
         self._client = client
 
     def _grant(self, wish: Wish[Any]) -> Any:  # noqa: ANN401
@@ -234,7 +239,7 @@ class Registrations(Verbs[M]):
     unregister = Verb(verbs.unregister)
 
 
-class Commands(Verbs[M]):
+class Commands(Connected[M]):
     """What a client can ask for, calls by their id."""
 
     place = Verb(verbs.place)
@@ -253,21 +258,21 @@ class Commands(Verbs[M]):
     claim = Verb(verbs.claim)
     release = Verb(verbs.release)
     dtmf = Verb(verbs.dtmf)
-    request = Verb(verbs.request)
-    respond = Verb(verbs.respond)
+    request = Verb(message_verbs.request)
+    respond = Verb(message_verbs.respond)
     play = Verb(verbs.play)
     playback = Verb(verbs.playback)
     record = Verb(verbs.record)
     accounts = Verb(verbs.accounts)
     register = Verb(verbs.register)
     unregister = Verb(verbs.unregister)
-    send = Verb(verbs.send)
-    watch = Verb(verbs.watch)
-    unwatch = Verb(verbs.unwatch)
-    publish = Verb(verbs.publish)
-    unpublish = Verb(verbs.unpublish)
-    notify = Verb(verbs.notify)
-    tell_waiting = Verb(verbs.tell_waiting)
+    send = Verb(message_verbs.send)
+    watch = Verb(message_verbs.watch)
+    unwatch = Verb(message_verbs.unwatch)
+    publish = Verb(message_verbs.publish)
+    unpublish = Verb(message_verbs.unpublish)
+    notify = Verb(message_verbs.notify)
+    tell_waiting = Verb(message_verbs.tell_waiting)
     tree = Verb(verbs.tree)
     do_not_disturb = Verb(verbs.do_not_disturb)
     drain = Verb(verbs.drain)

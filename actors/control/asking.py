@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from actors.control.errors import CommandRefused, TimedOut
 from actors.control.protocol import read
-from actors.control.records import Command, Done, Frame, Refused, Request
+from actors.control.records import Command, Done, Frame, Nothing, Refused, Request
 
 FIRST_REPEAT = 0.2  # seconds until a command is sent again under the same key
 LAST_REPEAT = 1.0
@@ -27,6 +27,10 @@ class Wish(NamedTuple, Generic[R]):
     part: type[Any]
     made: Callable[[list[Any]], R]
     key: str = ""
+
+
+def none(_parts: list[Nothing]) -> None:
+    """The result of a command that says nothing but that it took effect."""
 
 
 class Exchange(Generic[R]):

@@ -16,7 +16,8 @@ from typing import Self
 
 import zmq
 
-from actors.control.audio import AGAIN, Asked, Line, Lines, Stream, parting
+from actors.control.audio import Stream
+from actors.control.audio_lines import AGAIN, Asked, Line, Lines, parting
 from actors.control.paths import Where
 from actors.control.tapping import Cut, Heard, Mark
 from actors.media.audio_events import Measured

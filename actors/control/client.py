@@ -30,7 +30,8 @@ from actors.control.reading import LAST_QUIET, QUIET, Following, Lost, Reader
 from actors.control.records import Event, Frame, Request
 
 if TYPE_CHECKING:  # read when audio is first asked for
-    from actors.control.audio import Audio, Lines
+    from actors.control.audio import Audio
+    from actors.control.audio_lines import Lines
 
 __all__ = [
     "Client",
@@ -152,7 +153,8 @@ class Client(Commands[Blocking]):
         return self._see_through(wish, self._patience)
 
     def _tap(self, call: str, rate: int, *, hear: bool, speak: bool) -> "Audio":
-        from actors.control.audio import Audio, Lines  # noqa: PLC0415 - most clients do without
+        from actors.control.audio import Audio  # noqa: PLC0415 - most clients do without
+        from actors.control.audio_lines import Lines  # noqa: PLC0415 - as above
 
         if self._lines is None:
             self._lines = Lines(self._context, self.where, self.service.audio)

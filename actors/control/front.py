@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,7 @@ import msgspec
 
 from actors.control import commands, records
 from actors.control.cells import CALL, call_key
+from actors.control.checking import check
 from actors.control.chronicle import Chronicle
 from actors.control.claims import PROBE, Claims, Outcome
 from actors.control.desk import Desk
@@ -64,13 +66,13 @@ class Front(LayerActor):
         self._refuses = False  # the service is stopping
         self._malformed = 0
 
+    @abstractmethod
     def _record(self, event: Event, now: float) -> None:
         """Log an event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _arm(self, at: float) -> None:
         """Have the timer's cell expire at `at`, or earlier."""
-        raise NotImplementedError
 
     # From clients
 
@@ -116,7 +118,7 @@ class Front(LayerActor):
             return
         asker, grant = (knock.identity, request.id), knock.grant
         try:
-            commands.check(request.body)
+            check(request.body)
         except ProtocolError as error:
             self.refuse(asker, error.code, error.message, error.field)
             return

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+TONE = "tone:"  # before what is played and no file
+
 
 class Play(NamedTuple):
     """Play a file or a tone to the peer of a call with audio; CallPlayFinished tells its end.

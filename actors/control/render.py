@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from actors.control import records
 from actors.control.messaging import (
     CallRequestReceived,
     MessageReceived,
@@ -19,35 +20,6 @@ from actors.control.messaging import (
     SubscriptionReceived,
 )
 from actors.control.reading import Lost
-from actors.control.records import (
-    AccountChanged,
-    AccountInfo,
-    CallAnswered,
-    CallBridged,
-    CallClaimed,
-    CallDigitReceived,
-    CallEnded,
-    CallHoldChanged,
-    CallInfo,
-    CallMuteChanged,
-    CallNoticed,
-    CallOfferAnswered,
-    CallOffered,
-    CallPlaced,
-    CallPlayFinished,
-    CallProgressed,
-    CallReceived,
-    CallRecordFailed,
-    CallReleased,
-    CallTransferProgressed,
-    CallTransferRequested,
-    CallUnbridged,
-    Child,
-    Event,
-    PeerChanged,
-    ServiceStarted,
-    UnknownEvent,
-)
 
 
 def printable(text: str) -> str:
@@ -84,7 +56,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 HOLDERS = {"us": "us", "peer": "the peer", "both": "both"}
 
 
-def calls_table(calls: Sequence[CallInfo], now: float) -> str:
+def calls_table(calls: Sequence[records.CallInfo], now: float) -> str:
     """The list of calls; `now` is wall clock time."""
     if not calls:
         return "no calls"
@@ -104,7 +76,7 @@ def calls_table(calls: Sequence[CallInfo], now: float) -> str:
     )
 
 
-def accounts_table(accounts: Sequence[AccountInfo], now: float) -> str:
+def accounts_table(accounts: Sequence[records.AccountInfo], now: float) -> str:
     """The list of accounts; `now` is wall clock time."""
     if not accounts:
         return "no accounts"
@@ -114,12 +86,12 @@ def accounts_table(accounts: Sequence[AccountInfo], now: float) -> str:
     )
 
 
-def _where(account: AccountInfo | AccountChanged) -> str:
+def _where(account: records.AccountInfo | records.AccountChanged) -> str:
     """The account, and the registrar where that is another than its first."""
     return f"{account.account} at {account.registrar}" if account.registrar else account.account
 
 
-def standing(account: AccountInfo | AccountChanged, now: float) -> str:
+def standing(account: records.AccountInfo | records.AccountChanged, now: float) -> str:
     """What is true of an account, for people."""
     bound = f"bound for {span(account.until - now)}" if account.until > now else ""
     if account.state == "registered":
@@ -130,7 +102,7 @@ def standing(account: AccountInfo | AccountChanged, now: float) -> str:
     return ", ".join(filter(None, (" ".join(filter(None, words)), bound)))
 
 
-def children_table(children: Sequence[Child], now: float) -> str:
+def children_table(children: Sequence[records.Child], now: float) -> str:
     """The supervisor's children; `now` is wall clock time."""
     return table(
         ("NAME", "PID", "STATE", "RESTARTS", "EPOCH", "SINCE"),
@@ -148,7 +120,7 @@ def children_table(children: Sequence[Child], now: float) -> str:
     )
 
 
-def event_line(event: Event | Lost) -> str:
+def event_line(event: records.Event | Lost) -> str:
     """One event in one line."""
     if isinstance(event, Lost):
         return f"{'':8}  --  events after {event.after} and before {event.next} are lost"
@@ -158,40 +130,40 @@ def event_line(event: Event | Lost) -> str:
     return printable(f"{head}  {call + '  ' if call else ''}{sentence(event)}")
 
 
-def sentence(event: Event) -> str:
+def sentence(event: records.Event) -> str:
     """What an event says, without its number, time and call."""
     return SENTENCES[type(event)](event)
 
 
-def _received(event: CallReceived) -> str:
+def _received(event: records.CallReceived) -> str:
     name = f'"{event.display_name}" ' if event.display_name else ""
     return f"call in from {name}{event.remote} to {event.local}"
 
 
-def _placed(event: CallPlaced) -> str:
+def _placed(event: records.CallPlaced) -> str:
     by = f" by {event.account}" if event.account else f" as {event.local}" if event.local else ""
     return f"call out to {event.remote}{by}"
 
 
-def _played(event: CallPlayFinished) -> str:
+def _played(event: records.CallPlayFinished) -> str:
     return f"{event.path} {'could not be played: ' + event.error if event.error else 'has been played'}"
 
 
-def _answered(event: CallAnswered) -> str:
+def _answered(event: records.CallAnswered) -> str:
     return f"answered, {event.encoding}/{event.clock_rate}" if event.encoding else "answered"
 
 
-def _held(event: CallHoldChanged) -> str:
+def _held(event: records.CallHoldChanged) -> str:
     by = [name for name, on in (("us", event.local), ("the peer", event.remote)) if on]
     return f"held by {' and by '.join(by)}" if by else "off hold"
 
 
-def _asked_to_call(event: CallTransferRequested) -> str:
+def _asked_to_call(event: records.CallTransferRequested) -> str:
     what = f"to be answered as {event.request}" if event.request else event.placed or "refused"
     return f"asked to call {event.target}: {what}"
 
 
-def ended(event: CallEnded) -> str:
+def ended(event: records.CallEnded) -> str:
     """How a call ended, for people."""
     if event.outcome == "answered":
         counts = f"{event.packets_sent} sent, {event.packets_received} received, {event.packets_lost} lost"
@@ -204,28 +176,28 @@ def ended(event: CallEnded) -> str:
 
 # A sentence a kind. Here one is added.
 SENTENCES: dict[type, Callable[[Any], str]] = {
-    CallPlaced: _placed,
-    CallReceived: _received,
-    CallProgressed: lambda event: f"{event.status} {event.reason}",
-    CallAnswered: _answered,
-    CallEnded: ended,
-    CallPlayFinished: _played,
-    CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
-    CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
-    CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
-    CallOffered: lambda event: (
+    records.CallPlaced: _placed,
+    records.CallReceived: _received,
+    records.CallProgressed: lambda event: f"{event.status} {event.reason}",
+    records.CallAnswered: _answered,
+    records.CallEnded: ended,
+    records.CallPlayFinished: _played,
+    records.CallRecordFailed: lambda event: f"recording to {event.path} stopped: {event.error}",
+    records.CallDigitReceived: lambda event: f"digit {event.digit} for {event.duration} ms ({event.method})",
+    records.CallNoticed: lambda event: f"{event.kind.replace('_', ' ')}: {event.text}",
+    records.CallOffered: lambda event: (
         f"{event.method or 'a response'} {'offers a session' if event.sdp else 'wants an offer'}, as {event.offer}"
     ),
-    CallOfferAnswered: lambda event: f"our offer: {event.status} {event.reason}",
-    CallHoldChanged: _held,
-    CallBridged: lambda event: f"bridged with {', '.join(event.others)}",
-    CallUnbridged: lambda event: f"in no bridge{': ' if event.reason else ''}{event.reason}",
-    CallMuteChanged: lambda event: "unmuted" if event.what == "none" else f"muted: {event.what}",
-    CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
-    CallTransferRequested: _asked_to_call,
-    CallClaimed: lambda event: f"claimed by {event.worker or 'a worker'}",
-    CallReleased: lambda event: f"{event.worker or 'its worker'} has it no more: {event.reason}",
-    AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
+    records.CallOfferAnswered: lambda event: f"our offer: {event.status} {event.reason}",
+    records.CallHoldChanged: _held,
+    records.CallBridged: lambda event: f"bridged with {', '.join(event.others)}",
+    records.CallUnbridged: lambda event: f"in no bridge{': ' if event.reason else ''}{event.reason}",
+    records.CallMuteChanged: lambda event: "unmuted" if event.what == "none" else f"muted: {event.what}",
+    records.CallTransferProgressed: lambda event: f"transfer: {event.status} {event.reason}",
+    records.CallTransferRequested: _asked_to_call,
+    records.CallClaimed: lambda event: f"claimed by {event.worker or 'a worker'}",
+    records.CallReleased: lambda event: f"{event.worker or 'its worker'} has it no more: {event.reason}",
+    records.AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
     CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",
     MessageReceived: lambda event: f"message from {event.remote}: {event.body}",
@@ -234,9 +206,11 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     NotifyReceived: lambda event: f"{event.event} of {event.remote} is {event.state}",
     MessagesWaiting: lambda event: f"messages wait: {'yes' if event.waiting else 'no'} {dict(event.counts)}",
     PublicationChanged: lambda event: f"publication {event.publication} is {event.state} {event.reason}".rstrip(),
-    ServiceStarted: lambda _: "service started",
+    records.ServiceStarted: lambda _: "service started",
     SubscriptionReceived: lambda event: f"{event.remote} subscribes to {event.event} of {event.local}",
     SubscriberLeft: lambda event: f"subscriber {event.subscription} left: {event.status or ''} {event.reason}",
-    PeerChanged: lambda event: f"{event.account} {'answers' if event.reachable else 'does not answer'}: {event.status}",
-    UnknownEvent: lambda event: f"{event.type} {event.fields}",
+    records.PeerChanged: lambda event: (
+        f"{event.account} {'answers' if event.reachable else 'does not answer'}: {event.status}"
+    ),
+    records.UnknownEvent: lambda event: f"{event.type} {event.fields}",
 }

@@ -62,6 +62,7 @@ def test_the_client_starts_with_what_it_needs_and_no_more() -> None:
             "connecting",
             "errors",
             "event_records",
+            "message_verbs",
             "messaging",
             "paths",
             "playing",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.control import commands, verbs
+from actors.control import checking, commands, verbs
 from actors.control.protocol import MAX_FRAME, ProtocolError, encode_frame, plain
 from actors.control.records import (
     Answer,
@@ -99,7 +99,7 @@ def test_a_command_becomes_the_dialogs_with_every_field() -> None:
     ],
 )
 def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
-    commands.check(command)
+    checking.check(command)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_can_be_carried_out_passes(command: commands.Command) -> None:
 )
 def test_what_cannot_be_carried_out_names_the_field(command: commands.Command, field: str) -> None:
     with pytest.raises(ProtocolError) as caught:
-        commands.check(command)
+        checking.check(command)
     assert caught.value.field == field
 
 

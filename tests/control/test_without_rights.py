@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from actors.control import messaging, playing, records
-from actors.control.commands import check
+from actors.control.checking import check
 from actors.control.keys import Keys
 from actors.control.protocol import decode_frame, encode_request
 from actors.control.records import COMMANDS, Command, Done, Refused, Request

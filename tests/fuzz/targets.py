@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from actors.control import records
-from actors.control.commands import check
+from actors.control.checking import check
 from actors.control.protocol import ProtocolError, decode_frame, decode_request, encode_frame, encode_request
 from actors.sip import LocalProtocolError, MediaType, RemoteProtocolError, Request, multipart, parse, sdp
 from actors.sip import uri as uris
