@@ -264,10 +264,15 @@ class ControlActor(Front):
     def peer_reset(self, peer: str, now: float) -> None:
         """A shard has lost all it held: its commands fail and its calls are over."""
         lost = Reply(code="lost", message=f"{peer} has lost what it held; ask again")
-        for call in self._desk.lose(peer, lost, now):
-            self._record(_lost(call), now)
+        for key in self._desk.concerned():
+            self.defer(self._lose, key, peer, lost, now)  # each a step of its own: one that breaks stops no other
         for asker in self._questions.lose(peer):
             self.refuse(asker, lost.code, lost.message)
+
+    def _lose(self, key: bytes, peer: str, lost: Reply, now: float) -> None:
+        call = self._desk.lose(key, peer, lost, now)
+        if call:
+            self._record(_lost(call), now)
 
 
 def _lost(call: str) -> call_events.CallEnded:

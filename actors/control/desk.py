@@ -213,18 +213,20 @@ class Desk:
             self._house.settle(old, None, now)
         self._house.settle(key, cell, now)
 
-    def lose(self, peer: str, lost: Reply, now: float) -> list[str]:
-        """A shard has forgotten everything: its commands fail. Returns its calls, which are over."""
-        for key in list(self._pending):
-            cell = self._cells.get(PENDING + key)
-            if cell is not None and peer in cell.waiting:
-                self.conclude(peer, REF + key.decode(), lost, now)
-        over = []
-        for key in self._cells.keys():  # noqa: SIM118 - not a dict
-            if key[:1] == CALL and (live := self._cells.get(key)) is not None and live.owner == peer:
-                self._house.over(live.call)
-                over.append(live.call)
-        return over
+    def concerned(self) -> list[bytes]:
+        """The cells that a shard may have a part in: commands under way before calls, as a failed one ends its own."""
+        calls = [key for key in self._cells.keys() if key[:1] == CALL]  # noqa: SIM118 - not a dict
+        return [*(PENDING + key for key in self._pending), *calls]
+
+    def lose(self, key: bytes, peer: str, lost: Reply, now: float) -> str:
+        """A shard has forgotten everything: fail its command, or forget its call, and return that one's id."""
+        cell = self._cells.get(key)
+        if isinstance(cell, Pending) and peer in cell.waiting:
+            self.conclude(peer, REF + key[1:].decode(), lost, now)
+        elif isinstance(cell, Live) and cell.owner == peer:
+            self._house.over(cell.call)
+            return cell.call
+        return ""
 
     # Time
 
