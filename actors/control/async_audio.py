@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,7 @@ import zmq
 from actors.control.audio import Stream
 from actors.control.audio_lines import AGAIN, Asked, Line, Lines, parting
 from actors.control.paths import Where
+from actors.control.records import CallInfo
 from actors.control.tapping import Cut, Heard, Mark
 from actors.media.audio_events import Measured
 
@@ -110,9 +111,19 @@ class AsyncAudio(Stream):
 
     _lines: AsyncLines
 
-    def __init__(self, lines: AsyncLines, call: str, rate: int, *, hear: bool, speak: bool, patience: float) -> None:
+    def __init__(
+        self,
+        lines: AsyncLines,
+        calls: Callable[[], Awaitable[list[CallInfo]]],
+        call: str,
+        rate: int,
+        *,
+        hear: bool,
+        speak: bool,
+        patience: float,
+    ) -> None:
         self._lines = lines
-        self._call = call
+        self._calls = calls
         self._patience = patience
         self._asked = Asked(lines, call, rate, hear=hear, speak=speak)
 
@@ -127,7 +138,7 @@ class AsyncAudio(Stream):
         found = None
         while found is None:
             if loop.time() >= end:
-                raise self._asked.failure(self._call)
+                raise self._asked.failure(await self._calls())
             self._asked.ask()
             again = loop.time() + AGAIN
             while found is None and (left := again - loop.time()) > 0:

@@ -122,7 +122,7 @@ class AsyncClient(Commands[Awaiting]):
 
         if self._lines is None:
             self._lines = AsyncLines(self._context, self.where, self.service.audio, self._loop)
-        return AsyncAudio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
+        return AsyncAudio(self._lines, self.calls, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     async def _see_through(self, wish: Wish[R], patience: float) -> R:
         """Send a wish until its whole reply has come."""

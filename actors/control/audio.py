@@ -13,7 +13,7 @@ their call moves to another one.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +21,7 @@ import zmq
 
 from actors.control.audio_lines import AGAIN, Asked, Line, Lines, parting
 from actors.control.errors import ControlError, TimedOut
+from actors.control.records import CallInfo
 from actors.control.tapping import Cut, Heard, Mark, Tap
 from actors.media.audio_events import Measured
 
@@ -89,6 +90,7 @@ class Audio(Stream):
 
     Args:
         lines: the client's.
+        calls: lists the calls that there are.
         call: the call's id.
         rate: samples a second: 8000, 16000, 24000 or 48000.
         hear: frames of the peer's are wanted.
@@ -96,17 +98,27 @@ class Audio(Stream):
         patience: seconds until it must stand.
 
     Raises:
-        CommandRefused: there is no such call, or another tap speaks in it.
+        CommandRefused: there is no such call, it has no audio (``no_media``), or another tap speaks in it.
         TimedOut: nobody answers.
     """
 
-    def __init__(self, lines: Lines, call: str, rate: int, *, hear: bool, speak: bool, patience: float) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        calls: Callable[[], list[CallInfo]],
+        call: str,
+        rate: int,
+        *,
+        hear: bool,
+        speak: bool,
+        patience: float,
+    ) -> None:
         asked = Asked(lines, call, rate, hear=hear, speak=speak)
         end = time.monotonic() + patience
         found = None
         while found is None:
             if time.monotonic() >= end:
-                raise asked.failure(call)
+                raise asked.failure(calls())
             asked.ask()
             again = time.monotonic() + AGAIN
             while found is None and (left := again - time.monotonic()) > 0:

@@ -10,6 +10,7 @@ import zmq
 from actors.control.connecting import dealer
 from actors.control.errors import CommandRefused, ControlError, TimedOut
 from actors.control.paths import Key, Where
+from actors.control.records import CallInfo
 from actors.control.tapping import Tap
 from actors.media.audio_events import (
     MAX_MESSAGE,
@@ -273,12 +274,15 @@ class Asked:
             if tap is not found:
                 line.drop(tap)
 
-    def failure(self, call: str) -> ControlError:
-        """Why there is no tap in time."""
+    def failure(self, calls: Iterable[CallInfo]) -> ControlError:
+        """Why there is no tap in time; `calls` are those that there are. A media process knows only its own."""
         self.forget(None)
-        if any(tap.refusal is not None for _, tap in self._tries.values()):
-            return CommandRefused("no_such_call", f"no call {call} has audio")
-        return TimedOut("no media process of the service answers; see: sipactors ps")
+        if all(tap.refusal is None for _, tap in self._tries.values()):
+            return TimedOut("no media process of the service answers; see: sipactors ps")
+        call = self._wanted.call
+        if any(each.call == call for each in calls):
+            return CommandRefused("no_media", f"call {call} has no audio in the service, or not yet", "call")
+        return CommandRefused("no_such_call", f"there is no call {call}", "call")
 
 
 class _Sought:

@@ -158,7 +158,7 @@ class Client(Commands[Blocking]):
 
         if self._lines is None:
             self._lines = Lines(self._context, self.where, self.service.audio)
-        return Audio(self._lines, call, rate, hear=hear, speak=speak, patience=self._patience)
+        return Audio(self._lines, self.calls, call, rate, hear=hear, speak=speak, patience=self._patience)
 
     def _see_through(self, wish: Wish[R], patience: float) -> R:
         """Send a wish until its whole reply has come."""

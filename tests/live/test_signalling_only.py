@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from actors.control.client import Client, EventStream
+from actors.control.client import Client, CommandRefused, EventStream
 from tests.chaos.killing import kill, wait_restarted
 from tests.live import sipp
 from tests.live.processes import family, followed
@@ -52,6 +52,12 @@ def rtp_port(sdp: str) -> int:
     found = re.search(r"m=audio (\d+) ", sdp)
     assert found is not None
     return int(found[1])
+
+
+def refused_audio(client: Client, call: str) -> str:
+    with pytest.raises(CommandRefused) as caught:
+        client.calls[call].audio()
+    return caught.value.code
 
 
 def both_end(events: EventStream) -> list[Any]:
@@ -123,6 +129,9 @@ def test_media_between_two_services_passes_the_bridge_by_and_outlives_its_media_
         assert next_event(heard, "CallHoldChanged", call).local
         caller.resume(call)
         assert not next_event(heard, "CallHoldChanged", call).local
+        with Client(box.run_dir, patience=3.0) as brief:
+            codes = [refused_audio(brief, each) for each in (brief.calls()[0].call, "nobody")]
+            assert codes == ["no_media", "no_such_call"]
         with caller.calls[call].audio(hear=True, speak=False) as audio:
             while not any(next(iter(audio)).data):
                 pass
