@@ -132,6 +132,28 @@ class Caller:
         copied = re.findall(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", request, re.MULTILINE)
         self._socket.send(f"SIP/2.0 200 OK\r\n{''.join(copied)}Content-Length: 0\r\n\r\n".encode())
 
+    def request(self, method: str, number: int, *headers: str) -> None:
+        """Send another request in the call that was answered, once.
+
+        Args:
+            method: of it.
+            number: its CSeq; that of the INVITE is 1.
+            headers: more lines.
+        """
+        lines = [
+            f"{method} {self._uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self._own};branch=z9hG4bK{self._tag}{number}",
+            "Max-Forwards: 70",
+            f"From: <sip:caller@{self._own}>;tag={self._tag}",
+            f"To: <{self._uri}>;tag={self.our_tag()}",
+            f"Call-ID: {self._tag}",
+            f"CSeq: {number} {method}",
+            f"Contact: <sip:caller@{self._own}>",
+            *headers,
+            "Content-Length: 0",
+        ]
+        self._socket.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+
     def receive(self, start: str) -> str:
         """Wait for a message that starts so."""
         while True:

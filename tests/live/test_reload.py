@@ -129,6 +129,58 @@ def test_accounts_trunks_and_codecs_change_by_a_reload_and_no_call_drops(tmp_pat
         first.receive("BYE ")
 
 
+def answer_to(client: Client, service: Service) -> int:
+    """What the service says to one more call, which is ended if it was let in."""
+    before = {call.call for call in client.calls()}
+    with Caller(service.addresses["udp"]) as caller:
+        caller.invite()
+        status = caller.patient_final()
+        if status == 200:
+            up(client, len(before) + 1)
+            (call,) = (call.call for call in client.calls() if call.call not in before)
+            client.hangup(call)
+            caller.grant(caller.receive("BYE "))
+            ended(client, len(before))
+    return status
+
+
+def ended(client: Client, left: int) -> None:
+    """Wait until no more than so many calls are left."""
+    with client.events() as events:
+        while len(client.calls()) > left:
+            events.receive(0.05)
+
+
+def test_policies_change_by_a_reload_and_no_call_drops(tmp_path: Path) -> None:
+    with (
+        running(listen=(), config=ECHO + "[calls]\n", base=tmp_path) as service,
+        Client(service.run_dir, patience=30.0) as client,
+        Caller(service.addresses["udp"]) as first,
+        client.events(topics=["CallTransferRequested"]) as events,
+    ):
+        first.invite()
+        assert first.final() == 200
+        up(client, 1)
+        assert answer_to(client, service) == 200
+        first.request("REFER", 2, "Refer-To: <sip:carol@127.0.0.1:9>")
+        first.receive("SIP/2.0 603 ")
+        rewrite(service, "[sip]\n", "[sip]\nmax_calls = 1\n")
+        rewrite(service, "[calls]\n", '[calls]\nrefer = "ask"\nrefer_hosts = ["*"]\n')
+        assert "dialog-0" in client.reload()
+        assert answer_to(client, service) == 486
+        first.request("REFER", 3, "Refer-To: <sip:carol@127.0.0.1:9>")
+        assert next_event(events, "CallTransferRequested", []).call == client.calls()[0].call
+        client.do_not_disturb(603)
+        rewrite(service, "max_calls = 1\n", "")
+        assert "dialog-0" in client.reload()
+        assert answer_to(client, service) == 603  # what a client said holds on
+        client.do_not_disturb(0)
+        assert answer_to(client, service) == 200
+        assert [call.state for call in client.calls()] == ["confirmed"]
+        client.hangup(client.calls()[0].call)
+        first.receive("BYE ")
+
+
 @pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs the Debian package kamailio")
 def test_an_account_that_a_reload_removes_is_gone_at_its_registrar_and_one_that_it_changes_is_bound_anew(
     tmp_path: Path,
