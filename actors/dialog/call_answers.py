@@ -219,14 +219,16 @@ def _pracked(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> 
         if sdp:
             call, body = answering(_brought(call, sdp), Carrier.PRACK)
         assert call.dialog is not None
-        dialog, prack, effects = early.pracked(call.dialog, offer.seq, offer.rseq, body, given.agent.names, now)
+        what = early.Racked(offer.seq, offer.rseq, body)
+        call, dialog, prack, effects = early.pracked(call, call.dialog, what, given, now)
         return replace(call, dialog=dialog, requests=(*call.requests, prack)), effects
     one, base = early.early_of(call, offer.early), call.media
     assert one.dialog is not None
     inside, body = early.within(call, one.exchange), b""
     if sdp:
         inside, body = answering(_brought(inside, sdp), Carrier.PRACK)
-    dialog, prack, effects = early.pracked(one.dialog, offer.seq, offer.rseq, body, given.agent.names, now)
+    what = early.Racked(offer.seq, offer.rseq, body)
+    call, dialog, prack, effects = early.pracked(call, one.dialog, what, given, now)
     one = replace(one, dialog=dialog, exchange=inside.media.exchange)
     call = early.put(replace(call, media=base), one)
     return replace(call, requests=(*call.requests, prack)), effects

@@ -10,7 +10,7 @@ from actors.dialog import call_account, dialog_state, session_timer
 from actors.dialog.attempt import News, advance, begin
 from actors.dialog.call import Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_commands import HoldCall, OfferSession
-from actors.dialog.call_early import crowded, described, pracked, rseq_of, thought_over
+from actors.dialog.call_early import Racked, crowded, described, pracked, proven_again, rseq_of, thought_over
 from actors.dialog.call_end import ended
 from actors.dialog.call_events import CallHoldChanged, CallNoticed, CallOfferAnswered
 from actors.dialog.call_parts import Change, Offer, Outcome
@@ -165,7 +165,7 @@ def led(call: Call, given: Given, now: float) -> tuple[Call, Change, bool, Effec
     change = call.change
     assert change is not None
     assert change.attempt is not None
-    proven = call_account.again(call, given.agent, heard, change.attempt, now)
+    proven = proven_again(call, given, heard, change.attempt, change.early, now)
     if proven is not None:
         call, again, effects = proven
         once_more = replace(change, attempt=again, rseq=0)
@@ -224,7 +224,7 @@ def progressed(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
         if error.status == 500:  # an offer of theirs waits: the response comes again
             return before, ()
         what = None
-    dialog, prack, effects = pracked(dialog, heard.head.cseq, rseq, reply, given.agent.names, now)
+    call, dialog, prack, effects = pracked(call, dialog, Racked(heard.head.cseq, rseq, reply), given, now)
     if what is not None:
         call = replace(call, media=replace(call.media, direction=change.direction))
         effects += settled(before, call, given)

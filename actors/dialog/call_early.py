@@ -5,6 +5,8 @@ RFC 3261 section 13.2.2.1, RFC 3262 section 4, RFC 3960 section 3.1.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from actors.dialog import call_account, dialog_state
 from actors.dialog.attempt import Attempt, AttemptInput, News, advance, begin
 from actors.dialog.attempt import step as attempt_step
@@ -13,7 +15,6 @@ from actors.dialog.call_events import CallProgressed
 from actors.dialog.call_parts import Early, Offer, Outcome
 from actors.dialog.call_waiting import posed, text, waits
 from actors.dialog.dialog_state import Dialog, Path
-from actors.dialog.names import Names
 from actors.dialog.negotiation import agreed, answered, answering, awaited, fits, start
 from actors.dialog.reply import description_in, shown
 from actors.runtime.machine import Arm, Effects
@@ -146,7 +147,7 @@ def _reliable(call: Call, rseq: int, given: Given, now: float, effects: Effects)
         theirs = body if asks is Carrier.RELIABLE else b""
         call, posing = posed(put(call, early), offer, theirs, "", given, now)
         return call, (*effects, *_told(call, heard, given), *posing)
-    dialog, prack, more = pracked(dialog, heard.head.cseq, rseq, reply, given.agent.names, now)
+    call, dialog, prack, more = pracked(call, dialog, Racked(heard.head.cseq, rseq, reply), given, now)
     early = replace(early, dialog=dialog, rseq=rseq)
     call, started = _heard(call, inside, early)
     call = replace(call, requests=(*call.requests, prack))
@@ -171,21 +172,47 @@ def _offers_in_prack(call: Call) -> bool:
     return order is not None and order.offer_in_prack and call.offer is None and call.change is None
 
 
-def pracked(
-    dialog: Dialog, invited: int, rseq: int, body: bytes, names: Names, now: float, *, again: bool = False
-) -> tuple[Dialog, Attempt, Effects]:
-    """The PRACK to the reliable response number `rseq` (RFC 3262 s4), in the dialog that has counted it.
+class Racked(NamedTuple):
+    """What a PRACK acknowledges: the CSeq number of the INVITE and the number of its response, and with which body.
 
-    `invited` is the CSeq number of the INVITE; `again` says that another PRACK to it was refused for its offer.
+    `again` says that another PRACK to it was refused for its offer.
     """
-    seq = dialog.local_seq + 1
+
+    invited: int
+    rseq: int
+    body: bytes = b""
+    again: bool = False
+
+
+def pracked(
+    call: Call, dialog: Dialog, what: Racked, given: Given, now: float
+) -> tuple[Call, Dialog, Attempt, Effects]:
+    """The PRACK to a reliable response (RFC 3262 s4), in the dialog that has counted it, with our credentials."""
+    invited, rseq, body, again = what
+    agent, seq = given.agent, dialog.local_seq + 1
     dialog = replace(dialog, local_seq=seq)
     rack = (("RAck", f"{rseq} {invited} INVITE"),)
     raw = dialog_state.request(dialog, "PRACK", seq, body=body, headers=rack)
+    if call.identity is not None:
+        call, raw = call_account.proven(call, agent, "PRACK", raw, seq)  # counts as one with its INVITE
     name = f"prack {dialog.id.remote_tag} {invited} {rseq}{' again' if again else ''}"
     prack, hop = dialog_state.attempt(dialog, name, "PRACK", raw)
-    prack, effects = begin(prack, hop, names, now)
-    return dialog, prack, effects
+    prack, effects = begin(prack, hop, agent.names, now)
+    return call, dialog, prack, effects
+
+
+def proven_again(
+    call: Call, given: Given, heard: Heard, attempt: Attempt, tag: str, now: float
+) -> tuple[Call, Attempt, Effects] | None:
+    """As that of `call_account`, of a request in the dialog, or in the early one with this tag of the peer's."""
+    one = None if call.dialog is not None else early_of(call, tag)
+    if one is None:
+        return call_account.again(call, given.agent, heard, attempt, now)
+    proven = call_account.again(replace(call, dialog=one.dialog), given.agent, heard, attempt, now)
+    if proven is None:
+        return None
+    inside, sent, effects = proven
+    return put(replace(inside, dialog=None), replace(one, dialog=inside.dialog)), sent, effects
 
 
 def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
@@ -197,7 +224,7 @@ def request_done(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     for one in call.requests:
         sent = one
         if one.key == heard.key:
-            proven = call_account.again(call, given.agent, heard, one, now)
+            proven = proven_again(call, given, heard, one, one.name.split(" ")[1], now)
             if proven is not None:
                 call, sent, effects = proven
             else:

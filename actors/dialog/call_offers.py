@@ -9,7 +9,7 @@ from __future__ import annotations
 from actors.dialog.call import Call, Given, Heard, Input, State, replace, tell
 from actors.dialog.call_change import LATER, MAX_GLARES, brought, glare, led, retargeted, sent
 from actors.dialog.call_commands import OfferSession
-from actors.dialog.call_early import early_of, pracked, put, within
+from actors.dialog.call_early import Racked, early_of, pracked, put, within
 from actors.dialog.call_events import CallOfferAnswered
 from actors.dialog.call_parts import Change, Early, Offer
 from actors.dialog.call_reliable import accepted
@@ -90,7 +90,7 @@ def in_prack(call: Call, offer: Offer, sdp: bytes, given: Given, now: float) -> 
     inside = within(call, one.exchange)
     inside = replace(inside, media=replace(inside.media, draft=sdp))
     exchange = offered(inside, given.agent, Carrier.PRACK).media.exchange
-    dialog, prack, effects = pracked(one.dialog, offer.seq, offer.rseq, sdp, given.agent.names, now)
+    call, dialog, prack, effects = pracked(call, one.dialog, Racked(offer.seq, offer.rseq, sdp), given, now)
     acknowledges = (offer.seq, offer.rseq)
     change = Change(prack, call.media.direction, update=True, sdp=sdp, early=offer.early, acknowledges=acknowledges)
     return replace(put(call, replace(one, dialog=dialog, exchange=exchange)), change=change), effects
@@ -144,8 +144,8 @@ def _settled(call: Call, change: Change, heard: Heard, wrong: str, given: Given,
     assert dialog is not None
     effects: Effects = ()
     if change.acknowledges and heard.response is not None and heard.status >= 300 and heard.status != 481:
-        seq, rseq = change.acknowledges
-        dialog, prack, effects = pracked(dialog, seq, rseq, b"", given.agent.names, now, again=True)
+        what = Racked(*change.acknowledges, again=True)
+        call, dialog, prack, effects = pracked(call, dialog, what, given, now)
         call = replace(call, requests=(*call.requests, prack))
         if one is not None:
             call = put(call, replace(one, dialog=dialog))

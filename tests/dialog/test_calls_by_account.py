@@ -288,3 +288,34 @@ def test_a_refer_that_is_challenged_goes_again() -> None:
     again = caller.challenged(key, nonce="n2", stale=True)
     assert again.method == "REFER"
     assert proven(again).nonce == "n2"
+
+
+def test_a_prack_shows_what_was_asked_for_and_is_answered_when_it_is_asked_afresh() -> None:
+    """RFC 3261 s22.2, in an early dialog."""
+    caller = phone()
+    caller.challenged(caller.call_by_trunk())
+    invited = [e for e in caller.all(Send) if e.key.method == "INVITE"][-1]
+    route = {"Record_Route": "<sip:192.0.2.77;lr>"}
+    caller.response(answer_to(invited.raw, 180, Require="100rel", RSeq="1", **route), invited.key)
+    (prack,) = caller.sent("PRACK")
+    assert proven(prack).nonce == "n1"
+    again = caller.challenged(caller.last(Send).key, nonce="n2", stale=True)
+    assert (again.method, again.head.cseq, again.get("RAck")) == ("PRACK", prack.head.cseq + 1, prack.get("RAck"))
+    assert proven(again).nonce == "n2"
+    caller.response(answer_to(invited.raw, 200, body=OFFER, **route), invited.key)
+    caller.command(HangUp("h", caller.call.call))
+    assert caller.sent("BYE")[0].head.cseq == again.head.cseq + 1
+
+
+def test_a_reliable_response_does_not_let_a_peer_ask_for_credentials_for_ever() -> None:
+    """FAULTS 39: five times a request, its PRACKs among them."""
+    caller = phone()
+    caller.call_by_trunk()
+    for number in range(20):
+        invited = [e for e in caller.all(Send) if e.key.method == "INVITE"][-1]
+        caller.response(answer_to(invited.raw, 180, tag=f"t{number}", Require="100rel", RSeq="1"), invited.key)
+        asked = {"Proxy_Authenticate": challenge(nonce=f"n{number}", stale=True)}
+        caller.response(answer_to(invited.raw, 407, tag=f"t{number}", **asked), invited.key)
+        if not caller.calls or caller.state != "INVITING":
+            break
+    assert len(caller.sent("INVITE")) <= 7
