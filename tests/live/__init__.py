@@ -10,8 +10,7 @@ SIPp               calls in and out over UDP and TCP, IPv4 and IPv6, a hundred a
                    keys by RFC 4733 (test_keys); the audio of G.711 whole (test_audio_sipp); several targets, and
                    those that refuse, are silent or late (test_failover); SDP of the application's
                    (test_signalling_only); ringing on a sound card (test_sound_devices); placement in threads
-                   (test_thread_placement); what watches a transaction (test_observing);
-                   the next supervisor on kept sockets (test_systemd)
+                   (test_thread_placement); what watches a transaction (test_observing)
 Kamailio           registrar and proxy with MD5 and SHA-256 over UDP, TCP and TLS (test_registrar_kamailio);
                    flows of RFC 5626 (test_flows_kamailio); in the route of every dialog (test_through_kamailio); the
                    telephone of the examples (test_josua); accounts that a reload takes out or changes (test_reload)
