@@ -95,7 +95,7 @@ def _play(client: Client, call: str, file: str, *, loop: bool, queue: bool) -> N
 @json_option
 @run_dir_option
 def record_command(run_dir: Path | None, call: str, file: str, sides: str, stop: bool, as_json: bool) -> None:
-    """Record a call into the WAV file FILE. Exit code 1 where it cannot be made."""
+    """Record a call into FILE: Opus in Ogg where it is named .ogg or .opus, else WAV. Exit code 1 if it fails."""
     if bool(file) == stop:
         raise click.UsageError("name a FILE, or --stop")
     with connected(run_dir) as client:
