@@ -1,8 +1,9 @@
 """Signalling-only calls with peers of SIPp, and of our own with media, through examples/signalling_bridge.py.
 
 SIPp describes media that no service here could do, and each side checks that the other's words come through: the first
-offer and its early answer, re-INVITEs of both sides, UPDATE. Then with media: it flows between the peers, past the
-service in the middle, which has no session and may lose its media process.
+offer and its early answer, re-INVITEs of both sides, UPDATE before the answer and after it, offers in PRACKs and in
+reliable responses, re-INVITEs without one. Then with media: it flows between the peers, past the service in the middle,
+which has no session and may lose its media process.
 """
 
 from __future__ import annotations
