@@ -17,7 +17,7 @@ from typing import Self
 import zmq
 
 from actors.control.audio import Stream
-from actors.control.audio_lines import AGAIN, Asked, Line, Lines, parting
+from actors.control.audio_lines import AGAIN, Asked, Line, Lines
 from actors.control.paths import Where
 from actors.control.records import CallInfo
 from actors.control.tapping import Cut, Heard, Mark
@@ -150,8 +150,7 @@ class AsyncAudio(Stream):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._line.drop(self._tap) and not self._line.socket.closed:
-            self._line.send(parting(self._tap))
+        self._part()
 
     async def __aiter__(self) -> AsyncIterator[Heard]:
         while (frame := await self.receive()) is not None:

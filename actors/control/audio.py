@@ -80,6 +80,12 @@ class Stream:
         """Why it is over; empty while it is not."""
         return self._tap.closed
 
+    def _part(self) -> None:
+        """It is over, also where it is being sought."""
+        line, asks = self._line, parting(self._tap)
+        if line.drop(self._tap) and not line.socket.closed:
+            line.send(asks)
+
     def _check(self) -> None:
         if self._tap.closed:
             raise AudioEnded(self._tap.closed)
@@ -215,8 +221,7 @@ class Audio(Stream):
 
     def close(self) -> None:
         """Leave; what was not played is dropped."""
-        if self._line.drop(self._tap) and not self._line.socket.closed:
-            self._line.send(parting(self._tap))
+        self._part()
 
     def _pump(self, end: float | None) -> bool:
         """Send, and take what comes; False when `end` is past."""

@@ -271,8 +271,8 @@ class Asked:
     def forget(self, found: Tap | None) -> None:
         """Drop all tries but the one that stands."""
         for line, tap in self._tries.values():
-            if tap is not found:
-                line.drop(tap)
+            if tap is not found and line.drop(tap) and tap.refusal is None:
+                line.send([Leave(tap.token)])  # it may stand yet
 
     def failure(self, calls: Iterable[CallInfo]) -> ControlError:
         """Why there is no tap in time; `calls` are those that there are. A media process knows only its own."""
