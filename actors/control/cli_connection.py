@@ -26,6 +26,12 @@ class NoServiceFailure(Failure):
     exit_code = 3
 
 
+class ValueFailure(Failure):
+    """One line on stderr, and exit code 2: what was given is nothing that a service could carry out."""
+
+    exit_code = 2
+
+
 class UsageFailure(Failure):
     """One line on stderr, and exit code 2: the command line is wrong."""
 
@@ -44,6 +50,6 @@ def connected(run_dir: Path | None) -> Iterator[Client]:
         with Client(run_dir) as client:
             yield client
     except CommandRefused as error:
-        raise Failure(str(error)) from error
+        raise (ValueFailure if error.code in {"bad_uri", "bad_value"} else Failure)(str(error)) from error
     except ControlError as error:  # none there, or one that answers no more
         raise NoServiceFailure(str(error)) from error

@@ -235,6 +235,14 @@ def test_a_call_that_is_refused_ends_with_1_and_one_line(house: Harness) -> None
         assert calling.done() == (1, "", "sipactors: the service takes no new calls\n")
 
 
+@pytest.mark.parametrize("words", [("dtmf", "c1", "12q"), ("transfer", "c1", "foo")])
+def test_what_no_service_could_carry_out_ends_with_2(house: Harness, words: tuple[str, ...]) -> None:
+    with command(house, *words) as running:
+        code, printed, errors = running.done()
+    assert (code, printed) == (2, "")
+    assert errors.startswith("sipactors: ")
+
+
 def test_a_call_in_json_is_one_line_an_event(house: Harness) -> None:
     with command(house, "call", "sip:bob@192.0.2.4", "--json") as calling:
         place = house.expect("dialog-0", call_commands.PlaceCall, timeout=PATIENCE)
