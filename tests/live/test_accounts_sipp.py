@@ -146,11 +146,19 @@ def test_a_trunk_has_us_call_somebody_outside_of_a_call_and_is_told_how_that_goe
 
 def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.playing(tmp_path / "uas", "uas_waiting"))
+        seen = tmp_path / "seen.log"
+        recording = ("-trace_msg", "-message_file", str(seen))
+        host, port = held.enter_context(sipp.playing(tmp_path / "uas", "uas_waiting", *recording))
         config = trunk(port) + f'waiting_to = ["sip:desk@{host}:{port}"]\n'
         with running(config=config) as service, Client(service.run_dir) as client:
             client.tell_waiting(f"sip:100@127.0.0.1:{port}", 2, 8)
             held.close()  # it must have gone as the scenario says
+    lines = seen.read_text(encoding="utf-8").splitlines()
+    assert f"NOTIFY sip:desk@{host}:{port} SIP/2.0" in lines
+    assert {"Event: message-summary", "Content-Type: application/simple-message-summary"} <= set(lines)
+    body = ["Messages-Waiting: yes", f"Message-Account: sip:100@127.0.0.1:{port}", "Voice-Message: 2/8"]
+    first = lines.index(body[0])
+    assert (lines[first - 1], lines[first : first + 3]) == ("", body)
 
 
 def test_a_trunk_gets_numbers_and_the_caller_as_it_wants_them_and_no_more_calls_a_second(tmp_path: Path) -> None:
