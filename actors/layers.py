@@ -118,6 +118,7 @@ def media(config: Config) -> MediaSettings:
         network=_network(config.simulate),
         filter=absolute(section.filter),
         pool=Pool(*section.ports, config.service.media) if config.service.media > 1 else None,
+        dscp=section.dscp,
     )
 
 

@@ -11,6 +11,7 @@ Seconds = Annotated[float, Meta(gt=0, description="seconds above 0")]
 Count = Annotated[int, Meta(ge=1, le=256, description="a number from 1 to 256")]
 Bytes = Annotated[int, Meta(ge=0, le=65535, description="bytes from 0 to 65535")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="per cent from 0 to 100")]
+Dscp = Annotated[int, Meta(ge=0, le=63, description="a number from 0 to 63")]
 Port = Annotated[int, Meta(ge=1024, le=65535, description="a port from 1024 to 65535")]
 
 

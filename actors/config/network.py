@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from actors.config.kinds import Bytes, Seconds, Section
+from actors.config.kinds import Bytes, Dscp, Seconds, Section
 
 
 class SipSection(Section, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class SipSection(Section, frozen=True, kw_only=True):
     max_connections: Annotated[int, Meta(ge=1, description="a number of connections from 1")] = 64
     routes: tuple[str, ...] = ()
     udp_max: Bytes = 1300
-    dscp: Annotated[int, Meta(ge=0, le=63, description="a number from 0 to 63")] = 0
+    dscp: Dscp = 0
     device: str = ""
 
 

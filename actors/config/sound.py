@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from actors.config.kinds import Percent, Port, Section
+from actors.config.kinds import Dscp, Percent, Port, Section
 from actors.sip.sdp_codecs import NAMED
 from actors.sip.sdp_protection import SUITES
 
@@ -24,6 +24,7 @@ class MediaSection(Section, frozen=True, kw_only=True):
             peers is taken and heard where they offer it, with this or without.
         real_time: give the pacing loop real-time priority, where the system allows it; a warning says where not.
         ports: first and last UDP port of the pool; a call takes two.
+        dscp: of all RTP and RTCP that is sent (RFC 2474); 46 is EF, 0 none.
         folder: where files that are played and recorded must be, links followed; empty: anywhere.
         filter: a Python file with a ``process(heard, said, rate, state)`` that the sound of all calls goes through;
             empty: none.
@@ -43,6 +44,7 @@ class MediaSection(Section, frozen=True, kw_only=True):
     comfort_noise: bool = False
     real_time: bool = False
     ports: tuple[Port, Port] = (16384, 18383)
+    dscp: Dscp = 0
     folder: str = ""
     filter: str = ""
     srtp: Literal["off", "optional", "required"] = "off"

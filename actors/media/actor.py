@@ -78,7 +78,7 @@ class MediaActor(LayerActor):
         disk, loader = Disk(folder=settings.folder), Loader(settings.folder)
         number = int(context.name.partition("-")[2])
         given = {token: each.fd for token, each in context.channel.descriptors.items()}
-        self._ports = Ports(given, settings.pool, number)
+        self._ports = Ports(given, settings.pool, number, settings.dscp)
         self._records = Records(context.run_dir / "media" / context.name / "sessions", len(self._ports), ROW)
         self._engine = self._made(settings, disk, loader)
         lines = Lines(context.run_dir / SOUND, context.name)

@@ -23,6 +23,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         network: a bad one, simulated for what every session receives; None for none.
         filter: the file of a filter that the sound of every session goes through; empty for none.
         pool: all RTP ports, where several processes share them; None where there is one.
+        dscp: of all RTP and RTCP that is sent (RFC 2474); 0 none.
     """
 
     jitter: int = 40
@@ -35,6 +36,7 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     network: Network | None = None
     filter: str = ""
     pool: Pool | None = None
+    dscp: int = 0
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):

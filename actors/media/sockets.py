@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from actors.media.pool import Pool
+from actors.runtime.descriptors import mark
 
 # What is thrown away when a pair is taken; more than this is a flood, which the source rules stand against.
 _MAX_STALE = 256
@@ -59,17 +60,20 @@ class Ports:
             alone.
         pool: all ports, where several processes share them and sessions move; None where there is one.
         number: of this process.
+        dscp: of all that is sent (RFC 2474).
 
     Attributes:
         pairs: how many there were at the start.
         leaving: ports of other processes that are not in use any more.
     """
 
-    def __init__(self, descriptors: Mapping[str, int], pool: Pool | None = None, number: int = 0) -> None:
+    def __init__(
+        self, descriptors: Mapping[str, int], pool: Pool | None = None, number: int = 0, dscp: int = 0
+    ) -> None:
         self._fds = _pairs_of(descriptors)
         self.pairs = len(self._fds)
         self.leaving: list[int] = []
-        self._pool, self._number = pool, number
+        self._pool, self._number, self._dscp = pool, number, dscp
         self._slots = {port: slot if pool is None else pool.slot(port) for slot, port in enumerate(self._fds)}
         self._pairs: dict[int, Pair] = {}
         self._free = deque([port for port in self._fds if self.home(port) == number])
@@ -128,8 +132,9 @@ class Ports:
         pair = self._pairs.get(port)
         if pair is None:
             rtp, rtcp = (socket.socket(fileno=fd) for fd in self._fds[port])
-            rtp.setblocking(False)
-            rtcp.setblocking(False)
+            for sock in (rtp, rtcp):
+                sock.setblocking(False)
+                mark(sock, self._dscp)
             pair = self._pairs[port] = Pair(port, self._slots[port], rtp, rtcp)
         return pair
 

@@ -207,3 +207,10 @@ def _enlarge_receive_buffer(sock: socket.socket) -> int:
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def mark(sock: socket.socket, dscp: int) -> None:
+    """Have all that a socket sends carry a DSCP (RFC 2474); 0 takes off what an earlier process asked for."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)  # of IPv6 sockets, too: for IPv4 in mapped addresses

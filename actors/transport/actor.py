@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from actors.runtime.actor import LayerActor, run
 from actors.runtime.channel import Figures
 from actors.runtime.context import Context
+from actors.runtime.descriptors import mark
 from actors.runtime.machine import Event
 from actors.runtime.mailbox import clock
 from actors.runtime.plugins import load
@@ -199,7 +200,7 @@ class TransportActor(LayerActor):
                 continue
             sock = sockets.adopt(descriptor.fd)
             sockets.bind_to_device(sock, self._settings.device)
-            sockets.mark(sock, self._settings.dscp)
+            mark(sock, self._settings.dscp)
             host, port = sockets.address(sock)
             opened.append((Bound(f"{transport}:{len(opened)}", transport, host, port), sock))
         return opened

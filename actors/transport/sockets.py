@@ -11,6 +11,8 @@ import struct
 import termios
 from typing import Any, NamedTuple
 
+from actors.runtime.descriptors import mark
+
 DATAGRAM = 65_535
 PEEK = 256 * 1024
 RECEIVE_BUFFER = 512 * 1024
@@ -142,16 +144,6 @@ def tune(sock: socket.socket, dscp: int = 0) -> None:
     mark(sock, dscp)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def mark(sock: socket.socket, dscp: int) -> None:
-    """Have all that a socket sends carry a DSCP (RFC 2474); 0 leaves it as it is."""
-    if not dscp:
-        return
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
 def bind_to_device(sock: socket.socket, device: str) -> None:
