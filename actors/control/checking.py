@@ -48,7 +48,7 @@ def check(command: Command) -> None:
     Raises:
         ProtocolError: with the field that is wrong.
     """
-    if getattr(command, "call", None) == "" and not isinstance(command, Subscribe):
+    if getattr(command, "call", None) == "" and not isinstance(command, Subscribe | Respond):
         raise ProtocolError("bad_value", "call is empty; calls lists the ids", "call")
     if isinstance(command, Place | Answer):
         _check_seconds(command.duration, "duration")
@@ -155,6 +155,8 @@ def _check_request(command: Send | InCall) -> None:
 
 
 def _check_respond(command: Respond) -> None:
+    if not command.request:
+        raise ProtocolError("bad_value", "request is empty; the event has its id", "request")
     if not 200 <= command.status <= 699:
         raise ProtocolError("bad_value", f"status {command.status} is not between 200 and 699", "status")
     _check_headers(command.headers)

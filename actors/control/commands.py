@@ -171,7 +171,8 @@ ROUTES: dict[type, Route] = {
     Respond: Route(
         lambda c, ref: requests.AnswerRequest(
             ref, c.call, c.request, c.status, c.reason, c.headers, c.content_type, _body(c.body)
-        )
+        ),
+        lambda c: c.call or c.request,  # the id of a request outside of calls leads to its shard, as a call's does
     ),
     Play: Route(lambda c, ref: call_commands.PlayAudio(ref, c.call, c.path, c.loop, c.queue)),
     Playback: Route(lambda c, ref: call_commands.AlterPlayback(ref, c.call, c.action, c.position)),

@@ -202,7 +202,7 @@ class CallTransferRequested(NamedTuple):
     """The peer asked us to call `target`; `placed` is the call that does so, empty where it was refused.
 
     Attributes:
-        request: where a client decides, its id for Respond: a 2xx follows it; anything else, or silence, refuses it.
+        request: where a client decides, its id for Respond: 202 follows it; anything else, or silence, refuses it.
             `placed` is the call that there will be. Empty where nobody is asked.
     """
 

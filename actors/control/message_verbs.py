@@ -41,7 +41,10 @@ def respond(
     body: str = "",
     key: str = "",
 ) -> Wish[None]:
-    """Answer a request in a call that CallRequestReceived told of; after 5 seconds the service has refused it."""
+    """Answer a request that CallRequestReceived, CallTransferRequested or ReferReceived told of.
+
+    After 5 seconds the service has refused it. A REFER is followed with 202. One outside of calls has no `call`: "".
+    """
     lines = tuple(body.splitlines())
     command = messaging.Respond(call, request, status, reason, tuple(headers), content_type, lines)
     return Wish(command, Nothing, none, key)

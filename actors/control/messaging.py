@@ -43,9 +43,10 @@ class InCall(NamedTuple):
 
 
 class Respond(NamedTuple):
-    """Answer a request in a call that CallRequestReceived told of.
+    """Answer a request that CallRequestReceived, CallTransferRequested or ReferReceived told of.
 
     Attributes:
+        call: in which it came, empty for none.
         request: its id.
         status: 200 to 699.
         reason: in words; empty for the usual ones.
@@ -203,6 +204,28 @@ class CallRequestReceived(NamedTuple):
     time: float
 
 
+class ReferReceived(NamedTuple):
+    """Somebody asked us, outside of calls, to call `target` (REFER); one that is refused at once is not told.
+
+    Attributes:
+        request: where a client decides, its id for Respond: 202 follows it; anything else, or silence, refuses it.
+            Empty where nobody is asked.
+        remote: the URI of its From.
+        referred_by: who wants it, as it says.
+        call: the call of ours that it names in its Target-Dialog, empty for none.
+        placed: the call that there is, or will be.
+    """
+
+    seq: int
+    request: str
+    remote: str
+    target: str
+    referred_by: str
+    call: str
+    placed: str
+    time: float
+
+
 class MessageReceived(NamedTuple):
     """A MESSAGE came and was answered with 200.
 
@@ -337,6 +360,7 @@ Command = Send | InCall | Respond | Watch | Unwatch | Publish | Unpublish | Noti
 Event = (
     RequestAnswered
     | CallRequestReceived
+    | ReferReceived
     | MessageReceived
     | SubscriptionChanged
     | SubscriptionEnded
@@ -349,6 +373,7 @@ Event = (
 EVENTS = (
     RequestAnswered,
     CallRequestReceived,
+    ReferReceived,
     MessageReceived,
     SubscriptionChanged,
     SubscriptionEnded,

@@ -13,6 +13,7 @@ from actors.control.messaging import (
     MessagesWaiting,
     NotifyReceived,
     PublicationChanged,
+    ReferReceived,
     RequestAnswered,
     SubscriberLeft,
     SubscriptionChanged,
@@ -200,6 +201,10 @@ SENTENCES: dict[type, Callable[[Any], str]] = {
     records.AccountChanged: lambda event: f"{_where(event)} is {standing(event, event.time)}",
     RequestAnswered: lambda event: f"{event.method} to {event.uri}: {event.status} {event.reason}",
     CallRequestReceived: lambda event: f"{event.method} asked as {event.request}: {event.body}",
+    ReferReceived: lambda event: (
+        f"{event.remote} asks us to call {event.target}: "
+        + (f"to be answered as {event.request}" if event.request else event.placed)
+    ),
     MessageReceived: lambda event: f"message from {event.remote}: {event.body}",
     SubscriptionChanged: lambda event: f"subscription {event.subscription} is {event.state}",
     SubscriptionEnded: lambda event: f"subscription {event.subscription} ended: {event.status or ''} {event.reason}",

@@ -47,6 +47,7 @@ from actors.dialog.names import Names
 from actors.dialog.outgoing import Outgoing
 from actors.dialog.publication import Publication
 from actors.dialog.qualify import Qualify
+from actors.dialog.referral import Referral
 from actors.dialog.registration import Registration
 from actors.dialog.shard_events import BetweenShards
 from actors.dialog.shared_pages import SharedPages
@@ -78,7 +79,7 @@ class DialogActor(LayerActor):
         "dialog": BetweenShards,
     }
     cell_type: ClassVar[Any] = (
-        Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed | Mailbox | Used
+        Call | Registration | Outgoing | Subscription | Publication | Qualify | Feed | Mailbox | Used | Referral
     )
 
     def __init__(self, context: Context) -> None:

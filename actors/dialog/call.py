@@ -272,8 +272,7 @@ class Agent:
         self.accounts = Accounts(settings.accounts, settings.former)
         self.routes: Callable[[Account], tuple[str, ...]] = lambda _: ()  # which a registration knows (RFC 3608)
         self.located_at: Callable[[Account], tuple[str, ...]] = lambda _: ()  # where its registrar was found
-        # Begins the subscription of a REFER outside of a call, and tells it how its call goes: Feeds does it.
-        self.follow: Callable[[Asked, str, float, float], Effects] = lambda *_: ()
+        # Tells the subscription that a REFER outside of calls began how its call goes: Feeds does it.
         self.told: Callable[[str, int, str, float, float], Effects] = lambda *_: ()
         self.mailbox: Callable[[str], bytes] = lambda _: b""  # the state of the mailbox of an account (RFC 3842)
         self.routed = {route.name: route.answer for route in settings.incoming}

@@ -66,7 +66,7 @@ class CallCells(Usage):
             self.agent.limits.used(account, used[account.aor])
         return used
 
-    def _unwilling(self) -> int:
+    def unwilling(self) -> int:
         """The status that a new call is refused with, 0 if it is not."""
         if self.agent.draining:
             return 503
@@ -89,37 +89,36 @@ class CallCells(Usage):
         after, effects = step(call, event, Given(self.agent, wall, what), now)
         self._keep(after, call)
         if effects and type(effects[-1]) is Place:
-            return effects[:-1] + self._refer(effects[-1], now, wall)
+            return effects[:-1] + self.refer(effects[-1], now, wall)
         if after.on_behalf or after.replaces:
             return effects + self._beside(after, call, effects, now, wall)
         return effects
 
-    def _refer(self, place: Place, now: float, wall: float) -> Effects:
-        """Place the call that the peer of another asked for; or tell it that none could be placed."""
+    def refer(self, place: Place, now: float, wall: float) -> Effects:
+        """Place the call that somebody asked for by a REFER; or tell that none could be placed."""
         order = place.order
-        if not self._unwilling():
+        if not self.unwilling():
             call = replace(call_invite.new_call(self.agent, order, now), on_behalf=place.tag)
             return self._step(call, Input.PLACE, order, now, wall)
-        old = self._cells.get(place.tag.encode())
-        return self._step(old, Input.REFERRED, Progress(503, "Service Unavailable"), now, wall)
+        return self._tell_how(place.tag, Progress(503, "Service Unavailable"), now, wall)
+
+    def _tell_how(self, tag: str, progress: Progress, now: float, wall: float) -> Effects:
+        """Tell whoever sent a REFER how its call goes: in the call with this tag, or by the subscription it began."""
+        if not tag or ord(tag[0]) not in HEXADECIMAL:
+            return self.agent.told(tag, progress.status, progress.reason, now, wall)
+        old = self._cells.get(tag.encode())
+        return () if old is None else self._step(old, Input.REFERRED, progress, now, wall)
 
     def _beside(self, after: Call, before: Call, effects: Effects, now: float, wall: float) -> Effects:
         """What a step of one call is to another: the call whose place it takes, the one that it was referred by."""
         more: Effects = ()
         if after.replaces and before.state < State.ANSWERED <= after.state:
             more += self._replaced(after, now, wall)
-        if after.on_behalf and ord(after.on_behalf[0]) not in HEXADECIMAL:  # of a REFER that came outside of a call
+        if after.on_behalf:
             for event in (effect.event for effect in effects if type(effect) is Report):
                 progress = _progress_of(event)
                 if progress is not None:
-                    more += self.agent.told(after.on_behalf, progress.status, progress.reason, now, wall)
-        elif after.on_behalf:
-            old = self._cells.get(after.on_behalf.encode())
-            for event in (effect.event for effect in effects if type(effect) is Report):
-                progress = _progress_of(event)
-                if old is not None and progress is not None:
-                    more += self._step(old, Input.REFERRED, progress, now, wall)
-                    old = self._cells.get(after.on_behalf.encode())
+                    more += self._tell_how(after.on_behalf, progress, now, wall)
         return more
 
     def _replaced(self, new: Call, now: float, wall: float) -> Effects:

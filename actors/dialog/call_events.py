@@ -204,7 +204,7 @@ class CallTransferProgressed(Event, frozen=True):
 class CallTransferRequested(Event, frozen=True):
     """The peer asked us to call `target` (REFER); `placed` is the call that does so, empty where it was refused.
 
-    Where the application decides, `request` is its id: AnswerRequest with a 2xx follows it, with any other status, and
+    Where the application decides, `request` is its id: AnswerRequest with 202 follows it, with another status, and
     without an answer in 5 s, it is refused. `placed` is the call that there will be.
     """
 

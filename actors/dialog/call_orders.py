@@ -118,7 +118,6 @@ class CallOrders(CallCells):
             RecordAudio: self._steer,
             MuteCall: self._mute,
             SendInCall: self._ask,
-            AnswerRequest: self._reply,
             **dict.fromkeys(ORDERS, self._decide),
         }
 
@@ -203,14 +202,15 @@ class CallOrders(CallCells):
             return failure(command.ref, "busy", f"{len(call.wanted)} requests of the call wait for their turn")
         return (Report(CommandDone(command.ref)), *self._step(call, Input.ASK, wanted, now, wall))
 
-    def _reply(self, command: AnswerRequest, now: float, wall: float) -> Effects:
-        """Answer a request of the peer."""
+    def reply(self, command: AnswerRequest, now: float, wall: float) -> Effects:
+        """Answer a request of the peer of a call."""
         call = self._of_id(command.call)
         if call is None:
             return failure(command.ref, "no_such_call", f"there is no call {command.call}")
-        if not any(one.request == command.request for one in call.inquiries):
+        inquiry = next((one for one in call.inquiries if one.request == command.request), None)
+        if inquiry is None:
             return failure(command.ref, "bad_value", f"no request {command.request} waits for an answer")
-        fault = unfit_answer(command)
+        fault = unfit_answer(command, refers=inquiry.order is not None)
         if fault:
             return failure(command.ref, "bad_value", fault)
         if CALL.edge(call.state, Input.REPLY) is None:
@@ -238,7 +238,7 @@ class CallOrders(CallCells):
 
     def _place(self, command: PlaceCall, now: float, wall: float, process: int | None = None) -> Effects:
         """Place a call; `process` is the media process that it is to be in, None for any."""
-        if self._unwilling():
+        if self.unwilling():
             code = "draining" if self.agent.draining else "busy"
             return failure(command.ref, code, f"no new calls are taken; there are {self.number}")
         if self._of_tag(self._names.tag_of_call_out(command.call)) is not None:

@@ -68,8 +68,10 @@ def unfit(command: SendInCall | SendDigits) -> str:
     return _unfit_lines(command.method, command.headers, command.content_type, command.body)
 
 
-def unfit_answer(command: AnswerRequest) -> str:
-    """As :func:`unfit`, of an answer."""
+def unfit_answer(command: AnswerRequest, *, refers: bool) -> str:
+    """As :func:`unfit`, of an answer. A REFER is followed with 202 only, which not every client may say."""
+    if refers and 200 <= command.status < 300 and command.status != 202:
+        return "a REFER is followed with 202"
     if not 200 <= command.status <= 699 or not command.reason.isprintable():
         return "a status is 200 to 699, a reason one line"
     return _unfit_lines("INFO", command.headers, command.content_type, command.body)

@@ -214,7 +214,7 @@ def replied(call: Call, given: Given, now: float) -> tuple[Call, Effects]:
     """Control answers a request of the peer. A REFER that it accepts is followed; a second one waits for the first."""
     command: AnswerRequest = given.what
     inquiry = inquiry_of(call, command)
-    if inquiry.order is None or not 200 <= command.status < 300:
+    if inquiry.order is None or command.status >= 300:
         return request_replied(call, given, now)
     status = 202 if call.transfer is None else 491
     call, effects = request_replied(call, given._replace(what=replace(command, status=status, reason="")), now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from actors.dialog import call_in, call_invite, dialog_state
+from actors.dialog import call_in, dialog_state
 from actors.dialog.authentication import CHALLENGES
 from actors.dialog.call import Acknowledged, Asked, Call, Heard, Input, replace
 from actors.dialog.call import Place as Located
@@ -15,7 +15,6 @@ from actors.dialog.call_events import CallDigitReceived
 from actors.dialog.call_media import CallMedia
 from actors.dialog.call_requests import Posed
 from actors.dialog.call_table import CALL
-from actors.dialog.call_transfer import accepting, judged, order_of
 from actors.dialog.effects import Find, Report
 from actors.dialog.messages import received
 from actors.dialog.names import ref_of
@@ -33,7 +32,6 @@ INSIDE = {  # what a request in a dialog is to its call
     "NOTIFY": Input.NOTIFY,
 }
 KEYS = {"application/dtmf-relay": "Signal=", "application/dtmf": ""}  # the bodies of an INFO that is a key pressed
-FEEDS = "n"  # how the tags of subscriptions to us begin
 DIGITS = frozenset("0123456789ABCD*#")  # keys, RFC 4733 s3.2
 
 
@@ -45,7 +43,7 @@ class Calls(CallMedia, CallBridges):
         cells: where calls are kept, among others.
     """
 
-    methods: ClassVar = frozenset({"INVITE", "OPTIONS", "REFER"})
+    methods: ClassVar = frozenset({"INVITE", "OPTIONS"})
 
     # From the transaction layer.
 
@@ -56,37 +54,26 @@ class Calls(CallMedia, CallBridges):
             return (refusal,)
         if asked.head.method == "INVITE":
             return self._invited(asked, now, wall)
-        if asked.head.method == "REFER":
-            return self._referred(asked, now, wall)
         none = 480 if self.agent.settings.answer.mode == "none" else 200
-        return (options(self.agent, asked, self._unwilling() or self.agent.refusal or none),)
+        return (options(self.agent, asked, self.unwilling() or self.agent.refusal or none),)
 
-    def _referred(self, asked: Asked, now: float, wall: float) -> Effects:
-        """A REFER of no call: followed where the policy follows, of who proved who it is or is a trunk.
+    def has(self, call_id: str) -> bool:
+        """Whether there is a call that control knows by this id."""
+        return self._of_id(call_id) is not None
 
-        Anybody else would make calls that nobody here asked for. No application is asked: it has no call to answer in.
-        """
-        agent = self.agent
-        target, status = judged(asked, agent.settings)
-        known = bool(agent.settings.realm) or agent.accounts.of_peer(asked.flow.host) is not None
-        status = status or (self._unwilling() if known and agent.settings.refer == "follow" else 603)
-        if status:
-            return (answer(agent, asked, status),)
-        silent, lines = accepting(agent, asked)
-        tag = "" if silent else FEEDS + agent.names.token("referral", asked.key.branch, asked.key.sent_by)
-        name = agent.names.token("placed", asked.key.branch, asked.key.sent_by)
-        order = order_of(asked, target, agent.names.id_of_call_in(name), agent.settings.ring_timeout)
-        begun = () if silent else agent.follow(asked, tag, now, wall)
-        call = replace(call_invite.new_call(agent, order, now), on_behalf=tag)
-        placed = self._step(call, Input.PLACE, order, now, wall)
-        return (answer(agent, asked, 202, lines, tag=tag), *begun, *placed)
+    def named(self, call_id: str, local_tag: str, remote_tag: str) -> str:
+        """The id of the call of this shard whose dialog these are, empty where there is none."""
+        call: Call | None = self._cells.get(local_tag.encode("utf-8", "replace"))
+        if not isinstance(call, Call) or call.dialog is None or call.dialog.id != (call_id, local_tag, remote_tag):
+            return ""
+        return call.call
 
     def _invited(self, asked: Asked, now: float, wall: float) -> Effects:
         tag = self._names.tag_of_invite(asked.key)
         call = self._cells.get(tag.encode())
         if call is not None:
             return self._invited_again(call, asked, now, wall)
-        status = self._unwilling() or self.agent.refusal
+        status = self.unwilling() or self.agent.refusal
         if status:
             return (answer(self.agent, asked, status, (("Retry-After", "5"),) if status == 503 else ()),)
         call = call_in.new_call(self.agent, asked, tag, now)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from actors.dialog import dialog_state
 from actors.dialog.call import Agent, Asked
 from actors.dialog.call_transfer import REFER_EXPIRES, fragment
+from actors.dialog.dialog_state import Dialog
 from actors.dialog.effects import Reply, Report
 from actors.dialog.events import CommandDone
 from actors.dialog.feed import FEED, LONGEST, SHORTEST, Feed, Input, State, replace
@@ -36,7 +37,7 @@ class Feeds(SenderUsage[Feed]):
 
     def __init__(self, agent: Agent, cells: Cells) -> None:
         super().__init__(agent, cells)
-        agent.follow, agent.told = self.follow, self.told
+        agent.told = self.told
 
     @property
     def commands(self) -> Mapping[type, Command]:
@@ -122,14 +123,11 @@ class Feeds(SenderUsage[Feed]):
 
     # REFERs outside of calls
 
-    def follow(self, asked: Asked, tag: str, now: float, wall: float) -> Effects:
+    def follow(self, dialog: Dialog, now: float, wall: float) -> Effects:
         """A REFER that is followed begins a subscription to what becomes of it (RFC 3515 s2.4.4)."""
-        dialog = dialog_state.of_request(asked.request, asked.head, asked.flow, tag)
-        if not dialog.remote_target:
-            raise RemoteProtocolError(400, "Missing Contact")
         body = fragment(100, "Trying")
-        user = self.agent.settings.user
-        new = Feed(State.ACTIVE, (), tag, "", "refer", dialog, user, content_type=sipfrag.CONTENT_TYPE, body=body)
+        tag, user, kind = dialog.id.local_tag, self.agent.settings.user, sipfrag.CONTENT_TYPE
+        new = Feed(State.ACTIVE, (), tag, "", "refer", dialog, user, content_type=kind, body=body)
         return self.step(new, "SUBSCRIBED", REFER_EXPIRES, now, wall)
 
     def told(self, tag: str, status: int, reason: str, now: float, wall: float) -> Effects:

@@ -18,7 +18,7 @@ from actors.sip.vocabulary import Flow, host_port
 UNDERSTOOD = frozenset({SDP})
 ACCEPT = ("Accept", SDP)
 ACCEPT_ENCODING = ("Accept-Encoding", "identity")
-EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")  # the option tags of RFC 3261 s20.37 that we understand
+EXTENSIONS = ("100rel", "timer", "replaces", "norefersub", "tdialog")  # the option tags that we understand
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 # What an application is told of a message: what no layer of ours works on.
 _shown = re.compile(

@@ -50,10 +50,10 @@ class SendInCall(Event, frozen=True):
 
 
 class AnswerRequest(Event, frozen=True):
-    """Answer a request that CallRequestReceived told of.
+    """Answer a request that CallRequestReceived, CallTransferRequested or ReferReceived told of.
 
     Attributes:
-        call: the call's id.
+        call: the call's id, empty for a request outside of calls.
         request: the request's.
         status: 200 to 699.
         reason: in words; empty for the usual ones.
@@ -119,6 +119,28 @@ class CallRequestReceived(Event, frozen=True):
     time: float
 
 
+class ReferReceived(Event, frozen=True):
+    """Somebody asked us, outside of calls, to call `target` (REFER, RFC 3515); one that is refused at once is not told.
+
+    Attributes:
+        request: where the application decides, its id: AnswerRequest with 202 follows it, with another status, and
+            without an answer in 5 s, it is refused. Empty where nobody is asked.
+        remote: the URI of its From.
+        target: a SIP URI that the policy allows.
+        referred_by: who wants it, as it says.
+        call: the call of ours that it names (RFC 4538), empty for none.
+        placed: the call that there is, or will be.
+    """
+
+    request: str
+    remote: str
+    target: str
+    referred_by: str
+    call: str
+    placed: str
+    time: float
+
+
 class MessageReceived(Event, frozen=True):
     """A MESSAGE came (RFC 3428) and was answered with 200.
 
@@ -141,4 +163,4 @@ class MessageReceived(Event, frozen=True):
 
 
 RequestCommand = SendRequest | SendInCall | AnswerRequest
-RequestEvent = RequestAnswered | MessageReceived | CallRequestReceived
+RequestEvent = RequestAnswered | MessageReceived | CallRequestReceived | ReferReceived

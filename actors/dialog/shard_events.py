@@ -78,6 +78,32 @@ class AudioTold(Event, frozen=True):
     text: str = ""
 
 
+class AskDialog(Event, frozen=True):
+    """The REFER `by` names a dialog as one of a call of yours (RFC 4538); answered by DialogTold."""
+
+    shard: int
+    by: str
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+class DialogTold(Event, frozen=True):
+    """The id of the call whose dialog it is, empty where there is none."""
+
+    by: str
+    call: str
+
+
 BetweenShards = (
-    ReserveReplace | ReplaceReserved | CommitReplace | ReleaseReplace | AskTarget | TargetTold | AskAudio | AudioTold
+    ReserveReplace
+    | ReplaceReserved
+    | CommitReplace
+    | ReleaseReplace
+    | AskTarget
+    | TargetTold
+    | AskAudio
+    | AudioTold
+    | AskDialog
+    | DialogTold
 )

@@ -39,6 +39,20 @@ Keys = Iterable[bytes] | None
 S = TypeVar("S", bound=Sender)
 
 
+class Kept(Protocol):
+    """A machine with a cell."""
+
+    @property
+    def state(self) -> Any: ...  # noqa: ANN401, D102 - each has its own
+    @property
+    def key(self) -> bytes: ...  # noqa: D102
+    @property
+    def next_deadline(self) -> float | None: ...  # noqa: D102
+
+
+K = TypeVar("K", bound=Kept)
+
+
 def chosen(cells: Cells, keys: Keys) -> list[bytes]:
     """The keys of all cells, or those of `keys` that are still there."""
     return list(cells.keys()) if keys is None else [key for key in keys if key in cells]
@@ -140,11 +154,11 @@ class Usage:
         return ()
 
 
-class SenderUsage(Usage, Generic[S]):
-    """A usage whose cells are machines that send errands: what comes for one of them is a step of its table.
+class MachineUsage(Usage, Generic[K]):
+    """A usage whose cells are machines: what comes for one of them is a step of its table.
 
-    A subclass names its `table`, which has the inputs LOCATED, HEARD and LOST, and the state in which a cell is `over`,
-    if there is one; it says what its actions are `given`, and what is `news` to control.
+    A subclass names its `table`, and the state in which a cell is `over`, if there is one; it says what its actions are
+    `given`, and what is `news` to control.
     """
 
     table: ClassVar[Table[Any]]
@@ -154,18 +168,63 @@ class SenderUsage(Usage, Generic[S]):
         """The tag of the cell that `parts` name."""
         return self.mark + self.agent.names.token(*parts)
 
-    def cell(self, tag: str) -> S | None:
+    def cell(self, tag: str) -> K | None:
         """The machine with this tag, None where there is none."""
-        found: S | None = self.cells.get(tag.encode("utf-8", "replace"))
+        found: K | None = self.cells.get(tag.encode("utf-8", "replace"))
         return found
 
-    def given(self, machine: S, what: Any, wall: float) -> Any:  # noqa: ANN401, ARG002 - each table has its own
+    def given(self, machine: K, what: Any, wall: float) -> Any:  # noqa: ANN401, ARG002 - each table has its own
         """What an action of `machine` is given; None where the configuration no longer has what it stands for."""
         return Given(self.agent, wall, what)
 
-    def news(self, machine: S, now: float, wall: float) -> tuple[S, Effects]:  # noqa: ARG002
+    def news(self, machine: K, now: float, wall: float) -> tuple[K, Effects]:  # noqa: ARG002
         """What control has not been told of `machine` yet, and the machine once it has."""
         return machine, ()
+
+    def expire(self, key: bytes, now: float, wall: float) -> Effects:
+        """Fire the timers of one cell that are due."""
+        machine: K | None = self.cells.get(key)
+        return () if machine is None else self.fire(machine, now, wall)
+
+    def fire(self, machine: K, now: float, wall: float) -> Effects:
+        """Fire the timers of `machine` that are due."""
+        given = self.given(machine, None, wall)
+        if given is None:
+            self.cells.delete(machine.key)
+            return ()
+        after, effects = self.table.expire(machine, now, given)
+        return effects + self.keep(after, now, wall)
+
+    def give(self, tag: str, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
+        """Give the cell with this tag the input `event` of its table; nothing where it is gone."""
+        machine = self.cell(tag)
+        return () if machine is None else self.step(machine, event, what, now, wall)
+
+    def step(self, machine: K, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
+        """Give `machine` the input `event` of its table, and keep what that made of it."""
+        given = self.given(machine, what, wall)
+        if given is None:
+            self.cells.delete(machine.key)
+            return ()
+        after, effects = self.table.step(machine, self.table.inputs[event], given, now)
+        return effects if after is machine else effects + self.keep(after, now, wall)
+
+    def keep(self, machine: K, now: float, wall: float) -> Effects:
+        """Store what a step made of a machine, and tell control what is new."""
+        machine, effects = self.news(machine, now, wall)
+        self.put(machine)
+        return effects
+
+    def put(self, machine: K) -> None:
+        """Store a machine, or forget one that is over."""
+        if machine.state is self.over:
+            self.cells.delete(machine.key)
+        else:
+            self.cells.put(machine.key, machine, machine.next_deadline)
+
+
+class SenderUsage(MachineUsage[S]):
+    """A usage whose machines send errands: their tables have the inputs LOCATED, HEARD and LOST."""
 
     def plan(self, wanted: Mapping[bytes, Callable[[], S]], left: Collection[bytes] = ()) -> None:
         """Begin the cells that are not there yet, and forget those that are wanted no more but are not `left`."""
@@ -199,47 +258,6 @@ class SenderUsage(Usage, Generic[S]):
     def transactions_lost(self, key: bytes, now: float, wall: float) -> Effects:
         """The transaction shard lost all it held: what this cell had in flight has failed."""
         return self.give(key.decode(), "LOST", None, now, wall)
-
-    def expire(self, key: bytes, now: float, wall: float) -> Effects:
-        """Fire the timers of one cell that are due."""
-        machine: S | None = self.cells.get(key)
-        return () if machine is None else self.fire(machine, now, wall)
-
-    def fire(self, machine: S, now: float, wall: float) -> Effects:
-        """Fire the timers of `machine` that are due."""
-        given = self.given(machine, None, wall)
-        if given is None:
-            self.cells.delete(machine.key)
-            return ()
-        after, effects = self.table.expire(machine, now, given)
-        return effects + self.keep(after, now, wall)
-
-    def give(self, tag: str, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        """Give the cell with this tag the input `event` of its table; nothing where it is gone."""
-        machine = self.cell(tag)
-        return () if machine is None else self.step(machine, event, what, now, wall)
-
-    def step(self, machine: S, event: str, what: Any, now: float, wall: float) -> Effects:  # noqa: ANN401
-        """Give `machine` the input `event` of its table, and keep what that made of it."""
-        given = self.given(machine, what, wall)
-        if given is None:
-            self.cells.delete(machine.key)
-            return ()
-        after, effects = self.table.step(machine, self.table.inputs[event], given, now)
-        return effects if after is machine else effects + self.keep(after, now, wall)
-
-    def keep(self, machine: S, now: float, wall: float) -> Effects:
-        """Store what a step made of a machine, and tell control what is new."""
-        machine, effects = self.news(machine, now, wall)
-        self.put(machine)
-        return effects
-
-    def put(self, machine: S) -> None:
-        """Store a machine, or forget one that is over."""
-        if machine.state is self.over:
-            self.cells.delete(machine.key)
-        else:
-            self.cells.put(machine.key, machine, machine.next_deadline)
 
 
 class OrderedUsage(SenderUsage[S]):

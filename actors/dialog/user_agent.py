@@ -19,8 +19,10 @@ from actors.dialog.names import Names, tag_of_branch, tag_of_ref
 from actors.dialog.out_of_dialog import OutOfDialog
 from actors.dialog.peers import Peers
 from actors.dialog.publications import Publications
+from actors.dialog.referrals import Referrals
 from actors.dialog.registrations import Registrations
 from actors.dialog.reply import answer, out_of_scope, refusal
+from actors.dialog.request_events import AnswerRequest
 from actors.dialog.settings import DialogSettings
 from actors.dialog.shard_events import BetweenShards
 from actors.dialog.subscriptions import Subscriptions
@@ -57,13 +59,16 @@ class UserAgent:
         feeds = Feeds(self.agent, cells)
         others = tuple([kind(self.agent, cells) for kind in (OutOfDialog, Subscriptions, Publications, Peers)])
         mailboxes = Mailboxes(self.agent, cells, feeds)
+        referrals = self._referrals = Referrals(self.agent, cells, self.calls, feeds)
         # Here a usage is added.
-        usages: tuple[Usage, ...] = (self.calls, self.registrations, self._guard, *others, feeds, mailboxes)
+        ours: tuple[Usage, ...] = (self.calls, self.registrations, self._guard)
+        usages = (*ours, *others, feeds, mailboxes, referrals)
         self._usages = usages
         self._marked = {usage.mark: usage for usage in usages}
         self._methods = {method: usage for usage in usages for method in usage.methods}
         self._commands = {kind: order for usage in usages for kind, order in usage.commands.items()}
-        self._words: dict[type, Command] = dict(self.calls.between)
+        self._words: dict[type, Command] = {**self.calls.between, **referrals.between}
+        self._commands[AnswerRequest] = self._reply
         self._commands[Drain] = self._drain
         self._commands[DoNotDisturb] = self._refuse
         self._commands[ListState] = self._list
@@ -176,6 +181,10 @@ class UserAgent:
     def _refuse(self, command: DoNotDisturb, _now: float, _wall: float) -> Effects:
         self.agent.refusal = command.status
         return (Report(CommandDone(command.ref)),)
+
+    def _reply(self, command: AnswerRequest, now: float, wall: float) -> Effects:
+        usage = self.calls if command.call else self._referrals
+        return usage.reply(command, now, wall)
 
     def _list(self, command: ListState, now: float, wall: float) -> Effects:
         both = (ListCalls(command.ref), ListAccounts(command.ref))

@@ -16,13 +16,14 @@ from actors.control.messaging import (
     MessagesWaiting,
     NotifyReceived,
     PublicationChanged,
+    ReferReceived,
     RequestAnswered,
     SubscriberLeft,
     SubscriptionChanged,
     SubscriptionEnded,
     SubscriptionReceived,
 )
-from actors.control.records import CallEnded, CallPlaced
+from actors.control.records import CallEnded, CallPlaced, CallReceived
 from actors.sip import uri
 from actors.sip.headers import Diversion, HistoryInfo, PPreferredIdentity
 from tests.live import sipp
@@ -142,6 +143,38 @@ def test_a_trunk_has_us_call_somebody_outside_of_a_call_and_is_told_how_that_goe
         placed = wait_for(events, CallPlaced)
         assert placed.remote == "sip:carol@127.0.0.1:9"
         assert wait_for(events, CallEnded, call=placed.call).outcome == "unreachable"
+
+
+def test_an_application_decides_on_a_refer_outside_of_calls_though_the_dialog_actor_is_killed(tmp_path: Path) -> None:
+    config = trunk(5999) + '[calls]\nrefer = "ask"\nrefer_hosts = ["127.0.0.1"]\n'
+    with (
+        running(config=config) as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+        sipp.playing(tmp_path, "uac_refer", target=service.addresses["udp"]),
+    ):
+        asked = wait_for(events, ReferReceived)
+        assert (asked.target, asked.call) == ("sip:carol@127.0.0.1:9", "")
+        kill(service.tree()["dialog-0"]["pid"])
+        client.respond("", asked.request, 202)
+        assert wait_for(events, CallPlaced).call == asked.placed
+        assert wait_for(events, CallEnded, call=asked.placed).outcome == "unreachable"
+
+
+def test_a_stranger_that_names_its_call_with_us_has_us_call_somebody_whatever_shard_that_is_in(tmp_path: Path) -> None:
+    config = '[service]\nshards = 2\n[calls]\nrefer = "follow"\nrefer_hosts = ["127.0.0.1"]\n'
+    with (
+        running("--answer", "echo", config=config) as service,
+        Client(service.run_dir) as client,
+        client.events() as events,
+    ):
+        for number in range(4):
+            folder = tmp_path / str(number)
+            with sipp.playing(folder, "uac_target_dialog", target=service.addresses["udp"]):
+                received = wait_for(events, CallReceived)
+                referred = wait_for(events, ReferReceived)
+                assert (referred.call, referred.request) == (received.call, "")
+                assert wait_for(events, CallEnded, call=referred.placed).outcome == "unreachable"
 
 
 def test_a_phone_that_never_subscribed_is_told_what_waits(tmp_path: Path) -> None:

@@ -78,18 +78,18 @@ class Replaces(Join):
 
 
 class TargetDialog(_DialogHeader):
-    """Target-Dialog: a dialog that shows the right to ask, as its sender sees it (RFC 4538 s7)."""
+    """Target-Dialog: a dialog that shows the right to ask, as the receiver of the request sees it (RFC 4538 s3)."""
 
     __slots__ = ()
 
     @property
     def local_tag(self) -> str:
-        """The tag of the sender of the request; empty if absent."""
+        """The tag of the receiver of the request; empty if absent."""
         return self.params.get("local-tag") or ""
 
     @property
     def remote_tag(self) -> str:
-        """The tag of its receiver; empty if absent."""
+        """The tag of its peer; empty if absent."""
         return self.params.get("remote-tag") or ""
 
 
