@@ -161,10 +161,15 @@ def test_a_call_that_nobody_answers_ends_after_its_time_to_ring(home: Service, a
     assert (done.returncode, done.stdout) == (1, f"{uri(home)}: no answer: 408 ring timeout\n")
 
 
-@pytest.mark.parametrize("words", [("call", "sip:[no"), ("call", "tel:+4930"), ("hangup", "0"), ("answer", "0")])
-def test_what_the_service_refuses_is_one_line_and_exit_code_1(home: Service, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("call", "sip:[no"), 2), (("call", "tel:+4930"), 2), (("hangup", "0"), 1), (("answer", "0"), 1)],
+)
+def test_what_the_service_refuses_is_one_line_and_2_where_none_could_do_it(
+    home: Service, words: tuple[str, ...], code: int
+) -> None:
     done = home.command(*words)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (code, "")
     assert re.fullmatch(r"sipactors: .+\n", done.stderr)
 
 
