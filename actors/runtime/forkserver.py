@@ -28,8 +28,9 @@ _LISTENER = len("/listener-12345678")
 _QUICK = 2.0  # seconds for a start by a fork server that has done one: it takes 10 ms, unless it was stopped
 
 
-_turns = threading.Lock()  # what a launch sets for a moment (environment, __main__) is the whole program's
-_sharing: set[ForkServer] = set()  # those of this program that may yet start a child
+_turns = threading.RLock()  # what a launch sets for a moment (environment, __main__) is the whole program's
+_sharing: list[ForkServer] = []  # those of this program that may yet start a child
+_loaded: tuple[int, frozenset[str]] = (0, frozenset())  # the pid of the fork server that we launched, what it preloads
 
 
 class ForkServer:
@@ -55,7 +56,6 @@ class ForkServer:
         self.pid = 0
         self.death = -1  # its pidfd: readable once it has ended; -1 while there is none
         self._launched = 0.0
-        CONTEXT.set_forkserver_preload(list(self.preload))
 
     def launch(self) -> None:
         """See that it runs. It imports in the background: the first start waits until it is done.
@@ -63,13 +63,27 @@ class ForkServer:
         Raises:
             LaunchError: the kernel has no process or no descriptors for it.
         """
-        _sharing.add(self)
         try:
             with _turns, _launch_conditions(self._folder):
-                multiprocessing.forkserver.ensure_running()
-            self._follow()
+                self._launch()
         except OSError as error:
             raise LaunchError(f"no fork server could be started: {error}") from error
+
+    def _launch(self) -> None:
+        """Make one that preloads what all who share it need, where there is none that does."""
+        global _loaded  # noqa: PLW0603 - as the fork server itself, it is one a program
+        if self not in _sharing:
+            _sharing.append(self)
+        self._follow()
+        if self.pid and (self.pid != _loaded[0] or not _loaded[1].issuperset(self.preload)):
+            self._kill()  # by another's modules: the next one has those of both
+        modules = dict.fromkeys(module for each in _sharing for module in each.preload if module != LAST_PRELOADED)
+        CONTEXT.set_forkserver_preload([*modules, LAST_PRELOADED])
+        multiprocessing.forkserver.ensure_running()
+        before = self.pid
+        self._follow()
+        if self.pid != before or self.pid != _loaded[0]:
+            _loaded = (self.pid, frozenset((*modules, LAST_PRELOADED)))
 
     def relaunch(self, *, eagerly: bool) -> None:
         """It has died: `eagerly` make a new one before it is needed, but not one that dies as soon as it is made.
@@ -94,6 +108,7 @@ class ForkServer:
         watchdog.start()
         try:
             with _turns, _launch_conditions(self._folder):
+                self._launch()  # another may have ended it, or made it anew, meanwhile
                 process.start()
         except (OSError, EOFError) as error:
             self._follow()
@@ -106,7 +121,8 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, unless another service of this program needs it and its socket stays."""
-        _sharing.discard(self)
+        if self in _sharing:
+            _sharing.remove(self)
         address: str = multiprocessing.forkserver._forkserver._forkserver_address or ""  # type: ignore[attr-defined]  # noqa: SLF001
         stays = bool(_sharing) and Path(address).parent != self._folder
         if not stays:

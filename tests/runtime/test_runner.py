@@ -166,6 +166,22 @@ print(select.select([death], [], [], 0)[0] == [death], [*run_dir.glob("*/listene
     assert run_script(tmp_path, script) == ["True", "[]", "True []"]
 
 
+def test_a_fork_server_that_another_launched_without_our_modules_is_made_anew_with_those_of_both(
+    tmp_path: Path,
+) -> None:
+    script = """
+server.launch()
+other = ForkServer(("children", "wave"), run_dir / "other", patience=5.0)
+for _ in range(2):
+    for its in (other, server):
+        run = start_process(birth(preload=its.preload, settings={"mode": "dies unready"}), {}, lock, its)
+        print(await_death(run), its.pid == other.pid, flush=True)
+other.close()
+server.close()
+"""
+    assert run_script(tmp_path, script) == ["exit:70 True"] * 4, "78 is that of a child whose modules are not there"
+
+
 def test_a_fork_server_goes_with_the_folder_of_its_socket(tmp_path: Path) -> None:
     script = """
 server.launch()
