@@ -10,6 +10,7 @@ To add a usage: derive from :class:`Usage`, give it a mark, say which methods an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -260,7 +261,7 @@ class SenderUsage(MachineUsage[S]):
         return self.give(key.decode(), "LOST", None, now, wall)
 
 
-class OrderedUsage(SenderUsage[S]):
+class OrderedUsage(SenderUsage[S], ABC):
     """A usage whose cells begin by a command, its `order`, that names them.
 
     A subclass says in words what `kind` of thing a cell is, how many a shard has at `most`, and what cannot be sent.
@@ -269,13 +270,13 @@ class OrderedUsage(SenderUsage[S]):
     kind: ClassVar[str]
     most: ClassVar[int]
 
+    @abstractmethod
     def check(self, order: Any) -> None:  # noqa: ANN401 - each usage has its own
         """Look at a command.
 
         Raises:
             LocalProtocolError: it cannot be sent.
         """
-        raise NotImplementedError
 
     def unfit(self, command: Any, known: S | None) -> Effects:  # noqa: ANN401 - likewise
         """The failure of a command that may not begin a cell, or change one that is `known`; nothing where it may."""
