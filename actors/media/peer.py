@@ -26,6 +26,9 @@ EVENT = -1
 OPAQUE, NOISE = 64, 256
 # A source that was heard so recently (timestamp units, 60 ms) is not replaced by another SSRC.
 _FRESH = 480
+# The least trip, in 1/65536 s, that is one a little below nothing: 10 ms. Who truncates what it held a report for to
+# milliseconds, as baresip does, may say more than the whole trip on a near network.
+_BELOW_NOTHING = (1 << 32) - 655
 
 _unpack = HEADER.unpack_from
 
@@ -426,6 +429,8 @@ class Peer:
         for block in blocks:
             if block.ssrc == self.ssrc and block.lsr:
                 trip = ((ntp >> 16) - block.lsr - block.dlsr) & 0xFFFFFFFF
+                if not 0 < trip < _BELOW_NOTHING:
+                    trip = 1
                 # More than a minute, or negative, is a clock that was set or a lie.
                 if trip < 60 << 16:
                     self.round_trip = trip / 65536

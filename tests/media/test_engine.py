@@ -420,6 +420,22 @@ def test_the_report_s_timestamp_is_the_clock_s(rig: Rig) -> None:
     assert at.timestamp == report.timestamp
 
 
+@pytest.mark.parametrize(
+    ("more", "trip"), [(0.0, 1 / 65536), (0.009, 1 / 65536), (0.03, None)], ids=["same", "rounded", "lie"]
+)
+def test_a_near_peer_that_rounds_what_it_held_a_report_for_is_near(rig: Rig, more: float, trip: float | None) -> None:
+    phone = rig.phone()
+    port = rig.call("a", phone)
+    talk(rig, phone, port, 10)
+    peer = rig.engine.sessions["a"].peer
+    now = (rtcp.ntp_time(1_700_000_000.0 + rig.now) >> 16) & 0xFFFFFFFF
+    # What comes is seen at the next tick, 20 ms from now.
+    block = rtcp.ReportBlock(peer.ssrc, 0, 0, 0, 0, now, round((0.020 + more) * 65536))
+    phone.rtcp.sendto(rtcp.build([rtcp.ReceiverReport(phone.ssrc, (block,))]), ("127.0.0.1", port + 1))
+    rig.step(2)
+    assert peer.round_trip == trip
+
+
 def test_round_trip_is_measured_and_answered(rig: Rig) -> None:
     phone = rig.phone()
     port = rig.call("a", phone)

@@ -21,9 +21,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
     made.close()
 
 
-def _written(service: Service) -> Path:
-    (found,) = service.tmp_path.rglob("counters/transport.json")
-    return found
+def _counts(service: Service) -> dict[str, int]:
+    found = list(service.tmp_path.rglob("counters/transport.json"))
+    counts: dict[str, int] = json.loads(found[0].read_text(encoding="utf-8")) if found else {}
+    return counts
 
 
 def test_what_is_dropped_is_written_down_by_reason_and_goes_on_over_a_kill(service: Service) -> None:
@@ -33,8 +34,7 @@ def test_what_is_dropped_is_written_down_by_reason_and_goes_on_over_a_kill(servi
             peer.send(request(epoch))
             it.expect(SHARD, Received)
             it.wait_for(lambda: not list(it.actor.cells.keys()), "the counters")
-            counts = json.loads(_written(service).read_text(encoding="utf-8"))
-            assert sum(counts.values()) == epoch
+            assert _counts(service)["Malformed start line"] == epoch
             service.store(it)
 
 
@@ -64,8 +64,8 @@ def test_what_is_counted_in_a_step_that_breaks_stops_no_later_counting(
         it.send(DIALOG, Locate("1", "sip:x@192.0.2.1"))
         it.settle()
         peer.send(b"nonsense\r\n\r\n")
-        it.wait_for(lambda: list(service.tmp_path.rglob("counters/transport.json")), "the counters")
-        assert len(json.loads(_written(service).read_text(encoding="utf-8"))) == 2
+        # A stranger on this machine may send to this port as well, and what it sent is counted beside.
+        it.wait_for(lambda: {"before a fault of ours", "Malformed start line"} <= _counts(service).keys(), "both")
         service.store(it)
 
 
