@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import signal
 import socket
 import subprocess
 from collections import deque
@@ -117,9 +118,18 @@ def call(
 
 @contextmanager
 def answering(
-    folder: Path, *extra: str, transport: str = "udp", scenario: str = "uas", local: str = "127.0.0.1"
+    folder: Path,
+    *extra: str,
+    transport: str = "udp",
+    scenario: str = "uas",
+    local: str = "127.0.0.1",
+    finish: bool = False,
 ) -> Iterator[tuple[str, int]]:
-    """SIPp as a callee; yields its address once its socket is bound."""
+    """SIPp as a callee; yields its address once its socket is bound.
+
+    With `finish` its calls may end before it does, so that `report` judges them: our own side of a call is over before
+    SIPp has seen the last request of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port(kind(transport))
     process = subprocess.Popen(
@@ -131,6 +141,9 @@ def answering(
     try:
         _wait_bound(transport, port, process)
         yield local, port
+        if finish:
+            process.send_signal(signal.SIGUSR1)
+            process.wait(timeout=30)
     finally:
         process.terminate()
         process.wait(timeout=30)

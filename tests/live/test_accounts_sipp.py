@@ -46,7 +46,8 @@ password = "wonderland"
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("scenario", ["uas_401", "uas_407"])
 def test_a_call_by_an_account_answers_every_challenge(tmp_path: Path, scenario: str, transport: str) -> None:
-    with sipp.answering(tmp_path / "uas", "-m", "1", scenario=scenario, transport=transport) as (host, port):
+    peer = sipp.answering(tmp_path / "uas", scenario=scenario, transport=transport, finish=True)
+    with peer as (host, port):
         uri = f"sip:+15551234@{host}:{port}" + (";transport=tcp" if transport == "tcp" else "")
         with running(config=trunk(port)) as service:
             words = ("call", uri, "--account", f"sip:100@127.0.0.1:{port}", "--duration", "0.3", "--json")
@@ -69,7 +70,7 @@ def wait_for(stream: EventStream, kind: type, **wanted: object) -> Any:
 
 def test_a_message_goes_out_with_credentials_and_its_delivery_is_told(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_message"))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_message", finish=True))
         with running(config=trunk(port)) as service:
             words = ("message", f"sip:bob@{host}:{port}", "hello there", "--account", f"sip:100@127.0.0.1:{port}")
             done = service.command(*words)
@@ -91,7 +92,7 @@ def test_a_message_that_comes_is_answered_and_told_and_options_are_too(tmp_path:
 
 def test_a_mailbox_is_watched_refreshed_and_left(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_subscribe"))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_subscribe", finish=True))
         with running() as service, Client(service.run_dir) as client, client.events() as events:
             box = client.watch(f"sip:100@{host}:{port}", "message-summary", expires=600)
             first = wait_for(events, MessagesWaiting, subscription=box)
@@ -233,7 +234,7 @@ def test_identity_goes_out_and_comes_in_typed(tmp_path: Path) -> None:
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_publish"))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_publish", finish=True))
         with running() as service, Client(service.run_dir) as client, client.events() as events:
             uri = f"sip:100@{host}:{port}"
             state = client.publish(uri, "presence", "open to all", content_type="text/plain", expires=60)

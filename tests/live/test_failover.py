@@ -111,7 +111,7 @@ def test_of_three_targets_one_refuses_one_answers_503_and_the_next_call_goes_to_
     closed = sipp.free_port(sipp.kind(transport))
     with (
         Unwilling(transport) as unwilling,
-        sipp.answering(tmp_path / "uas", transport=transport) as (_, good),
+        sipp.answering(tmp_path / "uas", transport=transport, finish=True) as (_, good),
         _service(_zone(transport, closed, unwilling.port, good)) as (service, server),
         Client(service.run_dir) as client,
     ):

@@ -62,8 +62,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 def first(socket: Any, method: str) -> Transition:
     """How the first request of `method` came to a service."""
-    steps = (observed.transition for observed in transitions(socket, timeout=30.0))
-    return next(step for step in steps if step and step.event == "REQUEST" and step.key.method == method)
+    seen = []
+    for observed in transitions(socket, timeout=30.0):
+        step = observed.transition
+        if step and step.event == "REQUEST" and step.key.method == method:
+            return step
+        seen.append((observed.number, step and (step.machine, step.key.method, step.event)))
+    raise AssertionError(f"no {method} came: {seen}")
 
 
 @pytest.mark.parametrize("ender", ["caller", "callee"])
