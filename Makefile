@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SERVED := $(VENV)/.served
 STAMP := $(VENV)/.installed
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: run test lint types unit packages docs site survival-report transport-kills soak bench bench-media bench-audio bench-pacing bench-parse bench-registrations fuzz clean help
 

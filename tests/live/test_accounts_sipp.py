@@ -46,8 +46,7 @@ password = "wonderland"
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("scenario", ["uas_401", "uas_407"])
 def test_a_call_by_an_account_answers_every_challenge(tmp_path: Path, scenario: str, transport: str) -> None:
-    peer = sipp.answering(tmp_path / "uas", scenario=scenario, transport=transport, finish=True)
-    with peer as (host, port):
+    with sipp.answering(tmp_path / "uas", "-m", "1", scenario=scenario, transport=transport) as (host, port):
         uri = f"sip:+15551234@{host}:{port}" + (";transport=tcp" if transport == "tcp" else "")
         with running(config=trunk(port)) as service:
             words = ("call", uri, "--account", f"sip:100@127.0.0.1:{port}", "--duration", "0.3", "--json")
@@ -55,7 +54,7 @@ def test_a_call_by_an_account_answers_every_challenge(tmp_path: Path, scenario: 
             assert done.returncode == 0, done.stdout + done.stderr
             assert '"answered"' in done.stdout
             assert "wonderland" not in done.stdout + "\n".join(service.lines)
-    report = sipp.report(tmp_path / "uas", 0)
+            report = sipp.finished(tmp_path / "uas", 1)
     assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
 
 
@@ -70,12 +69,12 @@ def wait_for(stream: EventStream, kind: type, **wanted: object) -> Any:
 
 def test_a_message_goes_out_with_credentials_and_its_delivery_is_told(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_message", finish=True))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_message"))
         with running(config=trunk(port)) as service:
             words = ("message", f"sip:bob@{host}:{port}", "hello there", "--account", f"sip:100@127.0.0.1:{port}")
             done = service.command(*words)
             assert (done.returncode, done.stdout.splitlines()[0]) == (0, "202 Accepted"), done.stderr
-    assert sipp.report(tmp_path / "uas", 0).failed == 0
+            assert sipp.finished(tmp_path / "uas", 1).failed == 0
 
 
 def test_a_message_that_comes_is_answered_and_told_and_options_are_too(tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_message_that_comes_is_answered_and_told_and_options_are_too(tmp_path:
 
 def test_a_mailbox_is_watched_refreshed_and_left(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_subscribe", finish=True))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_subscribe"))
         with running() as service, Client(service.run_dir) as client, client.events() as events:
             box = client.watch(f"sip:100@{host}:{port}", "message-summary", expires=600)
             first = wait_for(events, MessagesWaiting, subscription=box)
@@ -100,7 +99,7 @@ def test_a_mailbox_is_watched_refreshed_and_left(tmp_path: Path) -> None:
             assert wait_for(events, MessagesWaiting, subscription=box).counts == (("voice-message", "2/8"),)
             client.unwatch(box)
             assert wait_for(events, SubscriptionEnded, subscription=box).reason == "timeout"
-    report = sipp.report(tmp_path / "uas", 0)
+            report = sipp.finished(tmp_path / "uas", 1)
     assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
 
 
@@ -234,7 +233,7 @@ def test_identity_goes_out_and_comes_in_typed(tmp_path: Path) -> None:
 
 def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_path: Path) -> None:
     with ExitStack() as held:
-        host, port = held.enter_context(sipp.answering(tmp_path / "uas", scenario="uas_publish", finish=True))
+        host, port = held.enter_context(sipp.answering(tmp_path / "uas", "-m", "1", scenario="uas_publish"))
         with running() as service, Client(service.run_dir) as client, client.events() as events:
             uri = f"sip:100@{host}:{port}"
             state = client.publish(uri, "presence", "open to all", content_type="text/plain", expires=60)
@@ -243,7 +242,7 @@ def test_a_state_is_published_changed_forgotten_by_the_server_and_removed(tmp_pa
             wait_for(events, PublicationChanged, publication=state, state="published")
             client.unpublish(state)
             wait_for(events, PublicationChanged, publication=state, state="removed")
-    report = sipp.report(tmp_path / "uas", 0)
+            report = sipp.finished(tmp_path / "uas", 1)
     assert (report.failed, report.unexpected, report.errors) == (0, 0, "")
 
 

@@ -42,13 +42,13 @@ def test_one_service_takes_calls_of_both_families(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_call_out_is_answered_talks_and_hangs_up(tmp_path: Path, transport: str) -> None:
-    with running() as service, sipp.answering(tmp_path / "uas", transport=transport, finish=True) as (host, port):
+    with running() as service, sipp.answering(tmp_path / "uas", transport=transport) as (host, port):
         uri = f"sip:service@{host}:{port}" + (";transport=tcp" if transport == "tcp" else "")
         done = service.command("call", uri, "--duration", "0.3", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         assert '"answered"' in done.stdout
         assert service.json("calls") == []
-    assert sipp.report(tmp_path / "uas", 0).failed == 0
+        assert sipp.finished(tmp_path / "uas", 1).failed == 0
 
 
 def test_a_service_that_takes_no_calls_refuses_them_with_480(tmp_path: Path) -> None:

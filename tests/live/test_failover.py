@@ -111,7 +111,7 @@ def test_of_three_targets_one_refuses_one_answers_503_and_the_next_call_goes_to_
     closed = sipp.free_port(sipp.kind(transport))
     with (
         Unwilling(transport) as unwilling,
-        sipp.answering(tmp_path / "uas", transport=transport, finish=True) as (_, good),
+        sipp.answering(tmp_path / "uas", transport=transport) as (_, good),
         _service(_zone(transport, closed, unwilling.port, good)) as (service, server),
         Client(service.run_dir) as client,
     ):
@@ -121,7 +121,7 @@ def test_of_three_targets_one_refuses_one_answers_503_and_the_next_call_goes_to_
         assert unwilling.invites == 1, "it failed lately, so it comes last"
         assert server.asked[f"_sip._{transport}.pbx.example. SRV"] == 1
         record_property("seconds", (first, second))
-    assert sipp.report(tmp_path / "uas", 0).failed == 0
+        assert sipp.finished(tmp_path / "uas", 2).failed == 0
 
 
 def test_a_silent_target_costs_failover_after_and_its_late_ringing_is_cancelled(
