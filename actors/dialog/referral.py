@@ -46,8 +46,7 @@ class Referral(Machine, frozen=True, array_like=True, tag="referral"):
         tag: the key of its cell.
         transaction: to be answered.
         order: the call that it asks for.
-        feed: the tag of the subscription to what becomes of it (RFC 3515 s2.4.4).
-        dialog: of that subscription; None where no NOTIFY is wanted (RFC 4488).
+        dialog: of the subscription to what becomes of it (RFC 3515 s2.4.4); None where no NOTIFY is wanted (RFC 4488).
         accepted, refused: our 202 and our 603.
         trusted: its sender is known, whatever it names.
         news: what the application is told of it.
@@ -58,7 +57,6 @@ class Referral(Machine, frozen=True, array_like=True, tag="referral"):
     tag: str
     transaction: TransactionKey
     order: PlaceCall
-    feed: str
     dialog: Dialog | None
     accepted: bytes
     refused: bytes
@@ -90,7 +88,8 @@ def named(referral: Referral, given: Given, now: float) -> tuple[Referral, Effec
 
 def _followed(referral: Referral) -> tuple[Referral, Effects]:
     yes = Reply(referral.transaction, 202, referral.accepted)
-    return _over(referral), (yes, Place(referral.feed, referral.order))
+    told = "" if referral.dialog is None else referral.dialog.id.local_tag
+    return _over(referral), (yes, Place(told, referral.order))
 
 
 def _over(referral: Referral) -> Referral:

@@ -51,7 +51,6 @@ class Referrals(MachineUsage[Referral]):
         It is of anybody's business only where its sender proved who it is, is a trunk, or names a call of ours
         (RFC 4538): anybody else would make calls that nobody here asked for.
         """
-        agent = self.agent
         agent, request = self.agent, asked.request
         refusal = out_of_scope(agent, asked)
         if refusal is not None:
@@ -99,7 +98,6 @@ class Referrals(MachineUsage[Referral]):
             self.mark + name,
             key,
             order,
-            feed,
             dialog,
             answer(agent, asked, 202, lines, tag=feed).raw,
             answer(agent, asked, 603).raw,

@@ -66,6 +66,8 @@ def test_what_is_counted_in_a_step_that_breaks_stops_no_later_counting(
         peer.send(b"nonsense\r\n\r\n")
         # A stranger on this machine may send to this port as well, and what it sent is counted beside.
         it.wait_for(lambda: {"before a fault of ours", "Malformed start line"} <= _counts(service).keys(), "both")
+        counts = _counts(service)
+        assert (counts["before a fault of ours"], counts["Malformed start line"]) == (1, 1)
         service.store(it)
 
 
