@@ -1,4 +1,8 @@
-"""The audio channel of a media process in its actor's loop: its doors are watched, its messages taken between ticks."""
+"""The audio channel of a media process in its actor's loop: while programs hear or speak, its doors are read at ticks.
+
+What is written between two ticks is heard after the second in any case: to wake up for it would only cost, twice as
+many turns with cold caches as there are ticks. While nobody has a tap, or nothing ticks, the doors are watched.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +32,20 @@ class AudioChannel:
 
     Attributes:
         doors: where programs come.
-        due: when to try again to open the one for other machines; None while it stands, or none is wanted.
     """
 
     def __init__(self, context: Context, mailbox: Mailbox, log: BoundLogger, engine: Engine) -> None:
         self._mailbox = mailbox
         self._log = log
+        self._engine = engine
         self._audit = Audit(context.state_dir / "audit.log")
         path = context.run_dir / context.name.replace("media", "audio", 1)
         self.doors = AudioDoors(path, _address(context), context.state_dir / "keys", clock)
         self._streams = Streams(self.doors, engine.floor.spoken, engine.of_call, engine.tapped, self._note_down)
-        self._fd = self._streams.filenos()[0]
-        self.due: float | None = None
-        self._watch(self._fd)
-        self._watch_remote()
+        self._missing_due: float | None = None  # when to try again to open the door for other machines
+        self._read_due: float | None = None  # when the doors are read; None while they are watched
+        self._let_comers_in()
+        self._watch()
         if self.doors.missing:
             log.warning("no audio for other machines yet", error=self.doors.missing)
 
@@ -59,34 +63,56 @@ class AudioChannel:
         """Take up what a predecessor left of these."""
         self._streams.settle(sessions)
 
+    @property
+    def due(self) -> float | None:
+        """When to be woken; None while there is no need."""
+        return min((each for each in (self._missing_due, self._read_due) if each is not None), default=None)
+
     def wake(self, now: float) -> None:
-        """A door may be due."""
-        if self.due is not None and self.due <= now:
+        """A door may be due, or a tick: what was written for it is taken before it."""
+        if self._missing_due is not None and self._missing_due <= now:
             self.doors.open_remote()
-            self._watch_remote()
+            self._let_comers_in()
+            if self._read_due is None:
+                self._watch()
+        if self._read_due is not None and self._read_due <= now:
+            self._attend(more=self._streams.receive(now))
 
     def tick(self) -> None:
         """Send what a tick brought."""
-        if self._streams.tick():
-            self._mailbox.again(self._fd)
+        more = self._streams.tick()
+        self._attend(more=more and self._read_due is None)
+        if more and self._read_due is None:
+            self._mailbox.again(self._streams.filenos()[0])
 
     def close(self) -> None:
         """Close the doors."""
         self._streams.close()
 
-    def _watch(self, fd: int) -> None:
-        self._mailbox.watch(fd, self._streams.receive, edge=True)
-        self._mailbox.again(fd)  # what came before is no news
+    def _attend(self, *, more: bool) -> None:
+        """Read at the next tick, where there is one for somebody; else, and with more than a turn takes, watch."""
+        before, self._read_due = self._read_due, None
+        if self._streams.tapped and not more:
+            self._read_due = self._engine.next_wake()
+        if self._read_due is None and before is not None:
+            self._watch()
+        elif self._read_due is not None and before is None:
+            for fd in self._streams.filenos():
+                self._mailbox.unwatch(fd)
 
-    def _watch_remote(self) -> None:
-        """Serve the door for other machines, or try again to open it."""
+    def _watch(self) -> None:
+        for fd in self._streams.filenos():
+            self._mailbox.watch(fd, self._streams.receive, edge=True)
+            self._mailbox.again(fd)  # what came before is no news
+
+    def _let_comers_in(self) -> None:
+        """Serve who asks in at the door for other machines, or try again to open it."""
         remote = self.doors.remote
         if remote is not None:
             self._log.info("listening", address=remote.address)
-            self._watch(remote.fileno())
             for fd in remote.filenos_of_comers():
                 self._mailbox.watch(fd, self._asked_in)
-        self.due = clock() + AGAIN if self.doors.missing else None
+        self._missing_due = clock() + AGAIN if self.doors.missing else None
 
     def _asked_in(self, _now: float) -> bool:
         if self.doors.remote is not None:

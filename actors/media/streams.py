@@ -1,6 +1,6 @@
 """The media process's end of the audio channel: one ROUTER socket for all clients of a door, which never waits.
 
-What clients ask is taken between ticks, so many messages a turn; what they are to be sent leaves behind each tick, one
+What clients ask is taken before a tick, so many messages a turn; what they are to be sent leaves behind each tick, one
 message a client. A client that does not read loses frames, which it counts by their numbers; what it is told is kept
 for it, within a bound.
 """
@@ -41,7 +41,7 @@ from actors.media.taps import Ears, Taps
 
 MAX_TOLD = 1_024  # of what such a client is to be told: then it is given up
 MAX_TAPS = 1_024  # of one client
-_TURN = 128  # messages taken in one turn
+_TURN = 256  # messages taken in one turn
 _QUIET = 2  # ticks without a message after which a client is shown that we live, and shows whether it does
 
 
@@ -133,6 +133,11 @@ class Streams:
     def filenos(self) -> list[int]:
         """What to poll; edge-triggered."""
         return self._doors.filenos()
+
+    @property
+    def tapped(self) -> bool:
+        """Somebody hears or speaks."""
+        return bool(self._clients)
 
     def waiting(self) -> bool:
         """Whether there is a message to receive. Ask after every send too: it may have taken the edge with it."""

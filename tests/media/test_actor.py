@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from actors.media import events, rtp
 from actors.media.actor import MediaActor, random_words
 from actors.media.audio_doors import AudioDoors
+from actors.media.audio_events import Measure, Measured, Open, Opened, Refused, Told, decode_tick, encode
 from actors.media.events import (
     CloseSession,
     Echo,
@@ -300,6 +301,72 @@ def test_what_the_kernel_and_programs_cost_is_counted_where_operators_look(place
         it.wait_for(lambda: counted()["audio_malformed_total"] == 1, "the noise")
         assert counted()["rtp_receive_errors_total"] == counted()["audio_frames_lost_total"] == 0
         assert counted()["device_frames_unsent_total"] == 0
+
+
+class Program:
+    """A client of the audio channel."""
+
+    def __init__(self, it: Harness, sock: zmq.Socket[bytes]) -> None:
+        self.it = it
+        self.socket = sock
+        sock.linger = 0
+        sock.connect(f"ipc://{it.context.run_dir}/audio-0")
+        self.told: list[Told] = []
+
+    def tell(self, ask: Open | Measure) -> None:
+        self.socket.send(encode([ask]))
+
+    def hear(self, kind: type[Told], count: int = 1) -> None:
+        """Wait until so many of a kind were told."""
+
+        def came() -> bool:
+            while self.socket.poll(0):
+                self.told += decode_tick(self.socket.recv())[0]
+            return sum(isinstance(each, kind) for each in self.told) >= count
+
+        self.it.wait_for(came, kind.__name__)
+        assert sum(isinstance(each, kind) for each in self.told) == count
+        self.told.clear()
+
+
+def test_the_doors_of_audio_are_read_at_ticks_while_somebody_has_a_tap_and_watched_else(place: Place) -> None:
+    with place.actor() as it, zmq.Context() as context, context.socket(zmq.DEALER) as sock:
+        actor = it.actor
+        assert isinstance(actor, MediaActor)
+        fd = actor._audio.doors.filenos()[0]
+
+        def watched() -> bool:
+            return actor.mailbox.watches(fd, actor._audio._streams.receive)
+
+        it.send("dialog-0", PrepareSession("a", HOST, "call-a"))
+        it.expect("dialog-0", SessionPrepared)
+        assert watched()
+        program = Program(it, sock)
+        program.tell(Open("tap", "call-a", 8000, hear=True, speak=True))
+        program.hear(Opened)
+        it.wait_for(lambda: not watched(), "that the doors are read at ticks")
+        for _ in range(20):  # each is answered, though none of them wakes the actor
+            program.tell(Measure("tap"))
+            program.hear(Measured)
+            assert not watched()
+        it.send("dialog-0", CloseSession("a"))
+        it.expect("dialog-0", SessionClosed)
+        it.wait_for(watched, "that the doors are watched: nothing ticks any more")
+        program.tell(Open("other", "call-a", 8000, hear=True, speak=True))
+        program.hear(Refused)
+
+
+def test_more_than_is_taken_at_a_tick_is_taken_behind_it(place: Place) -> None:
+    with place.actor() as it, zmq.Context() as context, context.socket(zmq.DEALER) as sock:
+        it.send("dialog-0", PrepareSession("a", HOST, "call-a"))
+        it.expect("dialog-0", SessionPrepared)
+        program = Program(it, sock)
+        program.tell(Open("tap", "call-a", 8000, hear=True, speak=True))
+        program.hear(Opened)
+        for _ in range(5):
+            for _ in range(900):
+                program.tell(Measure("tap"))
+            program.hear(Measured, 900)
 
 
 def test_a_port_for_audio_that_somebody_took_meanwhile_keeps_no_call_waiting_and_is_had_when_it_is_free(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.media import rtcp, rtp
 from actors.media.events import Noticed
 from actors.media.g711 import Law
-from actors.media.peer import Peer, reachable
+from actors.media.peer import EVENT, Peer, reachable
 from actors.media.pieces import FRAME
 from actors.media.session import OPENING
 from actors.runtime.machine import Event
@@ -262,7 +262,7 @@ def test_addresses_are_written_as_the_sockets_write_them() -> None:
 )
 def test_any_datagrams_from_anywhere_lock_at_most_one_source(datagrams: list[tuple[bytes, tuple[str, int]]]) -> None:
     peer = Peer(99, lambda: 100)
-    peer.formats = {0: Law.PCMU, 8: Law.PCMA, 101: 0}
+    peer.formats = {0: Law.PCMU, 8: Law.PCMA, 101: EVENT}
     peer.listening = True
     peer.reach("192.0.2.1", 4000, v6=False)
     locked = set()
