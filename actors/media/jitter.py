@@ -206,7 +206,7 @@ class JitterBuffer:
 
     @property
     def pausing(self) -> bool:
-        """Nothing of the frame taken last is there, because the peer pauses."""
+        """By its own word the peer is silent in the frame taken last, or falls silent within it."""
         return bool(self._pauses) and self._cursor > self._pauses[0]
 
     def resume(self, cursor: int, *, pausing: bool = False) -> None:
