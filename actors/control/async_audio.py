@@ -135,10 +135,14 @@ class AsyncAudio(Stream):
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._patience
-        found = None
+        found, known = None, False
         while found is None:
-            if loop.time() >= end:
-                raise self._asked.failure(await self._calls())
+            late = loop.time() >= end
+            if late or (self._asked.nowhere and not known):
+                there = await self._calls()
+                known = self._asked.is_one_of(there)
+                if late or not known:
+                    raise self._asked.failure(there)
             self._asked.ask()
             again = loop.time() + AGAIN
             while found is None and (left := again - loop.time()) > 0:

@@ -121,10 +121,14 @@ class Audio(Stream):
     ) -> None:
         asked = Asked(lines, call, rate, hear=hear, speak=speak)
         end = time.monotonic() + patience
-        found = None
+        found, known = None, False
         while found is None:
-            if time.monotonic() >= end:
-                raise asked.failure(calls())
+            late = time.monotonic() >= end
+            if late or (asked.nowhere and not known):
+                there = calls()
+                known = asked.is_one_of(there)
+                if late or not known:
+                    raise asked.failure(there)
             asked.ask()
             again = time.monotonic() + AGAIN
             while found is None and (left := again - time.monotonic()) > 0:

@@ -268,6 +268,15 @@ class Asked:
                 raise CommandRefused(tap.refusal.code, tap.refusal.message)
         return None
 
+    @property
+    def nowhere(self) -> bool:
+        """No media process has the call: its audio may be about to begin, or there is no such call."""
+        return bool(self._tries) and all(tap.refusal is not None for _, tap in self._tries.values())
+
+    def is_one_of(self, calls: Iterable[CallInfo]) -> bool:
+        """The call is one of these."""
+        return any(each.call == self._wanted.call for each in calls)
+
     def forget(self, found: Tap | None) -> None:
         """Drop all tries but the one that stands."""
         for line, tap in self._tries.values():
@@ -275,12 +284,12 @@ class Asked:
                 line.send([Leave(tap.token)])  # it may stand yet
 
     def failure(self, calls: Iterable[CallInfo]) -> ControlError:
-        """Why there is no tap in time; `calls` are those that there are. A media process knows only its own."""
+        """Why there is no tap; `calls` are those that there are. A media process knows only its own."""
         self.forget(None)
         if all(tap.refusal is None for _, tap in self._tries.values()):
             return TimedOut("no media process of the service answers; see: sipactors ps")
         call = self._wanted.call
-        if any(each.call == call for each in calls):
+        if self.is_one_of(calls):
             return CommandRefused("no_media", f"call {call} has no audio in the service, or not yet", "call")
         return CommandRefused("no_such_call", f"there is no call {call}", "call")
 

@@ -182,6 +182,21 @@ def test_a_tap_ends_with_its_call_one_speaks_and_strangers_are_refused(service: 
             client.calls["nobody"].audio()
 
 
+def test_who_wants_the_audio_of_no_call_is_told_at_once(service: Service) -> None:
+    hour = 3600.0  # the patience is for the audio of calls that there are
+    with Client(service.run_dir, patience=hour) as client, pytest.raises(CommandRefused) as refused:
+        client.calls["nobody"].audio()
+    assert refused.value.code == "no_such_call"
+
+    async def ask() -> None:
+        async with AsyncClient(service.run_dir, patience=hour) as client, client.calls["nobody"].audio():
+            pass
+
+    with pytest.raises(CommandRefused) as refused:
+        asyncio.run(ask())
+    assert refused.value.code == "no_such_call"
+
+
 def test_tasks_of_asyncio_hear_and_speak_at_once(service: Service, tmp_path: Path) -> None:
     async def talk(call: str) -> tuple[int, bool]:
         async with (
