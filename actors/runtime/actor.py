@@ -39,6 +39,7 @@ OVERRUN = 3000  # more, above which even what is never refused is kept from it
 EXPIRIES = 256  # deadlines a turn
 HOUSEKEEPING = 60.0  # seconds
 YOUNG = 10_000  # allocations between collections of the youngest objects
+_RESET = b"reset:"  # and a peer: kept while not all is done that the loss of what it held asks for
 
 
 class ActorFailed(Exception):  # noqa: N818 - says what is, as OSError's kin do
@@ -155,6 +156,9 @@ class LayerActor(pykka.Actor, Layer):
             self._open()
             self._started()
             now = clock()
+            for peer in self._pipes:
+                if self._ledger.kept(_RESET + peer.encode()):
+                    self._step(None, self._reset, peer, now)
             self._commit(now)
             for pipe in self._pipes.values():
                 self.mailbox.add_pipe(pipe)
@@ -300,10 +304,20 @@ class LayerActor(pykka.Actor, Layer):
                 if type(effect) is Deliver:
                     self._deliver(pipe, effect, now)
                 else:
-                    self.log.warning("peer_reset", peer=pipe.peer)
-                    self._step(None, self.peer_reset, pipe.peer, now)
+                    self._step(None, self._reset, pipe.peer, now)
+                    self._commit(now)  # what it says anew comes behind all that its loss costs
                 if careful:
                     self._commit(now)
+
+    def _reset(self, peer: str, now: float) -> None:
+        """A peer lost all it held; where we are killed before what is deferred for that, a successor does it."""
+        self.log.warning("peer_reset", peer=peer)
+        self.keep(_RESET + peer.encode(), b"1")
+        self.peer_reset(peer, now)
+        self.defer(self._reset_done, peer)
+
+    def _reset_done(self, peer: str) -> None:
+        self.keep(_RESET + peer.encode(), b"")
 
     def _deliver(self, pipe: Pipe, run: Deliver, now: float) -> None:
         """The hot path: decode, step, settle each envelope of a run."""

@@ -83,7 +83,11 @@ class TransactionActor(LayerActor):
         return False
 
     def _publish(self, transition: Transition) -> None:
-        self.defer(self._stream.send, transition)  # after the commit, if this step does not fail
+        self.defer(self._show, transition)  # after the commit, if this step does not fail
+
+    def _show(self, transition: Transition) -> None:
+        self._stream.send(transition)
+        self._observers(0.0)  # to send takes the news of who came and went with it
 
     def handle(self, peer: str, message: Any, now: float) -> None:  # noqa: ANN401
         """Take one message of the transport or of the user."""

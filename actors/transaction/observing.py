@@ -73,7 +73,7 @@ class Stream:
             os.umask(before)
 
     def fileno(self) -> int:
-        """What to poll; edge-triggered, so read on news and after every `send`."""
+        """What to poll; `read` on news and after every `send`, which may take the news with it."""
         return int(self._socket.getsockopt(zmq.FD))
 
     def read(self) -> None:
@@ -88,7 +88,6 @@ class Stream:
         """Tell all observers, but those that are too slow for it."""
         self._number += 1
         self._socket.send(self._encode(Observed(self._shard, self._number, transition)), zmq.NOBLOCK)
-        self.read()
 
     def close(self) -> None:
         """Close it; who observes waits for a successor."""

@@ -63,6 +63,26 @@ class Adder(LayerActor):
         self.tell("user", Gone(b"", "reset"))
 
 
+class Losing(Adder):
+    """Ends what it has when its peer has lost all, one cell a step; it may die before the first of them."""
+
+    dies = False
+
+    def peer_reset(self, peer: str, now: float) -> None:  # noqa: ARG002
+        for key in tuple(self.cells.keys()):
+            self.defer(self._lose, key)
+
+    def _lose(self, key: bytes) -> None:
+        if self.dies:
+            raise SystemExit(0)
+        self.cells.delete(key)
+        self.tell("user", Gone(key, "lost"))
+
+
+class Dying(Losing):
+    dies = True
+
+
 def adder(tmp_path: Path, epoch: int = 1, **more: Any) -> Harness:
     return Harness(Adder, "adder", peers={"user": Told}, tmp_path=tmp_path, epoch=epoch, **more)
 
@@ -136,6 +156,40 @@ def test_a_peer_that_lost_its_journal_is_reported(tmp_path: Path) -> None:
         assert it.expect("user", Gone) == Gone(b"", "reset")
         it.send("user", Add(b"a", 2))
         assert it.expect("user", Sum) == Sum(b"a", 4)
+
+
+def test_what_the_loss_of_a_peer_asks_for_is_done_by_a_successor_where_one_is_killed_before_it(tmp_path: Path) -> None:
+    def start(kind: type[Adder], epoch: int) -> Harness:
+        return Harness(kind, "adder", peers={"user": Told}, tmp_path=tmp_path, epoch=epoch)
+
+    with start(Losing, 1) as it:
+        it.send("user", Add(b"a", 2), Add(b"b", 3))
+        it.expect("user", Sum)
+        it.expect("user", Sum)
+    (tmp_path / "run" / "peers" / "user.mdb").unlink()
+    with start(Dying, 2) as it:
+        it.join()
+        assert it.exit_code == 70
+    with start(Losing, 3) as it:
+        assert {it.expect("user", Gone) for _ in "ab"} == {Gone(b"a", "lost"), Gone(b"b", "lost")}
+        it.send("user", Add(b"a", 7))
+        assert it.expect("user", Sum) == Sum(b"a", 7)
+    with start(Losing, 4) as it:  # once
+        it.send("user", Add(b"a", 1))
+        assert it.expect("user", Sum) == Sum(b"a", 8)
+
+
+def test_what_a_peer_says_behind_its_loss_outlives_it(tmp_path: Path) -> None:
+    with Harness(Losing, "adder", peers={"user": Told}, tmp_path=tmp_path, epoch=1) as it:
+        it.send("user", Add(b"a", 2))
+        it.expect("user", Sum)
+    (tmp_path / "run" / "peers" / "user.mdb").unlink()
+    with Harness(Losing, "adder", peers={"user": Told}, tmp_path=tmp_path, epoch=2) as it:
+        it.send("user", Add(b"b", 3))
+        assert it.expect("user", Gone) == Gone(b"a", "lost")
+        assert it.expect("user", Sum) == Sum(b"b", 3)
+        it.send("user", Add(b"b", 1))
+        assert it.expect("user", Sum) == Sum(b"b", 4)
 
 
 def test_an_actor_that_leaves_out_messages_or_deadlines_cannot_be_made() -> None:

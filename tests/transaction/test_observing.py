@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -154,3 +156,31 @@ def test_a_shard_that_breaks_down_frees_its_stream(tmp_path: Path, monkeypatch: 
 
 def exiting(*_: object) -> None:
     raise SystemExit
+
+
+class LeftMeanwhile:
+    """A socket whose observers are gone before it is looked at again after it has sent."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self.socket = socket
+        self.left = threading.Event()
+
+    def send(self, data: bytes, flags: int) -> None:
+        self.socket.send(data, flags)
+        assert self.left.wait(30.0)
+        assert self.socket.poll(30_000)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.socket, name)
+
+
+def test_who_leaves_while_a_transition_is_sent_is_seen_to_have_left(tmp_path: Path) -> None:
+    with shard(tmp_path, CALM) as it:
+        arrives(it, INVITE)
+        it.expect("dialog-0", RequestReceived)
+        with observing(tmp_path / "run") as socket:
+            it.actor._stream._socket = leaving = LeftMeanwhile(it.actor._stream._socket)
+            answer(it, INVITE, 180)
+            it.wait_for(lambda: bool(socket.poll(0)), "the transition")
+        leaving.left.set()
+        it.wait_for(lambda: it.actor._layer.watcher is None, "the shard sees that nobody is left")
