@@ -10,9 +10,11 @@ from actors.control.actor import main
 from actors.control.settings import ControlSettings
 from actors.runtime.channel import Channel
 from actors.runtime.context import Context
+from actors.runtime.logs import configure_logs
 
 
 def run(tmp_path: Path, epoch: int, fd: int, peers: tuple[str, ...]) -> None:
+    configure_logs()
     end = socket.socket(fileno=fd)
     context = Context(
         name="control",
