@@ -228,6 +228,8 @@ class AsyncEventStream(Following):
         end = None if timeout is None else loop.time() + timeout
         pause = QUIET
         while not reader.ready and not reader.ended:
+            if reader.behind:
+                self._ask(idle=True)
             left = pause if end is None else min(pause, end - loop.time())
             if await self._wait(left):
                 continue

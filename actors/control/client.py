@@ -220,6 +220,8 @@ class EventStream(Following):
         reader = self._reader
         end = None if timeout is None else time.monotonic() + timeout
         while not reader.ready and not reader.ended:
+            if reader.behind:
+                self._line.send(reader.subscribe(idle=True))
             now = time.monotonic()
             until = self._renewal if end is None else min(self._renewal, end)
             frame = self._line.receive(max(until - now, 0.0))

@@ -337,12 +337,12 @@ def encode_frame(frame: Frame) -> bytes:
     return pack({"v": VERSION, "t": _NAMES[type(frame)], **plain(frame)})
 
 
-def encode_events(identifier: str, events: Iterable[bytes], last: int) -> bytes:
+def encode_events(identifier: str, events: Iterable[bytes], last: int, after: int) -> bytes:
     """An Events frame of events that are encoded already."""
     encoded = list(events)
     packer = msgpack.Packer(autoreset=False)
-    packer.pack_map_header(5)
-    for word in ("v", VERSION, "t", "events", "id", identifier, "last", last, "events"):
+    packer.pack_map_header(6)
+    for word in ("v", VERSION, "t", "events", "id", identifier, "last", last, "after", after, "events"):
         packer.pack(word)
     packer.pack_array_header(len(encoded))
     return b"".join((packer.bytes(), *encoded))

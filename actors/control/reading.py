@@ -79,10 +79,13 @@ class Reader:
         self._credited = since
         self._newest = since  # number that was taken from the service, be it of an event that a filter left out
         self._ready: deque[Event | Lost] = deque()
+        self._missed = self._asked = False  # a frame was lost; what was lost has been asked for
 
     def subscribe(self, *, idle: bool) -> Request:
-        """The request for more. `idle`: nothing came for a while, so what was sent may be lost."""
+        """The request for more. `idle`: nothing came for a while, or a frame is missing: what was sent is lost."""
         self._credited = self.position
+        if idle:
+            self._missed, self._asked = False, True
         wish = Subscribe(self.position, WINDOW, self.log, idle, self._topics, self._call, self._wants_state)
         return Request(self.id, "", 0.0, wish)
 
@@ -119,6 +122,11 @@ class Reader:
         """Whether half of the credit is used up: ask for more, not idle."""
         return self.position - self._credited >= WINDOW // 2
 
+    @property
+    def behind(self) -> bool:
+        """Whether a frame was lost, as with a connection, and all before it has been taken: ask again, idle."""
+        return self._missed and not self._ready
+
     def take(self, frame: Frame | None) -> None:
         """Queue what a frame brings.
 
@@ -133,17 +141,24 @@ class Reader:
         elif isinstance(frame, State):
             self._learn(frame)
         elif isinstance(frame, Events):
-            for fields in frame.events:
-                self._queue(fields)
-            self._newest = max(self._newest, frame.last)
-            self._catch_up()
+            self._read(frame)
         elif isinstance(frame, Gap):
             self._lose(frame)
         elif isinstance(frame, Bye):
             self.ended = True
 
+    def _read(self, frame: Events) -> None:
+        if frame.after > self._newest:  # the one before was lost: this one will come again behind it
+            self._missed = not self._asked
+            return
+        for fields in frame.events:
+            self._queue(fields)
+        self._newest = max(self._newest, frame.last)
+        self._catch_up()
+
     def _stand(self, frame: Subscribed) -> None:
         self.log = frame.log
+        self._asked = False
         if self.last_at_start is None:
             self.last_at_start = frame.last
         if self.position < 0:

@@ -285,12 +285,14 @@ class Subscribed(NamedTuple):
 class Events(NamedTuple):
     """Events of the subscription `id`, in order.
 
-    `last` is how far the log has been read: there is nothing more for this subscription up to it.
+    `last` is how far the log has been read: there is nothing more for this subscription up to it. `after` is where the
+    frame before ended: who has not got so far has lost one with its connection, and subscribes again, idle, from there.
     """
 
     id: str
     events: tuple[dict[str, Any], ...]
     last: int = 0
+    after: int = 0
 
 
 class State(NamedTuple):

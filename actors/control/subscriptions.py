@@ -117,13 +117,14 @@ class Subscriptions:
             part = log.after(subscriber.position, subscriber.limit, FRAME_EVENTS, FRAME_BYTES, subscriber.wanted)
             if part.lost_before is not None:
                 frames.append(encode_frame(Gap(key[1], subscriber.position, part.lost_before, "outran")))
+                subscriber.told = part.last
                 # Those lost do not count against the credit.
                 subscriber.limit += part.last - subscriber.position
             elif part.last == subscriber.position:
                 break  # no credit left
             else:
                 if part.events or part.last - subscriber.told >= UNTOLD:
-                    frames.append(encode_events(key[1], part.events, part.last))
+                    frames.append(encode_events(key[1], part.events, part.last, subscriber.told))
                     subscriber.told = part.last
                 # Those it does not want do not count against the credit either.
                 subscriber.limit += part.last - subscriber.position - len(part.events)

@@ -83,6 +83,8 @@ static void follow(Stream *s, int (*each)(Value event, int64_t lost, const char 
                                                                             : number(frame, "next") - 1 > s->newest)) {
             s->newest = number(frame, "next") - 1;
             if (each(NULL, s->newest, call)) return;
+        } else if (is(frame, "t", "events") && number(frame, "after") > s->newest) {
+            subscribe(s, 1); /* the frame before was lost with a connection */
         } else if (is(frame, "t", "events")) {
             Value events = get(frame, "events");
             for (uint32_t i = 0; i < length(events); i++) {

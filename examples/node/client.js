@@ -116,6 +116,8 @@ class Client {
       if (frame.t === "subscribed") {
         log = frame.log;
         if (position < 0) position = newest = credited = frame.since;
+      } else if (frame.t === "events" && frame.after > newest) {
+        subscribe(true); // the frame before was lost with a connection
       } else if (frame.t === "events") {
         for (const event of frame.events) if (event.seq > newest) ready.push(event), (newest = event.seq);
         newest = Math.max(newest, frame.last);

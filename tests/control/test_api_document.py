@@ -131,7 +131,7 @@ def test_what_the_service_sends_fits_the_document(word: str, data: st.DataObject
 def test_every_event_fits_the_document(name: str, data: st.DataObject) -> None:
     event = pack({"type": name, **plain(data.draw(_of(EVENTS[name])))})
     assert fits(name, unpack(event))
-    assert fits("events", unpack(protocol.encode_events("1", [event], 5)))
+    assert fits("events", unpack(protocol.encode_events("1", [event], 5, 4)))
     assert not fits(name, {"type": name})
 
 

@@ -76,9 +76,9 @@ def test_a_frame_of_the_service_is_read_as_it_was_written(frame: Any) -> None:
 @given(st.one_of([_of(kind) for kind in EVENTS.values()]))
 def test_an_event_is_read_as_it_was_written(event: Any) -> None:
     data = protocol.pack({"type": type(event).__name__, **plain(event)})
-    frame = decode_frame(encode_events("7", [data, data], 9))
+    frame = decode_frame(encode_events("7", [data, data], 9, 7))
     assert isinstance(frame, Events)
-    assert frame.id == "7"
+    assert (frame.id, frame.last, frame.after) == ("7", 9, 7)
     assert [decode_event(fields) for fields in frame.events] == [event, event]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.control.log import EventLog
@@ -61,6 +61,8 @@ class Wire:
     def deliver(self) -> None:
         while self.flying:
             self.reader.take(decode_frame(self.flying.pop(0)))
+            if self.reader.behind:
+                self.ask(idle=True)
 
     def read(self) -> None:
         while (event := self.reader.next()) is not None:
@@ -86,8 +88,13 @@ STEPS = st.lists(
 )
 
 
+ADD = ("add", "CallReceived", "c1", 1)
+
+
 @settings(max_examples=150, deadline=None)
 @given(STEPS, st.sampled_from([(), ("CallEnded",), ("Call*", "Nothing")]), st.sampled_from(["", "c1"]))
+@example([ADD, ("feed",), ADD, ("lose",), ("feed",)], (), "")  # a connection breaks, and the next one has what follows
+@example([ADD, ("feed",), ADD, ("lose",), ("feed",), ("deliver",)], (), "")
 def test_every_event_that_is_wanted_comes_once_in_order_or_is_told_lost(
     steps: list[tuple[Any, ...]], topics: tuple[str, ...], call: str
 ) -> None:
