@@ -135,14 +135,10 @@ class AsyncAudio(Stream):
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._patience
-        found, known = None, False
+        found = None
         while found is None:
-            late = loop.time() >= end
-            if late or (self._asked.nowhere and not known):
-                there = await self._calls()
-                known = self._asked.is_one_of(there)
-                if late or not known:
-                    raise self._asked.failure(there)
+            if (late := loop.time() >= end) or self._asked.doubtful:
+                self._asked.judge(await self._calls(), late=late)
             self._asked.ask()
             again = loop.time() + AGAIN
             while found is None and (left := again - loop.time()) > 0:

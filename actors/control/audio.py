@@ -121,14 +121,10 @@ class Audio(Stream):
     ) -> None:
         asked = Asked(lines, call, rate, hear=hear, speak=speak)
         end = time.monotonic() + patience
-        found, known = None, False
+        found = None
         while found is None:
-            late = time.monotonic() >= end
-            if late or (asked.nowhere and not known):
-                there = calls()
-                known = asked.is_one_of(there)
-                if late or not known:
-                    raise asked.failure(there)
+            if (late := time.monotonic() >= end) or asked.doubtful:
+                asked.judge(calls(), late=late)
             asked.ask()
             again = time.monotonic() + AGAIN
             while found is None and (left := again - time.monotonic()) > 0:

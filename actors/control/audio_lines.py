@@ -239,6 +239,7 @@ class Asked:
         self._lines = lines
         self._wanted = Open("", call, rate, hear, speak)
         self._tries: dict[str, tuple[Line, Tap]] = {}
+        self._known = False
 
     @property
     def lines(self) -> list[Line]:
@@ -269,13 +270,10 @@ class Asked:
         return None
 
     @property
-    def nowhere(self) -> bool:
-        """No media process has the call: its audio may be about to begin, or there is no such call."""
-        return bool(self._tries) and all(tap.refusal is not None for _, tap in self._tries.values())
-
-    def is_one_of(self, calls: Iterable[CallInfo]) -> bool:
-        """The call is one of these."""
-        return any(each.call == self._wanted.call for each in calls)
+    def doubtful(self) -> bool:
+        """No media process has the call, and it is not known whether there is one: `judge` the calls that there are."""
+        tries = self._tries.values()
+        return bool(tries) and not self._known and all(tap.refusal is not None for _, tap in tries)
 
     def forget(self, found: Tap | None) -> None:
         """Drop all tries but the one that stands."""
@@ -283,15 +281,27 @@ class Asked:
             if tap is not found and line.drop(tap) and tap.refusal is None:
                 line.send([Leave(tap.token)])  # it may stand yet
 
-    def failure(self, calls: Iterable[CallInfo]) -> ControlError:
-        """Why there is no tap; `calls` are those that there are. A media process knows only its own."""
+    def judge(self, calls: Iterable[CallInfo], *, late: bool) -> None:
+        """Wait on, or not: a media process knows only its own calls, and the audio of one may be about to begin.
+
+        Args:
+            calls: those that there are.
+            late: there is no time left.
+
+        Raises:
+            CommandRefused: there is no such call, or, when it is late, it has no audio.
+            TimedOut: it is late, and nobody has answered.
+        """
+        call = self._wanted.call
+        self._known = any(each.call == call for each in calls)
+        if self._known and not late:
+            return
         self.forget(None)
         if all(tap.refusal is None for _, tap in self._tries.values()):
-            return TimedOut("no media process of the service answers; see: sipactors ps")
-        call = self._wanted.call
-        if self.is_one_of(calls):
-            return CommandRefused("no_media", f"call {call} has no audio in the service, or not yet", "call")
-        return CommandRefused("no_such_call", f"there is no call {call}", "call")
+            raise TimedOut("no media process of the service answers; see: sipactors ps")
+        if self._known:
+            raise CommandRefused("no_media", f"call {call} has no audio in the service, or not yet", "call")
+        raise CommandRefused("no_such_call", f"there is no call {call}", "call")
 
 
 class _Sought:
